@@ -1,0 +1,1 @@
+//! The inboxes of post owners: applies each event once.

@@ -1,0 +1,1 @@
+//! Posts and reactions: accepts, stores, and sends an event for each.

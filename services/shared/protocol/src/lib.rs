@@ -1,0 +1,1 @@
+//! The channel's decisions as pure state machines: no I/O, no clock, no randomness.

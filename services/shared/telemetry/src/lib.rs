@@ -1,0 +1,1 @@
+//! Traces, metrics and logs: set-up, sampling, propagation, and every name once.

@@ -1,0 +1,1 @@
+//! What both HTTP sides share: ids, problem details, cursors, health, ports, draining.

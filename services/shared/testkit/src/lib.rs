@@ -1,1 +1,21 @@
-//! For tests only: a real nats-server, the pair as processes, faults, eventually(), an OTLP receiver.
+//! For tests only: the real things a test of Duet needs, started in milliseconds and gone with the test.
+//!
+//! What can't be had (no `nats-server`, a port that doesn't open) panics with what to do about it: a test has nothing
+//! better to do with such an error. Nothing here is a double; what a user runs is what a test talks to.
+
+#[cfg(not(unix))]
+compile_error!("the testkit works with signals and process groups: Unix only");
+
+mod eventually;
+mod nats;
+mod otlp;
+mod process;
+
+/// Waiting for a condition instead of for a time.
+pub use eventually::{eventually, until};
+/// A real nats-server with JetStream on free ports, with the faults a broker has.
+pub use nats::NatsServer;
+/// A collector that keeps what it is sent, for tests to read.
+pub use otlp::{Event, Kind, Link, OtlpReceiver, Span, Status, drawn};
+/// A child that dies with the test.
+pub use process::{Exit, Process, running};

@@ -1,0 +1,218 @@
+//! A real nats-server with JetStream on free ports, with the faults a broker has.
+
+use crate::{eventually::until, process::Process};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+/// How long a server may take to be ready; it takes 70 ms on an idle machine.
+const START: Duration = Duration::from_secs(20);
+
+/// One nats-server, JetStream's storage in a temporary directory. It keeps its address through
+/// [`kill`](Self::kill) and [`restart`](Self::restart), so that clients find it again.
+#[derive(Debug)]
+pub struct NatsServer {
+    process: Process,
+    address: String,
+    monitoring: String,
+    dir: tempfile::TempDir,
+}
+
+impl NatsServer {
+    /// Starts a server and waits until JetStream is ready.
+    ///
+    /// # Panics
+    /// If no nats-server is found or it doesn't get ready.
+    pub async fn start() -> Self {
+        let dir = tempfile::Builder::new()
+            .prefix("duet-nats-")
+            .tempdir()
+            .expect("a temporary directory can be made");
+        let process = spawn(dir.path(), "-1", "-1");
+        let pid = process.id();
+        let (address, monitoring) = until(START, || async { read_ports(dir.path(), pid) }).await;
+        let server = Self {
+            process,
+            address,
+            monitoring,
+            dir,
+        };
+        server.ready().await;
+        server
+    }
+
+    /// Where clients connect, as `nats://127.0.0.1:PORT`.
+    pub fn url(&self) -> String {
+        format!("nats://{}", self.address)
+    }
+
+    /// Its monitoring pages, as `http://127.0.0.1:PORT` (`/jsz`, `/connz`, `/healthz`).
+    pub fn monitoring(&self) -> String {
+        format!("http://{}", self.monitoring)
+    }
+
+    /// A client of its own for the test.
+    ///
+    /// # Panics
+    /// If the server doesn't take connections.
+    pub async fn client(&self) -> async_nats::Client {
+        async_nats::connect(self.url())
+            .await
+            .expect("nats-server takes connections")
+    }
+
+    /// SIGKILL. What was not flushed to its storage files survives in the page cache, as in a crash of the process.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// SIGSTOP: connections stay open and nothing is answered.
+    pub fn pause(&self) {
+        self.process.pause();
+    }
+
+    /// SIGCONT.
+    pub fn resume(&self) {
+        self.process.resume();
+    }
+
+    /// Empties JetStream's storage, as a broker does whose disk was lost.
+    ///
+    /// # Panics
+    /// If the server runs: it would write back what it remembers.
+    pub fn wipe(&mut self) {
+        assert!(
+            self.process.exit().is_some(),
+            "wipe needs a nats-server that was killed before"
+        );
+        let storage = storage(self.dir.path());
+        if storage.exists() {
+            std::fs::remove_dir_all(&storage).expect("JetStream's storage can be removed");
+        }
+    }
+
+    /// Starts it again at the same address, over the storage as it is, and waits until JetStream is ready.
+    ///
+    /// # Panics
+    /// If it doesn't get ready.
+    pub async fn restart(&mut self) {
+        self.process.kill();
+        let port = |address: &str| address.rsplit(':').next().unwrap_or_default().to_owned();
+        let (client, monitoring) = (port(&self.address), port(&self.monitoring));
+        let deadline = tokio::time::Instant::now() + START;
+        // A port that was free may be lent to someone's outgoing connection for a moment.
+        loop {
+            self.process = spawn(self.dir.path(), &client, &monitoring);
+            tokio::select! {
+                () = self.ready() => return,
+                () = ended(&self.process) => {}
+            }
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "nats-server doesn't start again on port {client}:\n{}",
+                self.process.output()
+            );
+        }
+    }
+
+    async fn ready(&self) {
+        let url = format!("{}/healthz?js-enabled-only=true", self.monitoring());
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .build()
+            .expect("a client can be built");
+        until(START, || async {
+            http.get(&url)
+                .send()
+                .await
+                .and_then(reqwest::Response::error_for_status)
+        })
+        .await;
+    }
+}
+
+/// Ends when the process has: it is only looked at, so that `ready` may go on beside it.
+async fn ended(process: &Process) {
+    while nix::sys::wait::waitid(
+        nix::sys::wait::Id::Pid(nix::unistd::Pid::from_raw(process.id().cast_signed())),
+        nix::sys::wait::WaitPidFlag::WEXITED
+            | nix::sys::wait::WaitPidFlag::WNOHANG
+            | nix::sys::wait::WaitPidFlag::WNOWAIT,
+    ) == Ok(nix::sys::wait::WaitStatus::StillAlive)
+    {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn storage(dir: &Path) -> PathBuf {
+    dir.join("jetstream")
+}
+
+fn spawn(dir: &Path, port: &str, monitoring: &str) -> Process {
+    let mut command = Command::new(program());
+    command
+        .args([
+            "--addr",
+            "127.0.0.1",
+            "--port",
+            port,
+            "--http_port",
+            monitoring,
+        ])
+        .arg("--ports_file_dir")
+        .arg(dir)
+        .args(["--jetstream", "--store_dir"])
+        .arg(storage(dir));
+    Process::spawn("nats-server", command, &dir.join("log"))
+}
+
+/// `DUET_NATS_SERVER`, else what `make tools` fetched, else the one on `PATH`.
+fn program() -> OsString {
+    if let Some(named) = std::env::var_os("DUET_NATS_SERVER") {
+        return named;
+    }
+    // A test runs from TARGET/debug/deps; `make tools` puts what it fetches into TARGET/tools/bin.
+    let fetched = std::env::current_exe().ok().and_then(|test| {
+        test.ancestors()
+            .map(|dir| dir.join("tools/bin/nats-server"))
+            .find(|tool| tool.is_file())
+    });
+    if let Some(tool) = fetched {
+        return tool.into_os_string();
+    }
+    let on_path = std::env::var_os("PATH").is_some_and(|path| {
+        std::env::split_paths(&path).any(|dir| dir.join("nats-server").is_file())
+    });
+    assert!(
+        on_path,
+        "no nats-server: run `make tools`, or set DUET_NATS_SERVER (2.14 or later)"
+    );
+    "nats-server".into()
+}
+
+/// Reads `{"nats":["nats://HOST:PORT"],"monitoring":["http://HOST:PORT"]}` from `PROGRAM_PID.ports`, which may not be
+/// there or whole yet.
+fn read_ports(dir: &Path, pid: u32) -> Result<(String, String), String> {
+    let ending = format!("_{pid}.ports");
+    let mut names = std::fs::read_dir(dir)
+        .map_err(|error| error.to_string())?
+        .flatten();
+    let file = names
+        .find(|entry| entry.file_name().to_string_lossy().ends_with(&ending))
+        .ok_or("nats-server has not written its ports")?;
+    let text = std::fs::read_to_string(file.path()).map_err(|error| error.to_string())?;
+    let ports: serde_json::Value =
+        serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    let address = |kind: &str, scheme: &str| {
+        ports[kind][0]
+            .as_str()
+            .and_then(|url| url.strip_prefix(scheme))
+            .map(str::to_owned)
+    };
+    address("nats", "nats://")
+        .zip(address("monitoring", "http://"))
+        .ok_or_else(|| format!("no addresses in {text}"))
+}

@@ -1,1 +1,3 @@
 //! The channel's decisions as pure state machines: no I/O, no clock, no randomness.
+
+pub mod settings;

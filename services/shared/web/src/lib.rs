@@ -1,1 +1,29 @@
-//! What both HTTP sides share: ids, problem details, cursors, health, ports, draining.
+//! What both HTTP sides share: how a request is read, how a problem is answered, how a process starts, drains and stops.
+
+/// Ids and titles: checked once, at the edge.
+pub mod ids;
+/// RFC 9457 problem details: the only place that makes them.
+pub mod problem;
+
+/// Request bodies: strict JSON within a size.
+pub mod body;
+/// Opaque positions in a list.
+pub mod cursor;
+/// Lists: `?cursor=…&limit=…` in, `{items, next}` out.
+pub mod page;
+/// Resources by path and method; anything else is a problem too.
+pub mod routes;
+/// A SERVER span, its headers and its metric for each request.
+pub mod trace;
+
+/// The two ports, taken before anything starts.
+pub mod ports;
+/// The HTTP server on a port.
+pub mod server;
+
+/// Stopping in order: not ready, drain, stop accepting, finish.
+pub mod drain;
+/// The internal port's `/livez`, `/readyz`, `/version` and `/metrics`.
+pub mod health;
+
+pub use problem::{Kind, Problem};

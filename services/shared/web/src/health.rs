@@ -1,0 +1,106 @@
+//! The internal port's `/livez`, `/readyz` (with reasons), `/version` and `/metrics`. They need no token and tell nothing
+//! secret; they make no spans.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use serde::Serialize;
+
+use crate::routes::at;
+
+/// Why the process is not ready: no reason left means it is. Shared by its clones.
+#[derive(Clone, Debug, Default)]
+pub struct Readiness(Arc<Mutex<BTreeMap<&'static str, String>>>);
+
+impl Readiness {
+    /// The part called `name` can't serve, for this reason.
+    pub fn not_ready(&self, name: &'static str, reason: impl Into<String>) {
+        self.reasons().insert(name, reason.into());
+    }
+
+    /// The part called `name` can serve.
+    pub fn ready(&self, name: &'static str) {
+        self.reasons().remove(name);
+    }
+
+    /// Whether every part can serve.
+    pub fn is_ready(&self) -> bool {
+        self.reasons().is_empty()
+    }
+
+    fn reasons(&self) -> MutexGuard<'_, BTreeMap<&'static str, String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Which program this is.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Version {
+    /// The service's name.
+    pub service: &'static str,
+    /// Its version.
+    pub version: &'static str,
+}
+
+/// What the internal port tells of the process.
+#[derive(Clone)]
+pub struct Health {
+    /// Whether it can serve.
+    pub readiness: Readiness,
+    /// What it is.
+    pub version: Version,
+    /// Its metrics as Prometheus text.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+}
+
+impl Health {
+    /// Registers the four resources.
+    pub fn configure(&self, config: &mut web::ServiceConfig) {
+        let readyz = {
+            let readiness = self.readiness.clone();
+            move || std::future::ready(readyz(&readiness))
+        };
+        let version = {
+            let version = self.version;
+            move || std::future::ready(web::Json(version))
+        };
+        let metrics = {
+            let metrics = Arc::clone(&self.metrics);
+            move || {
+                std::future::ready(
+                    HttpResponse::Ok()
+                        .content_type(PROMETHEUS_TEXT)
+                        .body(metrics()),
+                )
+            }
+        };
+        config
+            .service(at("/livez").get(async || "ok\n").untraced())
+            .service(at("/readyz").get(readyz).untraced())
+            .service(at("/version").get(version).untraced())
+            .service(at("/metrics").get(metrics).untraced());
+    }
+}
+
+const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+fn readyz(readiness: &Readiness) -> HttpResponse {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        ready: bool,
+        reasons: &'a BTreeMap<&'static str, String>,
+    }
+    let reasons = readiness.reasons();
+    let ready = reasons.is_empty();
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    HttpResponse::build(status).json(Body {
+        ready,
+        reasons: &reasons,
+    })
+}

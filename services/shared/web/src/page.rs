@@ -1,0 +1,190 @@
+//! Lists: `?cursor=…&limit=1…500` in, `{items, next}` out.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::web::Query;
+use actix_web::{FromRequest, HttpRequest};
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::cursor::{self, Position};
+use crate::problem::{FieldError, Kind, Problem};
+
+/// How many items a page has at most: 1 to 500.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit(u16);
+
+impl Limit {
+    /// The highest.
+    pub const MAX: u16 = 500;
+    /// What a request without one gets.
+    pub const DEFAULT: Limit = Limit(50);
+
+    fn parse(text: &str) -> Result<Self, Problem> {
+        match text.parse() {
+            Ok(limit @ 1..=Self::MAX) => Ok(Limit(limit)),
+            _ => {
+                let error = FieldError::of(
+                    "limit",
+                    format!("a limit is a whole number from 1 to {}", Self::MAX),
+                );
+                Err(Problem::new(Kind::InvalidParameter, format!("{}.", error.detail)).with(error))
+            }
+        }
+    }
+
+    /// The limit as a number.
+    pub fn get(self) -> usize {
+        self.0.into()
+    }
+}
+
+/// Which page of a list is asked for. Query parameters that no list has are refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<P> {
+    /// What the page before ended with; none for the first page.
+    pub after: Option<P>,
+    /// The most items to give.
+    pub limit: Limit,
+}
+
+/// The query parameters of [`Page`], for OpenAPI.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code, reason = "its fields are read by the derive alone")]
+pub struct PageParams {
+    /// `next` of the page before; without it the list begins at its start
+    #[param(max_length = 1024)]
+    cursor: Option<String>,
+    /// The most items to give
+    #[param(minimum = 1, maximum = 500, default = 50)]
+    limit: Option<u16>,
+}
+
+impl<P: Position> Page<P> {
+    fn parse(query: &str) -> Result<Self, Problem> {
+        let invalid = |error: FieldError| {
+            let detail = match &error.parameter {
+                Some(name) => format!("{name}: {}.", error.detail),
+                None => error.detail.clone(),
+            };
+            Problem::new(Kind::InvalidParameter, detail).with(error)
+        };
+        let parameters = Query::<Vec<(String, String)>>::from_query(query).map_err(|error| {
+            Problem::new(
+                Kind::InvalidParameter,
+                format!("The query can't be read: {error}."),
+            )
+        })?;
+        let (mut after, mut limit) = (None, None);
+        for (name, value) in parameters.into_inner() {
+            let twice = match name.as_str() {
+                "cursor" => {
+                    let position = cursor::decode(&value).map_err(|error| {
+                        Problem::new(Kind::InvalidCursor, format!("cursor: {error}."))
+                            .with(FieldError::of("cursor", error.to_string()))
+                    })?;
+                    after.replace(position).is_some()
+                }
+                "limit" => limit.replace(Limit::parse(&value)?).is_some(),
+                _ => return Err(invalid(FieldError::of(name, "there is no such parameter"))),
+            };
+            if twice {
+                return Err(invalid(FieldError::of(name, "it is given twice")));
+            }
+        }
+        Ok(Self {
+            after,
+            limit: limit.unwrap_or(Limit::DEFAULT),
+        })
+    }
+}
+
+impl<P: Position> FromRequest for Page<P> {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Self::parse(request.query_string()))
+    }
+}
+
+/// A page of a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct List<T> {
+    /// The items, in the list's order.
+    pub items: Vec<T>,
+    /// The cursor of the next page; null at the list's end.
+    pub next: Option<String>,
+}
+
+impl<T> List<T> {
+    /// A page from up to `limit + 1` items: one more than fits tells that there is a next page, which begins after the
+    /// `position` of the last that fits.
+    pub fn from_one_more<P: Position>(
+        mut items: Vec<T>,
+        limit: Limit,
+        position: impl Fn(&T) -> P,
+    ) -> Self {
+        let more = items.len() > limit.get();
+        items.truncate(limit.get());
+        let next = items
+            .last()
+            .filter(|_| more)
+            .map(|last| cursor::encode(&position(last)));
+        Self { items, next }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Number(u32);
+    impl Position for Number {
+        const LIST: &'static str = "numbers";
+    }
+
+    #[test]
+    fn a_page_ends_with_a_cursor_only_if_there_is_more() {
+        let two = Limit(2);
+        let list = List::from_one_more(vec![1, 2, 3], two, |&n| Number(n));
+        assert_eq!(list.items, [1, 2]);
+        assert_eq!(cursor::decode(&list.next.unwrap()), Ok(Number(2)));
+        assert_eq!(
+            List::from_one_more(vec![1, 2], two, |&n| Number(n)).next,
+            None
+        );
+        assert_eq!(
+            List::from_one_more(vec![], two, |&n: &u32| Number(n)).next,
+            None
+        );
+    }
+
+    #[test]
+    fn limits_cursors_and_names_that_are_wrong_are_refused() {
+        let kind = |query| Page::<Number>::parse(query).unwrap_err().kind();
+        for query in [
+            "limit=0",
+            "limit=501",
+            "limit=-1",
+            "limit=x",
+            "limit=",
+            "limit=1&limit=2",
+            "page=2",
+        ] {
+            assert_eq!(kind(query), Kind::InvalidParameter, "{query}");
+        }
+        assert_eq!(kind("cursor=garbage"), Kind::InvalidCursor);
+        assert_eq!(kind("cursor="), Kind::InvalidCursor);
+        let first = Page {
+            after: None,
+            limit: Limit::DEFAULT,
+        };
+        assert_eq!(Page::<Number>::parse("").unwrap(), first);
+    }
+}

@@ -1,0 +1,61 @@
+//! The HTTP server on a port: limits on what a connection may take, a problem where nothing is.
+
+use std::io;
+use std::net::TcpListener;
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::{App, HttpServer, web};
+
+use crate::routes::not_found;
+use crate::trace::Traced;
+
+/// Threads that serve a port.
+const WORKERS: usize = 2;
+/// Connections a port has at most, over all its workers.
+const MAX_CONNECTIONS: usize = 16_384;
+/// How long a request's head may take to arrive.
+const HEAD: Duration = Duration::from_secs(5);
+/// How long an idle connection is kept: longer than the usual load balancer's minute, so that it is never we who close first.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// Whether what no resource answers makes a span.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Port {
+    /// For callers.
+    Public,
+    /// For machines of our own.
+    Internal,
+}
+
+/// Serves `listener` with the resources that `configure` registers, once on each worker. It runs while it is awaited, and
+/// ends by its handle: signals are [`crate::drain`]'s. `grace` is what a graceful stop waits for requests under way.
+pub fn serve<F>(
+    port: Port,
+    listener: TcpListener,
+    grace: Duration,
+    configure: F,
+) -> io::Result<Server>
+where
+    F: Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
+{
+    let server = HttpServer::new(move || {
+        let nothing = web::to(not_found);
+        let nothing = match port {
+            Port::Public => nothing.wrap(Traced::no_route()),
+            Port::Internal => nothing,
+        };
+        App::new()
+            .configure(configure.clone())
+            .default_service(nothing)
+    });
+    Ok(server
+        .workers(WORKERS)
+        .max_connections(MAX_CONNECTIONS / WORKERS)
+        .client_request_timeout(HEAD)
+        .keep_alive(KEEP_ALIVE)
+        .shutdown_timeout(grace.as_secs().max(1))
+        .disable_signals()
+        .listen(listener)?
+        .run())
+}

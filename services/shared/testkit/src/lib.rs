@@ -9,6 +9,7 @@ compile_error!("the testkit works with signals and process groups: Unix only");
 mod eventually;
 mod nats;
 mod otlp;
+mod pair;
 mod process;
 
 /// Waiting for a condition instead of for a time.
@@ -17,5 +18,7 @@ pub use eventually::{eventually, until};
 pub use nats::NatsServer;
 /// A collector that keeps what it is sent, for tests to read.
 pub use otlp::{Event, Kind, Link, OtlpReceiver, Span, Status, drawn};
+/// Reaction and Notification as separate processes, with a broker between them.
+pub use pair::{Mode, Pair, PairBuilder, Reply, Service};
 /// A child that dies with the test.
 pub use process::{Exit, Process, running};

@@ -1,0 +1,48 @@
+# What a developer runs; `make help` lists it. CI (.ci/run) runs nothing else.
+#
+# Duet needs Rust (rust-toolchain.toml says which) and, to fetch the two programs below, python3. Both programs are
+# taken from PATH where they will do.
+CARGO ?= cargo
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+TOOLS := $(TARGET)/tools
+# nats-server is what `duet up` and the tests start; protoc is what the build of Jaeger's pages asks for.
+export DUET_NATS_SERVER ?= $(TOOLS)/bin/nats-server
+export PROTOC ?= $(TOOLS)/bin/protoc
+FEATURES := --features duet/jaeger
+# Passed on, as in: make run ARGS="--data-dir /tmp/duet"
+ARGS ?=
+
+.PHONY: help run test lint fmt doc bench tools clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: tools ## Reaction, Notification and nats-server with Jaeger's pages, until Ctrl-C
+	@$(CARGO) run --package duet $(FEATURES) -- up $(ARGS)
+
+test: tools ## Every test, the real nats-server and the real pair included (SEEDS=n: more of the simulation)
+	$(CARGO) test --workspace $(FEATURES) --no-fail-fast $(ARGS)
+
+lint: tools ## Format, clippy, licences and bans, documentation: warnings are errors
+	sh .ci/tools/fetch $(TOOLS) cargo-deny
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets $(FEATURES) -- --deny warnings
+	$(TOOLS)/bin/cargo-deny --workspace check bans licenses sources
+	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --workspace --no-deps $(FEATURES)
+
+fmt: ## Formats the code
+	$(CARGO) fmt --all
+
+doc: tools ## The documentation, in a browser
+	$(CARGO) doc --workspace --no-deps $(FEATURES) --open
+
+bench: tools ## Reactions a second in both modes, beside a bare web server's, release build
+	@$(CARGO) build --release --package duet $(FEATURES)
+	@$(TARGET)/release/duet bench throughput --mode sync $(ARGS)
+	@$(TARGET)/release/duet bench throughput --mode async $(ARGS)
+
+tools: ## nats-server and protoc into target/tools, pinned, unless the machine has them
+	@sh .ci/tools/fetch $(TOOLS) nats-server protoc
+
+clean: ## Removes what was built and fetched; the data in .duet stays
+	$(CARGO) clean

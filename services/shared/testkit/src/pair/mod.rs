@@ -1,0 +1,316 @@
+//! Reaction and Notification as separate processes, with a broker between them.
+
+mod api;
+mod service;
+
+pub use api::Reply;
+pub use service::Service;
+
+use crate::{NatsServer, eventually, eventually::until};
+use serde_json::Value;
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// How long a process may take to be ready, a switch to be followed, an outbox to drain: far more than it takes on an
+/// idle machine, so that a busy one fails no test.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How events travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Reaction calls Notification and waits.
+    Sync,
+    /// Reaction hands the event to the broker.
+    Async,
+}
+
+impl Mode {
+    /// As the Channel document has it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sync => "Sync",
+            Self::Async => "Async",
+        }
+    }
+}
+
+/// The Channel that a pair starts with: all that isn't said has its default.
+const DOCUMENT: &str = "\
+apiVersion: duet.dev/v1alpha1
+kind: Channel
+metadata:
+  name: reactions
+spec:
+  from: reaction
+  to:
+    - name: notification
+  mode: Sync
+  sync:
+    transport: HTTP
+    deadline: 2s
+    onFailure: Fail
+  async:
+    transport: NATSJetStream
+    natsJetStream:
+      stream:
+        name: REACTIONS
+        subject: duet.reactions
+        maxBytes: 1Gi
+";
+
+/// The pair as a user runs it: `duet serve reaction`, `duet serve notification`, a nats-server and a Channel document,
+/// all on free ports and in a temporary directory.
+///
+/// ```no_run
+/// # async fn test() {
+/// use duet_testkit::{Mode, Pair};
+/// // In a test of the package `duet`: env!("CARGO_BIN_EXE_duet").
+/// let mut pair = Pair::start("target/debug/duet", Mode::Async).await;
+/// pair.post("post-1", "bob", "A walk").await;
+/// pair.nats.kill();
+/// assert_eq!(pair.react("ana", "post-1").await.status, 202);
+/// pair.reaction.kill();
+/// pair.nats.restart().await;
+/// pair.reaction.restart().await;
+/// pair.drained().await;
+/// assert_eq!(pair.inbox("bob").await[0]["count"], 1);
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Pair {
+    /// Posts and reactions.
+    pub reaction: Service,
+    /// The owners' inboxes.
+    pub notification: Service,
+    /// The broker between them.
+    pub nats: NatsServer,
+    http: reqwest::Client,
+    channel: PathBuf,
+    _dir: tempfile::TempDir,
+}
+
+/// What a [`Pair`] is started with.
+#[derive(Debug)]
+pub struct PairBuilder {
+    program: PathBuf,
+    mode: Mode,
+    edits: Vec<(String, String)>,
+    env: Vec<(OsString, OsString)>,
+}
+
+impl PairBuilder {
+    /// Replaces a piece of the Channel document; it must be there.
+    #[must_use]
+    pub fn channel(mut self, piece: &str, with: &str) -> Self {
+        self.edits.push((piece.to_owned(), with.to_owned()));
+        self
+    }
+
+    /// An environment variable for both services.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Both services export their spans to this endpoint, soon after they end.
+    #[must_use]
+    pub fn traces(self, endpoint: &str) -> Self {
+        self.env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+            .env("OTEL_BSP_SCHEDULE_DELAY", "100")
+    }
+
+    /// Starts all three and waits until both services are ready.
+    ///
+    /// # Panics
+    /// If one doesn't get ready.
+    pub async fn start(self) -> Pair {
+        let dir = tempfile::Builder::new()
+            .prefix("duet-pair-")
+            .tempdir()
+            .expect("a temporary directory can be made");
+        let channel = dir.path().join("channel.yaml");
+        let mut document = with_mode(DOCUMENT, self.mode);
+        for (piece, with) in &self.edits {
+            assert!(
+                document.contains(piece),
+                "the Channel document has no {piece:?}:\n{document}"
+            );
+            document = document.replacen(piece, with, 1);
+        }
+        replace(&channel, &document);
+
+        let nats = NatsServer::start().await;
+        let service = |name: &'static str| {
+            let mut args: Vec<OsString> = vec!["--channel".into(), channel.clone().into()];
+            args.extend(["--nats".into(), nats.url().into()]);
+            let data = dir.path().join(name);
+            (name, self.program.clone(), data, args, self.env.clone())
+        };
+        let (name, program, data, args, env) = service("notification");
+        let notification = Service::start(name, program, data, args, env).await;
+        let (name, program, data, mut args, env) = service("reaction");
+        let receiver = format!("notification={}", notification.internal());
+        args.extend(["--receiver".into(), receiver.into()]);
+        let reaction = Service::start(name, program, data, args, env).await;
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(PATIENCE)
+            .build()
+            .expect("a client can be built");
+        let pair = Pair {
+            reaction,
+            notification,
+            nats,
+            http,
+            channel,
+            _dir: dir,
+        };
+        pair.ready().await;
+        pair
+    }
+}
+
+impl Pair {
+    /// Starts a pair in `mode`; `program` is the `duet` command, `env!("CARGO_BIN_EXE_duet")` in its package's tests.
+    pub async fn start(program: impl Into<PathBuf>, mode: Mode) -> Self {
+        Self::builder(program, mode).start().await
+    }
+
+    /// Says more than the mode before the start.
+    pub fn builder(program: impl Into<PathBuf>, mode: Mode) -> PairBuilder {
+        PairBuilder {
+            program: program.into(),
+            mode,
+            edits: Vec::new(),
+            env: Vec::new(),
+        }
+    }
+
+    /// Waits until both services are ready.
+    pub async fn ready(&self) {
+        self.notification.ready().await;
+        self.reaction.ready().await;
+    }
+
+    /// The Channel document both services watch.
+    pub fn channel(&self) -> &Path {
+        &self.channel
+    }
+
+    /// Writes the mode into the Channel document, renamed into place, and doesn't wait for anybody to follow.
+    pub fn switch(&self, mode: Mode) {
+        let document = std::fs::read_to_string(&self.channel).expect("the Channel can be read");
+        replace(&self.channel, &with_mode(&document, mode));
+    }
+
+    /// Waits until both services say that they follow `mode`.
+    pub async fn follows(&self, mode: Mode) {
+        for service in [&self.reaction, &self.notification] {
+            until(PATIENCE, || async {
+                let told = service.channel().await?;
+                let now = told["mode"] == mode.as_str();
+                now.then_some(())
+                    .ok_or_else(|| format!("{} says {told}", service.name()))
+            })
+            .await;
+        }
+    }
+
+    /// Waits until Reaction has a receipt for everything it accepted.
+    pub async fn drained(&self) {
+        eventually(PATIENCE, || async {
+            self.reaction
+                .channel()
+                .await
+                .is_ok_and(|told| told["unacknowledged"] == 0)
+        })
+        .await;
+    }
+
+    /// Makes a post.
+    ///
+    /// # Panics
+    /// If it is refused.
+    pub async fn post(&self, post: &str, owner: &str, title: &str) {
+        let body = serde_json::json!({ "owner": owner, "title": title });
+        let path = format!("/v1/posts/{post}");
+        let reply = self.put(&path, &body).await.expect("Reaction answers");
+        assert!(reply.status.is_success(), "{path}: {reply:?}");
+    }
+
+    /// `user` likes `post`.
+    ///
+    /// # Panics
+    /// If there is no answer; see [`Pair::put`] for a caller that survives that.
+    pub async fn react(&self, user: &str, post: &str) -> Reply {
+        let path = format!("/v1/posts/{post}/reactions/{user}");
+        let kind = serde_json::json!({ "kind": "like" });
+        self.put(&path, &kind).await.expect("Reaction answers")
+    }
+
+    /// `user` takes the reaction to `post` back.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    pub async fn undo(&self, user: &str, post: &str) -> Reply {
+        let url = format!(
+            "{}/v1/posts/{post}/reactions/{user}",
+            self.reaction.public()
+        );
+        Reply::to(self.http.delete(url))
+            .await
+            .expect("Reaction answers")
+    }
+
+    /// PUT to Reaction's public port; an error when no whole answer came.
+    pub async fn put(&self, path: &str, body: &Value) -> Result<Reply, reqwest::Error> {
+        let url = format!("{}{path}", self.reaction.public());
+        Reply::to(self.http.put(url).json(body)).await
+    }
+
+    /// The notifications of `owner`, newest first, all pages of them.
+    ///
+    /// # Panics
+    /// If Notification doesn't answer with a list.
+    pub async fn inbox(&self, owner: &str) -> Vec<Value> {
+        let url = format!(
+            "{}/v1/users/{owner}/notifications",
+            self.notification.public()
+        );
+        api::all_pages(&self.http, &url).await
+    }
+
+    /// The reactions to `post`, all pages of them.
+    ///
+    /// # Panics
+    /// If Reaction doesn't answer with a list.
+    pub async fn reactions(&self, post: &str) -> Vec<Value> {
+        let url = format!("{}/v1/posts/{post}/reactions", self.reaction.public());
+        api::all_pages(&self.http, &url).await
+    }
+}
+
+/// The document with another mode: the one line `mode:` that the example has.
+fn with_mode(document: &str, mode: Mode) -> String {
+    let line = |mode: Mode| format!("mode: {}", mode.as_str());
+    assert!(
+        [Mode::Sync, Mode::Async]
+            .iter()
+            .any(|it| document.contains(&line(*it))),
+        "no mode in the Channel document:\n{document}"
+    );
+    document
+        .replace(&line(Mode::Sync), &line(mode))
+        .replace(&line(Mode::Async), &line(mode))
+}
+
+/// Written beside and renamed, so that nobody reads half of it.
+fn replace(file: &Path, content: &str) {
+    let beside = file.with_extension("new");
+    std::fs::write(&beside, content).expect("the Channel can be written");
+    std::fs::rename(&beside, file).expect("the Channel can be replaced");
+}

@@ -1,1 +1,31 @@
 //! The Channel document: its type, its rules, and its conversion into the protocol's settings.
+//!
+//! The schema of the type is the one truth: `kubectl explain` shows it, [`Channel::from_yaml`] holds a document to it,
+//! and the conversion into [`duet_protocol::settings::Settings`] holds a value to it that was made any other way.
+//! All that is wrong with a document is reported at once.
+//!
+//! No Kubernetes crate and no I/O: a laptop's file and a cluster's resource are read elsewhere and mean the same here.
+
+mod channel; // the type, field by field
+mod check; // a document against the schema: every problem, and every default filled in
+mod document; // text to document
+pub mod duration; // durations as Gateway API writes them
+mod formats; // what a text's format demands
+pub mod names; // names of Channels, Services, streams and subjects
+mod problem; // what is wrong, where, and what is allowed
+pub mod quantity; // sizes as Kubernetes writes them
+mod rules; // where fields depend on each other
+mod schema; // the schema that the type generates
+mod settings; // into the protocol's settings
+
+pub use channel::{
+    API_VERSION, AsyncBatch, AsyncSpec, AsyncTransport, Channel, ConsumerSpec, GROUP, KIND,
+    Metadata, Mode, NatsJetStream, OnFailure, Receiver, Spec, Storage, StreamSpec, SyncBatch,
+    SyncSpec, SyncTransport, TracesAsync, TracesSpec, VERSION,
+};
+pub use document::MAX_BYTES;
+pub use problem::{Problem, Problems};
+pub use schema::schema;
+
+/// The Channel that a laptop starts with: every field that is in force, its default and what it means.
+pub const EXAMPLE: &str = include_str!("../examples/channel.yaml");

@@ -1,0 +1,126 @@
+//! The document into the protocol's settings: the one place where its words become the protocol's.
+
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::time::Duration;
+
+use duet_protocol::settings::{
+    self as protocol, AsyncSettings, BatchSettings, ConsumerSettings, Generation,
+    JetStreamSettings, Settings, StreamSettings, SyncSettings, TransportSettings,
+};
+
+use crate::problem::{Problem, Problems};
+use crate::{
+    AsyncSpec, AsyncTransport, Channel, Mode, NatsJetStream, OnFailure, Storage, SyncSpec,
+    SyncTransport, TracesAsync,
+};
+
+/// A document without a generation is its first.
+impl TryFrom<&Channel> for Settings {
+    type Error = Problems;
+
+    /// Holds the document to the schema and the rules again: it may have been made in code, or by another reader.
+    fn try_from(channel: &Channel) -> Result<Settings, Problems> {
+        let value = serde_json::to_value(channel)
+            .map_err(|error| Problem::of_document(format!("can't be written: {error}")))?;
+        let Channel { metadata, spec, .. } = Channel::from_value(value)?;
+        let [to] = <[_; 1]>::try_from(spec.to)
+            .map_err(|_| missing("spec.to", "must be a list of one Service"))?;
+        Ok(Settings {
+            channel: metadata.name.into(),
+            generation: metadata.generation.map_or(Generation::FIRST, Generation),
+            from: spec.from.into(),
+            to: to.name.into(),
+            mode: match spec.mode {
+                Mode::Sync => protocol::Mode::Sync,
+                Mode::Async => protocol::Mode::Async,
+            },
+            sync: sync(&spec.sync)?,
+            r#async: spec.r#async.map(background).transpose()?,
+            traces: match spec.traces.r#async {
+                TracesAsync::Continue => protocol::TracesAsync::Continue,
+                TracesAsync::Link => protocol::TracesAsync::Link,
+            },
+        })
+    }
+}
+
+fn sync(spec: &SyncSpec) -> Result<SyncSettings, Problems> {
+    Ok(SyncSettings {
+        transport: match spec.transport {
+            SyncTransport::Http => protocol::SyncTransport::Http,
+        },
+        deadline: spec.deadline.into(),
+        on_failure: match spec.on_failure {
+            OnFailure::Fail => protocol::OnFailure::Fail,
+        },
+        batch: BatchSettings {
+            max_events: max_events(spec.batch.max_events, "spec.sync.batch.maxEvents")?,
+            linger: Duration::ZERO,
+        },
+    })
+}
+
+fn background(spec: AsyncSpec) -> Result<AsyncSettings, Problems> {
+    Ok(AsyncSettings {
+        transport: match (spec.transport, spec.nats_jet_stream) {
+            (AsyncTransport::NatsJetStream, Some(member)) => {
+                TransportSettings::NatsJetStream(jetstream(member)?)
+            }
+            (AsyncTransport::NatsJetStream, None) => {
+                return Err(missing("spec.async.natsJetStream", "is required"));
+            }
+        },
+        batch: BatchSettings {
+            max_events: max_events(spec.batch.max_events, "spec.async.batch.maxEvents")?,
+            linger: spec.batch.linger.into(),
+        },
+    })
+}
+
+fn jetstream(
+    NatsJetStream { stream, consumer }: NatsJetStream,
+) -> Result<JetStreamSettings, Problems> {
+    let positive = |number, field| NonZeroU32::new(number).ok_or_else(|| zero(field));
+    Ok(JetStreamSettings {
+        stream: StreamSettings {
+            name: stream.name.into(),
+            subject: stream.subject.into(),
+            replicas: positive(stream.replicas, "spec.async.natsJetStream.stream.replicas")?,
+            storage: match stream.storage {
+                Storage::File => protocol::Storage::File,
+                Storage::Memory => protocol::Storage::Memory,
+            },
+            max_bytes: NonZeroU64::new(stream.max_bytes.get())
+                .ok_or_else(|| zero("spec.async.natsJetStream.stream.maxBytes"))?,
+            max_age: stream.max_age.into(),
+            duplicate_window: stream.duplicate_window.into(),
+        },
+        consumer: ConsumerSettings {
+            ack_wait: consumer.ack_wait.into(),
+            max_ack_pending: positive(
+                consumer.max_ack_pending,
+                "spec.async.natsJetStream.consumer.maxAckPending",
+            )?,
+        },
+    })
+}
+
+fn max_events(number: u32, field: &str) -> Result<NonZeroUsize, Problems> {
+    usize::try_from(number)
+        .ok()
+        .and_then(NonZeroUsize::new)
+        .ok_or_else(|| zero(field))
+}
+
+/// The schema has refused zero already; the types ask once more.
+fn zero(field: &str) -> Problems {
+    missing(field, "must be at least 1")
+}
+
+fn missing(path: &str, says: &str) -> Problems {
+    Problem {
+        path: path.to_owned(),
+        says: says.to_owned(),
+    }
+    .into()
+}

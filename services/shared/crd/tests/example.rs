@@ -1,0 +1,150 @@
+//! The Channel that a laptop starts with.
+
+#![allow(clippy::unwrap_used)] // a test that ends there has failed as it should
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use duet_crd::{Channel, EXAMPLE};
+use duet_protocol::settings::{
+    AsyncSettings, BatchSettings, Generation, Mode, Settings, SyncSettings, TracesAsync,
+    TransportSettings,
+};
+
+fn settings(text: &str) -> Settings {
+    Settings::try_from(&Channel::from_yaml(text).unwrap()).unwrap()
+}
+
+/// The example without its optional fields.
+const SHORTEST: &str = "
+apiVersion: duet.dev/v1alpha1
+kind: Channel
+metadata: {name: reactions}
+spec:
+  from: reaction
+  to: [{name: notification}]
+  mode: Sync
+  async:
+    transport: NATSJetStream
+    natsJetStream: {stream: {name: REACTIONS, subject: duet.reactions, maxBytes: 1Gi}}
+";
+
+#[test]
+fn it_is_read_and_means_what_it_says() {
+    let settings = settings(EXAMPLE);
+    assert_eq!(
+        (settings.channel.as_str(), settings.generation),
+        ("reactions", Generation::FIRST)
+    );
+    assert_eq!(
+        (settings.from.as_str(), settings.to.as_str()),
+        ("reaction", "notification")
+    );
+    assert_eq!(settings.mode, Mode::Sync);
+    assert_eq!(settings.sync, SyncSettings::default());
+    assert_eq!(settings.traces, TracesAsync::Continue);
+
+    let AsyncSettings {
+        transport: TransportSettings::NatsJetStream(nats),
+        batch,
+    } = settings.r#async.unwrap();
+    assert_eq!(batch, BatchSettings::default());
+    assert_eq!(
+        batch,
+        BatchSettings {
+            max_events: NonZeroUsize::new(256).unwrap(),
+            linger: Duration::from_millis(5)
+        }
+    );
+    assert_eq!(
+        (nats.stream.name.as_str(), nats.stream.subject.as_str()),
+        ("REACTIONS", "duet.reactions")
+    );
+    assert_eq!(
+        (nats.stream.replicas.get(), nats.stream.max_bytes.get()),
+        (1, 1 << 30)
+    );
+    assert_eq!(nats.stream.max_age, Duration::from_secs(72 * 3600));
+    assert_eq!(nats.stream.duplicate_window, Duration::from_secs(120));
+    assert_eq!(nats.consumer.ack_wait, Duration::from_secs(30));
+    assert_eq!(nats.consumer.max_ack_pending.get(), 4096);
+}
+
+#[test]
+fn it_shows_every_default_as_it_is() {
+    assert_eq!(settings(EXAMPLE), settings(SHORTEST));
+}
+
+#[test]
+fn it_shows_every_field_that_is_in_force() {
+    let read = serde_json::to_value(Channel::from_yaml(EXAMPLE).unwrap()).unwrap();
+    fn missing(
+        schema: &serde_json::Value,
+        value: &serde_json::Value,
+        path: &str,
+        found: &mut Vec<String>,
+    ) {
+        for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+            match value.get(name) {
+                Some(value) => missing(field, value, &format!("{path}.{name}"), found),
+                None => found.push(format!("{path}.{name}")),
+            }
+        }
+    }
+    let mut found = Vec::new();
+    missing(duet_crd::schema(), &read, "", &mut found);
+    // Counted for whoever leaves it out.
+    assert_eq!(found, [".metadata.generation"]);
+}
+
+#[test]
+fn it_holds_the_line_that_switches_the_mode() {
+    assert_eq!(EXAMPLE.matches("\n  mode: Sync ").count(), 1);
+    assert_eq!(
+        settings(&EXAMPLE.replace("\n  mode: Sync ", "\n  mode: Async ")).mode,
+        Mode::Async
+    );
+}
+
+#[test]
+fn what_is_written_is_read_back_the_same() {
+    for text in [EXAMPLE, SHORTEST] {
+        let channel = Channel::from_yaml(text).unwrap();
+        assert_eq!(
+            Channel::from_yaml(&channel.to_yaml().unwrap()).unwrap(),
+            channel
+        );
+    }
+}
+
+#[test]
+fn a_channel_that_is_only_ever_sync_needs_no_broker() {
+    let alone = SHORTEST.split("  async:").next().unwrap();
+    assert_eq!(settings(alone).r#async, None);
+}
+
+#[test]
+fn an_empty_section_is_the_same_as_none() {
+    let text = SHORTEST.replace("  async:", "  sync:\n  traces:\n  async:");
+    assert_eq!(settings(&text), settings(SHORTEST));
+}
+
+#[test]
+fn a_generation_that_is_given_is_kept() {
+    let text = SHORTEST.replace("{name: reactions}", "{name: reactions, generation: 7}");
+    assert_eq!(settings(&text).generation, Generation(7));
+}
+
+#[test]
+fn sizes_may_be_plain_numbers() {
+    assert_eq!(
+        settings(&SHORTEST.replace("1Gi", "1073741824")),
+        settings(SHORTEST)
+    );
+}
+
+#[test]
+fn json_is_read_as_well() {
+    let json = serde_json::to_string(&Channel::from_yaml(EXAMPLE).unwrap()).unwrap();
+    assert_eq!(settings(&json), settings(EXAMPLE));
+}

@@ -1,0 +1,195 @@
+//! An event: what a sender accepted and a receiver applies once.
+
+use std::fmt;
+use std::ops::{Add, AddAssign, Sub};
+
+use bytes::Bytes;
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::sequence::{Epoch, Lane, Partition, Sequence, Source, StoreId, Version};
+use crate::settings::Generation;
+use crate::time::Timestamp;
+
+/// What an event is about, the CloudEvents `subject`: all events of one key share a partition, and the newest wins.
+///
+/// Reaction's keys are `{post}/{user}`. At most [`Key::MAX`] bytes.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(Box<str>);
+
+impl Key {
+    /// The most bytes a key has.
+    pub const MAX: usize = 512;
+
+    /// A key of 1 to [`Key::MAX`] bytes; `None` for other lengths.
+    pub fn new(text: impl Into<Box<str>>) -> Option<Key> {
+        let text = text.into();
+        (1..=Key::MAX).contains(&text.len()).then_some(Key(text))
+    }
+
+    /// The key's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Which of `partitions` the key belongs to.
+    pub fn partition(&self, partitions: u16) -> Partition {
+        let hash = xxhash_rust::xxh3::xxh3_64(self.0.as_bytes());
+        Partition(u16::try_from(hash % u64::from(partitions.max(1))).unwrap_or(0))
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The trace an event was created in, as W3C Trace Context writes it; stored with the event, so that a trace goes on across a crash.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TraceContext {
+    /// The `traceparent` header's value, sampled flag included; empty if there was no trace.
+    pub traceparent: Box<str>,
+    /// The `tracestate` header's value; mostly empty.
+    pub tracestate: Box<str>,
+}
+
+/// The end of an epoch: no event of it lies beyond.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seal {
+    /// The epoch that ended.
+    pub epoch: Epoch,
+    /// Its last sequence.
+    pub last: Sequence,
+}
+
+/// What an event says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// The first event of every epoch: names the epoch before, and where that ended. What lies beyond or between is from a
+    /// store that is gone.
+    Opened {
+        /// The epoch before; none for a new store.
+        previous: Option<Seal>,
+    },
+    /// An event of the service's own.
+    Data(Data),
+}
+
+/// An event of the service's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Data {
+    /// The CloudEvents `type`, such as `dev.duet.reaction.set`.
+    pub kind: Box<str>,
+    /// What it is about.
+    pub key: Key,
+    /// JSON.
+    pub json: Bytes,
+}
+
+/// One event, numbered and durable at its sender.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Which sequence it is numbered in.
+    pub source: Source,
+    /// Its place there.
+    pub sequence: Sequence,
+    /// When it was accepted, by the sender's wall clock.
+    pub time: Timestamp,
+    /// What it says.
+    pub body: Body,
+    /// The trace it was created in.
+    pub trace: TraceContext,
+    /// The generation of the Channel it was accepted under.
+    pub generation: Generation,
+}
+
+impl Event {
+    /// What orders it among the events of its key.
+    pub fn version(&self) -> Version {
+        self.source.version(self.sequence)
+    }
+
+    /// Source and sequence together: the event's name.
+    pub fn id(&self) -> EventId {
+        EventId { source: self.source, sequence: self.sequence }
+    }
+
+    /// The service's own event, if it is one.
+    pub fn data(&self) -> Option<&Data> {
+        match &self.body {
+            Body::Data(data) => Some(data),
+            Body::Opened { .. } => None,
+        }
+    }
+
+    /// Its hash: over identity and content, the same at both ends.
+    pub fn hash(&self) -> RollingHash {
+        let Lane { store: StoreId(store), partitions, partition } = self.source.lane;
+        let mut hash = Xxh3::new();
+        hash.update(&store.to_be_bytes());
+        hash.update(&partitions.to_be_bytes());
+        hash.update(&partition.0.to_be_bytes());
+        hash.update(&self.source.epoch.0.to_be_bytes());
+        hash.update(&self.sequence.0.to_be_bytes());
+        match &self.body {
+            Body::Opened { previous } => {
+                let (epoch, last) = previous.map_or((0, 0), |seal| (seal.epoch.0, seal.last.0));
+                hash.update(&epoch.to_be_bytes());
+                hash.update(&last.to_be_bytes());
+            }
+            Body::Data(Data { kind, key, json }) => {
+                for part in [kind.as_bytes(), key.as_str().as_bytes(), json] {
+                    hash.update(&(part.len() as u64).to_be_bytes());
+                    hash.update(part);
+                }
+            }
+        }
+        RollingHash(hash.digest())
+    }
+
+    /// About how many bytes it takes in a message, headers included.
+    pub fn weight(&self) -> usize {
+        const ENVELOPE: usize = 420;
+        let data = self.data().map_or(64, |data| data.kind.len() + 2 * data.key.as_str().len() + data.json.len());
+        ENVELOPE + data + self.trace.traceparent.len() + self.trace.tracestate.len()
+    }
+}
+
+/// An event's name: unique for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventId {
+    /// Its source.
+    pub source: Source,
+    /// Its place there.
+    pub sequence: Sequence,
+}
+
+/// The sum, modulo 2^64, of events' hashes: the same whatever the order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RollingHash(pub u64);
+
+impl Add for RollingHash {
+    type Output = RollingHash;
+    fn add(self, other: RollingHash) -> RollingHash {
+        RollingHash(self.0.wrapping_add(other.0))
+    }
+}
+
+impl AddAssign for RollingHash {
+    fn add_assign(&mut self, other: RollingHash) {
+        *self = *self + other;
+    }
+}
+
+impl Sub for RollingHash {
+    type Output = RollingHash;
+    fn sub(self, other: RollingHash) -> RollingHash {
+        RollingHash(self.0.wrapping_sub(other.0))
+    }
+}

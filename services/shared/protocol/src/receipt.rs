@@ -1,0 +1,73 @@
+//! What a receiver tells a source: which of its events it durably holds.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use crate::event::RollingHash;
+use crate::sequence::{Epoch, Incarnation, Sequence, Source};
+
+/// A receiver's name, as the Channel's `to` has it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReceiverName(Arc<str>);
+
+impl ReceiverName {
+    /// The most bytes a name has: a DNS label's.
+    pub const MAX: usize = 63;
+
+    /// A name of 1 to [`ReceiverName::MAX`] bytes; `None` for other lengths.
+    pub fn new(name: &str) -> Option<Self> {
+        (1..=Self::MAX).contains(&name.len()).then(|| ReceiverName(name.into()))
+    }
+
+    /// The name's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ReceiverName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for ReceiverName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What one receiver durably holds of one source, as a QUIC ACK frame has it: a watermark, and the runs above it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// Whose events.
+    pub source: Source,
+    /// Of the source's lane, everything under epochs below this one is held.
+    pub lowest_open: Epoch,
+    /// Who holds them.
+    pub receiver: ReceiverName,
+    /// Which opening of the receiver's store says so.
+    pub incarnation: Incarnation,
+    /// All up to here are held.
+    pub watermark: Sequence,
+    /// The sum of the hashes of all up to the watermark.
+    pub hash: RollingHash,
+    /// The lowest runs above the watermark, ascending, at most [`Receipt::MAX_RUNS`].
+    pub runs: Vec<RangeInclusive<u64>>,
+}
+
+impl Receipt {
+    /// The most runs a receipt carries.
+    pub const MAX_RUNS: usize = 32;
+
+    /// Whether it says that the event at `sequence` is held.
+    pub fn covers(&self, sequence: Sequence) -> bool {
+        sequence <= self.watermark || self.runs.iter().any(|run| run.contains(&sequence.0))
+    }
+
+    /// The highest sequence it says is held.
+    pub fn highest(&self) -> Sequence {
+        self.runs.last().map_or(self.watermark, |run| Sequence(*run.end()))
+    }
+}

@@ -1,0 +1,188 @@
+//! Recording a receipt in the sender's store: the only thing that lets it forget an event.
+
+use crate::outbox::{self, Mark, OutboxTables};
+use crate::receipt::{Receipt, ReceiverName};
+use crate::rules::{Rule, Rules};
+
+use crate::sequence::{Incarnation, Sequence, Source};
+
+/// Why a receipt can't be the whole truth: the sender says hello to learn more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Suspicion {
+    /// It names an epoch that this store never had.
+    UnknownEpoch,
+    /// It holds more than was ever numbered.
+    BeyondEnd,
+    /// The rolling hash at the watermark differs.
+    HashDiffers,
+}
+
+/// What a receipt changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// What the receiver is now known to hold, for each source that the receipt told of.
+    pub marks: Vec<(Source, Mark)>,
+    /// It spoke under a new incarnation: what only runs had said is void.
+    pub new_incarnation: Option<Incarnation>,
+    /// What does not fit.
+    pub suspicion: Option<Suspicion>,
+    /// It said nothing that this store should listen to: from an older incarnation, to another store, from a stranger.
+    pub ignored: bool,
+}
+
+/// Records a receipt, and forgets what every receiver now holds.
+///
+/// # Errors
+/// Those of the tables; then nothing may be committed.
+pub fn record<T: OutboxTables>(tables: &mut T, receipt: &Receipt, rules: &Rules) -> Result<Recorded, T::Error> {
+    let ignored = Recorded { ignored: true, ..Recorded::default() };
+    let lane = receipt.source.lane;
+    if outbox::lane(tables, lane.partition)? != lane || !tables.receivers()?.contains(&receipt.receiver) {
+        return Ok(ignored);
+    }
+    let mut recorded = Recorded::default();
+    let known = tables.incarnation(&receipt.receiver)?;
+    if receipt.incarnation < known && rules.holds(Rule::NewestIncarnation) {
+        return Ok(ignored);
+    }
+    if receipt.incarnation > known {
+        tables.put_incarnation(&receipt.receiver, receipt.incarnation)?;
+        recorded.new_incarnation = Some(receipt.incarnation);
+        if rules.holds(Rule::RunsDieWithIncarnation) {
+            tables.drop_runs(&receipt.receiver)?;
+        }
+    }
+    let head = tables.head(lane.partition)?.unwrap_or_default();
+    if receipt.lowest_open <= head {
+        forget_below(tables, receipt, &mut recorded, rules)?;
+    }
+    let Some(epoch) = tables.epoch(receipt.source)? else {
+        recorded.suspicion = Some(Suspicion::UnknownEpoch);
+        return Ok(recorded);
+    };
+    if receipt.highest() > epoch.last {
+        recorded.suspicion = Some(Suspicion::BeyondEnd);
+        return Ok(recorded);
+    }
+    if receipt.watermark < epoch.forgotten {
+        return Ok(recorded); // late, or a receiver that lost something: only a hello tells
+    }
+    let hash = epoch.hash + tables.hash_between(receipt.source, epoch.forgotten, receipt.watermark)?;
+    if hash != receipt.hash && rules.holds(Rule::CompareHash) {
+        recorded.suspicion = Some(Suspicion::HashDiffers);
+        return Ok(recorded);
+    }
+    let mark = tables.mark(&receipt.receiver, receipt.source)?;
+    hold(tables, &receipt.receiver, receipt.source, merged(&mark, receipt), &mut recorded)?;
+    Ok(recorded)
+}
+
+/// Everything under the lowest open epoch is held. [A closed epoch sends no more receipts; its last one may have been lost.]
+fn forget_below<T: OutboxTables>(tables: &mut T, receipt: &Receipt, recorded: &mut Recorded, rules: &Rules) -> Result<(), T::Error> {
+    for closed in tables.unforgotten(receipt.source.lane, receipt.lowest_open)? {
+        let source = receipt.source.lane.source(closed);
+        if let Some(state) = tables.epoch(source)?
+            && rules.holds(Rule::ForgetBelowLowestOpen)
+        {
+            hold(tables, &receipt.receiver, source, Mark { watermark: state.last, runs: Vec::new() }, recorded)?;
+        }
+    }
+    Ok(())
+}
+
+fn hold<T: OutboxTables>(tables: &mut T, receiver: &ReceiverName, source: Source, mark: Mark, recorded: &mut Recorded) -> Result<(), T::Error> {
+    tables.put_mark(receiver, source, &mark)?;
+    let mut slowest = mark.watermark;
+    for other in tables.receivers()? {
+        if other != *receiver {
+            slowest = slowest.min(tables.mark(&other, source)?.watermark);
+        }
+    }
+    if tables.epoch(source)?.is_some_and(|epoch| slowest > epoch.forgotten) {
+        tables.forget(source, slowest)?;
+    }
+    recorded.marks.push((source, mark));
+    Ok(())
+}
+
+/// Both are true, so their union is.
+fn merged(mark: &Mark, receipt: &Receipt) -> Mark {
+    let watermark = mark.watermark.max(receipt.watermark);
+    if mark.runs.is_empty() && receipt.runs.is_empty() {
+        return Mark { watermark, runs: Vec::new() };
+    }
+    let mut runs: Vec<_> = mark.runs.iter().chain(&receipt.runs).cloned().collect();
+    runs.sort_by_key(|run| *run.start());
+    let mut union: Vec<std::ops::RangeInclusive<u64>> = Vec::with_capacity(runs.len());
+    for run in runs {
+        match union.last_mut() {
+            Some(last) if *run.start() <= last.end().saturating_add(1) => *last = *last.start()..=*last.end().max(run.end()),
+            _ => union.push(run),
+        }
+    }
+    let above = union.into_iter().filter(|run| *run.end() > watermark.0).take(2 * Receipt::MAX_RUNS);
+    Mark { watermark, runs: above.collect() }
+}
+
+/// A question to a receiver: what do you hold of me? With what the sender had forgotten when it asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// For each source of which something is forgotten: up to where.
+    pub forgotten: Vec<(Source, Sequence)>,
+}
+
+/// A receiver's answer to a hello.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HelloAnswer {
+    /// Who answers.
+    pub receiver: ReceiverName,
+    /// Under which incarnation.
+    pub incarnation: Incarnation,
+    /// A receipt for each open epoch of the asker's store; none if the receiver knows nothing of it.
+    pub receipts: Vec<Receipt>,
+}
+
+/// What a hello found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Health {
+    /// Both ends agree.
+    #[default]
+    Sound,
+    /// The receiver holds what this store never sent: this store was restored from an older copy. Heal it with `duet resync`.
+    SenderRegressed(Suspicion),
+    /// The receiver lacks what this store has forgotten: its store was restored or lost. Heal it with `duet resync`.
+    ReceiverRegressed,
+}
+
+/// How many of a lane's newest epochs a hello is about.
+pub const HELLO_EPOCHS: usize = 16;
+
+/// Judges a hello's answer, after recording its receipts. `None` if the answer is from an older incarnation, which says nothing.
+///
+/// # Errors
+/// Those of the tables; then nothing may be committed.
+pub fn judge<T: OutboxTables>(tables: &mut T, asked: &Asked, answer: &HelloAnswer, rules: &Rules) -> Result<Option<(Health, Vec<Recorded>)>, T::Error> {
+    if answer.incarnation < tables.incarnation(&answer.receiver)? {
+        return Ok(None);
+    }
+    let mut recorded = Vec::with_capacity(answer.receipts.len());
+    for receipt in &answer.receipts {
+        recorded.push(record(tables, receipt, rules)?);
+    }
+    let suspicion = recorded.iter().find_map(|recorded| recorded.suspicion);
+    if let Some(suspicion) = suspicion {
+        return Ok(Some((Health::SenderRegressed(suspicion), recorded)));
+    }
+    let holds = |source: &Source, up_to: Sequence| {
+        let of_lane = |receipt: &&Receipt| receipt.source.lane == source.lane;
+        answer.receipts.iter().filter(of_lane).any(|receipt| receipt.lowest_open > source.epoch || (receipt.source == *source && receipt.watermark >= up_to))
+    };
+    let as_asked = rules.holds(Rule::HelloAsAsked);
+    for (source, forgotten) in &asked.forgotten {
+        let up_to = if as_asked { *forgotten } else { tables.epoch(*source)?.unwrap_or_default().forgotten };
+        if up_to > Sequence::ZERO && !holds(source, up_to) {
+            return Ok(Some((Health::ReceiverRegressed, recorded)));
+        }
+    }
+    Ok(Some((Health::Sound, recorded)))
+}

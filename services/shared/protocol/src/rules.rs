@@ -1,0 +1,114 @@
+//! The protocol's rules by name: each is counted where it decides something, and can be switched off alone to see what then breaks.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+macro_rules! rules {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
+        /// A rule of the protocol. Its text is the label it has in metrics.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Rule { $($(#[$doc])* $name,)* }
+
+        impl Rule {
+            /// All rules.
+            pub const ALL: &[Rule] = &[$(Rule::$name,)*];
+
+            /// The rule's label.
+            pub const fn label(self) -> &'static str {
+                match self { $(Rule::$name => $text,)* }
+            }
+        }
+    };
+}
+
+rules! {
+    /// Only a receipt lets a sender forget an event; a broker's acknowledgement does not.
+    ForgetOnReceipt = "forget-on-receipt",
+    /// A compensation is written only while the row has the failed call's own version.
+    CompensateOwnVersion = "compensate-own-version",
+    /// A compensation is written only while no receipt covers the failed call's event.
+    CompensateUnreceived = "compensate-unreceived",
+    /// An equal request on an unsettled row that it can't join is written anew.
+    WriteAnewIfUnsettled = "write-anew-if-unsettled",
+    /// A request joins only the call that wrote the row's current version.
+    JoinCurrentVersion = "join-current-version",
+    /// An equal undo joins as an equal reaction does.
+    UndoJoins = "undo-joins",
+    /// A call can be joined until its compensation is committed.
+    JoinUntilCompensated = "join-until-compensated",
+    /// A failure is told only after its compensation is durable.
+    CompensateBeforeAnswer = "compensate-before-answer",
+    /// Every opening of a sender's store takes a new epoch and seals the one before.
+    NewEpoch = "new-epoch",
+    /// What lies beyond an epoch's end, or between linked epochs, is refused.
+    RefuseBeyondSeal = "refuse-beyond-seal",
+    /// An event is applied only if it is newer than what its key's row holds.
+    NewestWins = "newest-wins",
+    /// A second copy changes nothing.
+    InboxOnce = "inbox-once",
+    /// A second copy is answered with how the first stands.
+    CopyStandsAsFirst = "copy-stands-as-first",
+    /// Over the cap on runs, what would open another is dropped, and its sender repeats it.
+    DropOverRunCap = "drop-over-run-cap",
+    /// The first failure to apply parks a background event; nothing waits behind it.
+    ParkFirstFailure = "park-first-failure",
+    /// A tombstone stays until its source's watermark has passed it.
+    TombstoneUntilWatermark = "tombstone-until-watermark",
+    /// A tombstone stays until every older epoch is complete.
+    TombstoneUntilOlderEpochs = "tombstone-until-older-epochs",
+    /// A tombstone stays while something older of its key is parked.
+    TombstoneWhileParked = "tombstone-while-parked",
+    /// A receipt names the lowest open epoch; everything below it is forgotten.
+    ForgetBelowLowestOpen = "forget-below-lowest-open",
+    /// The rolling hash at the watermark is compared before anything is forgotten.
+    CompareHash = "compare-hash",
+    /// Receipts of an older incarnation are ignored.
+    NewestIncarnation = "newest-incarnation",
+    /// What only an older incarnation's runs had said dies with it.
+    RunsDieWithIncarnation = "runs-die-with-incarnation",
+    /// A hello's answer is compared with what was forgotten when it was asked.
+    HelloAsAsked = "hello-as-asked",
+    /// A sender that hears nothing says hello.
+    HelloWhenQuiet = "hello-when-quiet",
+    /// An event is overdue when one sent after it on the same path was received and it is not.
+    LossByOrder = "loss-by-order",
+    /// An event is overdue when the broker is done with its place and no receipt covers it.
+    LossByPlace = "loss-by-place",
+    /// A path that can't tell its backlog is judged by age alone.
+    LossByAge = "loss-by-age",
+    /// When a stream was made anew or went back, all that is unreceived counts as unsent.
+    StreamReset = "stream-reset",
+    /// A retransmission is a new message to the broker; repeating an unanswered publish is not.
+    NewMessageForRetransmission = "new-message-for-retransmission",
+}
+
+/// Which rules are in force (all, but in a test that breaks one), and how often each decided something.
+#[derive(Debug)]
+pub struct Rules {
+    broken: Option<Rule>,
+    struck: [AtomicU64; Rule::ALL.len()],
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Rules { broken: None, struck: std::array::from_fn(|_| AtomicU64::new(0)) }
+    }
+}
+
+impl Rules {
+    /// All rules but one: for tests that show what the rule is for.
+    #[doc(hidden)]
+    pub fn all_but(rule: Rule) -> Self {
+        Rules { broken: Some(rule), ..Rules::default() }
+    }
+
+    /// Counts that `rule` decides here, and says whether it is in force. Called only where it makes a difference.
+    pub fn holds(&self, rule: Rule) -> bool {
+        self.struck[rule as usize].fetch_add(1, Ordering::Relaxed);
+        self.broken != Some(rule)
+    }
+
+    /// How often each rule decided something so far.
+    pub fn strikes(&self) -> impl Iterator<Item = (Rule, u64)> + '_ {
+        Rule::ALL.iter().map(|&rule| (rule, self.struck[rule as usize].load(Ordering::Relaxed)))
+    }
+}

@@ -4,9 +4,9 @@ use crate::calls::Calls;
 use crate::event::{Body, Data, Event, EventId, Key, TraceContext};
 use crate::outbox::{self, OutboxTables};
 use crate::rules::{Rule, Rules};
-use crate::sequence::{Sequence, Source, Version};
+use crate::sequence::Version;
 use crate::settings::Generation;
-use crate::time::Timestamp;
+use crate::time::{Moment, Timestamp};
 
 /// What the row of a key holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,9 +35,11 @@ pub struct Write<'a, V> {
 }
 
 /// The service's own rows, in the transaction that the outbox is in.
-pub trait Rows: OutboxTables {
+pub trait Rows {
     /// What a row holds.
     type Value: Clone + PartialEq;
+    /// Why the transaction can't go on; everything in it is rolled back.
+    type Error;
 
     /// The row of a key, also if it was undone and that isn't settled.
     fn row(&mut self, key: &Key) -> Result<Option<Row<Self::Value>>, Self::Error>;
@@ -63,8 +65,11 @@ pub struct Request<V> {
 /// How an accepted event goes to the receivers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dispatch {
-    /// The caller waits, and a failure takes the write back.
-    Inline,
+    /// The caller waits until the deadline, and a failure takes the write back.
+    Inline {
+        /// When the caller is told that it failed.
+        deadline: Moment,
+    },
     /// In the background.
     Background,
 }
@@ -88,44 +93,33 @@ pub enum Accepted<V> {
     },
 }
 
-/// Accepts a request, in the accepting transaction. An inline one is registered in `calls`, under its event's name.
-///
-/// # Errors
-/// Those of the tables; then nothing may be committed.
-pub fn accept<T: Rows>(tables: &mut T, request: &Request<T::Value>, calls: &mut Calls, at: Timestamp, rules: &Rules) -> Result<Accepted<T::Value>, T::Error> {
-    let partition = request.key.partition(tables.partitions()?);
-    let lane = outbox::lane(tables, partition)?;
-    let row = tables.row(&request.key)?;
-    if let Some(row) = &row
-        && row.value == request.value
-    {
-        let id = EventId { source: lane.source(row.version.epoch), sequence: row.version.sequence };
-        let received = outbox::received_by_all(tables, id.source, id.sequence)?;
-        if received || !row.provisional {
-            return Ok(Accepted::Unchanged { last: Some((id, received)) });
-        }
-        let may_join = row.value.is_some() || rules.holds(Rule::UndoJoins);
-        if calls.is_known(id) && may_join {
-            return Ok(Accepted::Joined(id));
-        }
-        if !may_join || !rules.holds(Rule::WriteAnewIfUnsettled) {
-            return Ok(Accepted::Unchanged { last: Some((id, received)) });
-        }
-    } else if row.is_none() && request.value.is_none() {
-        return Ok(Accepted::Unchanged { last: None });
-    } else if let Some(id) = calls.equal_but_older(&request.key, request.value.is_some())
-        && !rules.holds(Rule::JoinCurrentVersion)
-    {
-        return Ok(Accepted::Joined(id));
-    }
-    let before = row.and_then(|row| row.value);
-    let provisional = request.dispatch == Dispatch::Inline;
-    let write = |version| Write { value: request.value.as_ref(), version, provisional, restores: false, at };
-    let id = append(tables, &request.key, write, &request.trace, request.generation)?;
-    if provisional {
-        calls.begin(id, request.key.clone(), request.value.is_some());
-    }
-    Ok(Accepted::Written { id, before })
+/// A sender's transaction: the outbox, the service's rows beside it, and what decides over them.
+pub struct Accepting<'a, O, R> {
+    /// The outbox.
+    pub outbox: &'a mut O,
+    /// The service's own rows.
+    pub rows: &'a mut R,
+    /// The calls under way in this process.
+    pub calls: &'a mut Calls,
+    /// When this happens: the event's time.
+    pub at: Timestamp,
+    /// The rules in force.
+    pub rules: &'a Rules,
+}
+
+/// A call that failed, to be taken back.
+#[derive(Clone, Debug)]
+pub struct Failed<V> {
+    /// The event that it wrote, which names it.
+    pub call: EventId,
+    /// Of which key.
+    pub key: Key,
+    /// What the row held before: [`Accepted::Written`]'s.
+    pub before: Option<V>,
+    /// The call's trace.
+    pub trace: TraceContext,
+    /// The Channel's generation now.
+    pub generation: Generation,
 }
 
 /// What became of a compensation.
@@ -137,54 +131,136 @@ pub enum Compensated {
     Stands,
 }
 
-/// Takes a failed call's write back, if the row still is as the call wrote it and no receipt covers its event.
-///
-/// # Errors
-/// Those of the tables; then nothing may be committed, and the call's outcome is unknown.
-pub fn compensate<T: Rows>(
-    tables: &mut T,
-    call: EventId,
-    key: &Key,
-    before: Option<&T::Value>,
-    trace: &TraceContext,
-    generation: Generation,
-    at: Timestamp,
-    rules: &Rules,
-) -> Result<Compensated, T::Error> {
-    let own = tables.row(key)?.is_some_and(|row| row.version == call.source.version(call.sequence));
-    if !own && rules.holds(Rule::CompensateOwnVersion) {
-        return Ok(Compensated::Stands);
+impl<O: OutboxTables, R: Rows<Error = O::Error>> Accepting<'_, O, R> {
+    /// Accepts a request. An inline one is registered in `calls`, under its event's name.
+    ///
+    /// # Errors
+    /// Those of the tables; then nothing may be committed.
+    pub fn accept(&mut self, request: &Request<R::Value>) -> Result<Accepted<R::Value>, O::Error> {
+        let row = self.rows.row(&request.key)?;
+        if let Some(accepted) = self.without_writing(request, row.as_ref())? {
+            return Ok(accepted);
+        }
+        let write = |version, at| Write {
+            value: request.value.as_ref(),
+            version,
+            provisional: matches!(request.dispatch, Dispatch::Inline { .. }),
+            restores: false,
+            at,
+        };
+        let id = self.append(
+            &request.key,
+            write,
+            request.dispatch,
+            &request.trace,
+            request.generation,
+        )?;
+        if matches!(request.dispatch, Dispatch::Inline { .. }) {
+            let does = request.value.is_some();
+            self.calls.begin(id, request.key.clone(), does);
+        }
+        let before = row.and_then(|row| row.value);
+        Ok(Accepted::Written { id, before })
     }
-    if outbox::received_by_all(tables, call.source, call.sequence)? && rules.holds(Rule::CompensateUnreceived) {
-        return Ok(Compensated::Stands);
+
+    /// What can be answered from what stands: the row is as wanted and settled, or a call under way writes the same.
+    fn without_writing(
+        &mut self,
+        request: &Request<R::Value>,
+        row: Option<&Row<R::Value>>,
+    ) -> Result<Option<Accepted<R::Value>>, O::Error> {
+        let does = request.value.is_some();
+        let Some(row) = row else {
+            return Ok((!does).then_some(Accepted::Unchanged { last: None }));
+        };
+        if row.value != request.value {
+            let older = self.calls.equal_but_older(&request.key, does);
+            let joins = older.filter(|_| !self.rules.holds(Rule::JoinCurrentVersion));
+            return Ok(joins.map(Accepted::Joined));
+        }
+        let partition = request.key.partition(self.outbox.partitions()?);
+        let source = outbox::lane(self.outbox, partition)?.source(row.version.epoch);
+        let id = EventId {
+            source,
+            sequence: row.version.sequence,
+        };
+        let received = outbox::received_by_all(self.outbox, source, id.sequence)?;
+        let unchanged = Accepted::Unchanged {
+            last: Some((id, received)),
+        };
+        if received || !row.provisional {
+            return Ok(Some(unchanged));
+        }
+        if !does && !self.rules.holds(Rule::UndoJoins) {
+            return Ok(Some(unchanged));
+        }
+        if self.calls.is_known(id) {
+            return Ok(Some(Accepted::Joined(id)));
+        }
+        let anew = self.rules.holds(Rule::WriteAnewIfUnsettled);
+        Ok((!anew).then_some(unchanged))
     }
-    let write = |version| Write { value: before, version, provisional: false, restores: true, at };
-    append(tables, key, write, trace, generation).map(Compensated::Undone)
-}
 
-/// Numbers the next event of the key's partition, writes the row and puts the event into the outbox.
-fn append<'a, T: Rows>(
-    tables: &mut T,
-    key: &Key,
-    write: impl FnOnce(Version) -> Write<'a, T::Value>,
-    trace: &TraceContext,
-    generation: Generation,
-) -> Result<EventId, T::Error>
-where
-    T::Value: 'a,
-{
-    let (source, sequence) = next(tables, key)?;
-    let write = write(source.version(sequence));
-    let time = write.at;
-    let data = tables.write(key, write)?;
-    tables.append(Event { source, sequence, time, body: Body::Data(data), trace: trace.clone(), generation })?;
-    Ok(EventId { source, sequence })
-}
+    /// Takes a failed call's write back, if the row still is as the call wrote it and no receipt covers its event.
+    ///
+    /// # Errors
+    /// Those of the tables; then nothing may be committed, and the call's outcome is unknown.
+    pub fn compensate(&mut self, failed: &Failed<R::Value>) -> Result<Compensated, O::Error> {
+        let EventId { source, sequence } = failed.call;
+        let row = self.rows.row(&failed.key)?;
+        let own = row.is_some_and(|row| row.version == source.version(sequence));
+        if !own && self.rules.holds(Rule::CompensateOwnVersion) {
+            return Ok(Compensated::Stands);
+        }
+        let received = outbox::received_by_all(self.outbox, source, sequence)?;
+        if received && self.rules.holds(Rule::CompensateUnreceived) {
+            return Ok(Compensated::Stands);
+        }
+        let write = |version, at| Write {
+            value: failed.before.as_ref(),
+            version,
+            provisional: false,
+            restores: true,
+            at,
+        };
+        let Failed {
+            key,
+            trace,
+            generation,
+            ..
+        } = failed;
+        self.append(key, write, Dispatch::Background, trace, *generation)
+            .map(Compensated::Undone)
+    }
 
-fn next<T: OutboxTables>(tables: &mut T, key: &Key) -> Result<(Source, Sequence), T::Error> {
-    let partition = key.partition(tables.partitions()?);
-    let lane = outbox::lane(tables, partition)?;
-    let source = lane.source(tables.head(partition)?.unwrap_or_default());
-    let last = tables.epoch(source)?.unwrap_or_default().last;
-    Ok((source, last.next()))
+    /// Numbers the next event of the key's partition, writes the row and puts the event into the outbox.
+    fn append<'v>(
+        &mut self,
+        key: &Key,
+        write: impl FnOnce(Version, Timestamp) -> Write<'v, R::Value>,
+        dispatch: Dispatch,
+        trace: &TraceContext,
+        generation: Generation,
+    ) -> Result<EventId, O::Error>
+    where
+        R::Value: 'v,
+    {
+        let partition = key.partition(self.outbox.partitions()?);
+        let head = self.outbox.head(partition)?.unwrap_or_default();
+        let source = outbox::lane(self.outbox, partition)?.source(head);
+        let sequence = self.outbox.epoch(source)?.unwrap_or_default().last.next();
+        let data = self
+            .rows
+            .write(key, write(source.version(sequence), self.at))?;
+        let event = Event {
+            source,
+            sequence,
+            time: self.at,
+            body: Body::Data(data),
+            trace: trace.clone(),
+            generation,
+        };
+        self.outbox.append(event, dispatch)?;
+        Ok(EventId { source, sequence })
+    }
 }

@@ -29,7 +29,10 @@ impl Calls {
 
     /// A call that did the same to the key some versions ago. Joining it is what [`crate::rules::Rule::JoinCurrentVersion`] forbids.
     pub(crate) fn equal_but_older(&self, key: &Key, does: bool) -> Option<EventId> {
-        self.0.iter().find(|(_, (known, did))| known == key && *did == does).map(|(&id, _)| id)
+        self.0
+            .iter()
+            .find(|(_, (known, did))| known == key && *did == does)
+            .map(|(&id, _)| id)
     }
 
     /// How many calls are known.

@@ -117,7 +117,10 @@ impl Event {
 
     /// Source and sequence together: the event's name.
     pub fn id(&self) -> EventId {
-        EventId { source: self.source, sequence: self.sequence }
+        EventId {
+            source: self.source,
+            sequence: self.sequence,
+        }
     }
 
     /// The service's own event, if it is one.
@@ -130,7 +133,11 @@ impl Event {
 
     /// Its hash: over identity and content, the same at both ends.
     pub fn hash(&self) -> RollingHash {
-        let Lane { store: StoreId(store), partitions, partition } = self.source.lane;
+        let Lane {
+            store: StoreId(store),
+            partitions,
+            partition,
+        } = self.source.lane;
         let mut hash = Xxh3::new();
         hash.update(&store.to_be_bytes());
         hash.update(&partitions.to_be_bytes());
@@ -156,7 +163,9 @@ impl Event {
     /// About how many bytes it takes in a message, headers included.
     pub fn weight(&self) -> usize {
         const ENVELOPE: usize = 420;
-        let data = self.data().map_or(64, |data| data.kind.len() + 2 * data.key.as_str().len() + data.json.len());
+        let data = self.data().map_or(64, |data| {
+            data.kind.len() + 2 * data.key.as_str().len() + data.json.len()
+        });
         ENVELOPE + data + self.trace.traceparent.len() + self.trace.tracestate.len()
     }
 }

@@ -97,9 +97,15 @@ impl Inbox {
         }
         let known = self.epochs.get(&epoch);
         if known.is_some_and(|inbox| inbox.holds(event.sequence)) {
-            return if rules.holds(Rule::InboxOnce) { Standing::Copy } else { Standing::New };
+            return if rules.holds(Rule::InboxOnce) {
+                Standing::Copy
+            } else {
+                Standing::New
+            };
         }
-        let beyond = known.and_then(|inbox| inbox.end).is_some_and(|end| event.sequence > end);
+        let beyond = known
+            .and_then(|inbox| inbox.end)
+            .is_some_and(|end| event.sequence > end);
         if (beyond || self.is_between(epoch)) && rules.holds(Rule::RefuseBeyondSeal) {
             return Standing::Gone;
         }
@@ -173,13 +179,24 @@ impl Inbox {
     /// Every event of the lane up to this version is received: what is needed no longer to tell an old one from a new.
     pub fn complete_up_to(&self) -> Version {
         match self.lowest() {
-            Some((epoch, inbox)) => Version { epoch, sequence: inbox.watermark },
-            None => Version { epoch: Epoch(self.floor.0.saturating_sub(1)), sequence: Sequence(u64::MAX) },
+            Some((epoch, inbox)) => Version {
+                epoch,
+                sequence: inbox.watermark,
+            },
+            None => Version {
+                epoch: Epoch(self.floor.0.saturating_sub(1)),
+                sequence: Sequence(u64::MAX),
+            },
         }
     }
 
     /// A receipt for each open epoch, ascending.
-    pub fn receipts(&self, lane: Lane, receiver: &ReceiverName, incarnation: Incarnation) -> Vec<Receipt> {
+    pub fn receipts(
+        &self,
+        lane: Lane,
+        receiver: &ReceiverName,
+        incarnation: Incarnation,
+    ) -> Vec<Receipt> {
         let lowest_open = self.lowest_open();
         let receipt = |(&epoch, inbox): (&Epoch, &EpochInbox)| Receipt {
             source: lane.source(epoch),
@@ -188,7 +205,12 @@ impl Inbox {
             incarnation,
             watermark: inbox.watermark,
             hash: inbox.hash,
-            runs: inbox.runs.iter().take(Receipt::MAX_RUNS).map(Run::range).collect(),
+            runs: inbox
+                .runs
+                .iter()
+                .take(Receipt::MAX_RUNS)
+                .map(Run::range)
+                .collect(),
         };
         self.epochs.iter().map(receipt).collect()
     }

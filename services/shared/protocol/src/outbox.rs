@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use crate::accept::Dispatch;
 use crate::event::{Body, Event, RollingHash, Seal, TraceContext};
 use crate::receipt::ReceiverName;
 use crate::rules::{Rule, Rules};
@@ -54,9 +55,14 @@ pub trait OutboxTables {
     /// Makes an epoch known.
     fn open_epoch(&mut self, source: Source) -> Result<(), Self::Error>;
     /// Puts an event into the outbox, and its sequence as its epoch's last. It is handed to the sender once committed.
-    fn append(&mut self, event: Event) -> Result<(), Self::Error>;
+    fn append(&mut self, event: Event, dispatch: Dispatch) -> Result<(), Self::Error>;
     /// The sum of the hashes of the outbox's events after `after` up to and including `up_to`.
-    fn hash_between(&mut self, source: Source, after: Sequence, up_to: Sequence) -> Result<RollingHash, Self::Error>;
+    fn hash_between(
+        &mut self,
+        source: Source,
+        after: Sequence,
+        up_to: Sequence,
+    ) -> Result<RollingHash, Self::Error>;
     /// Deletes a source's events up to and including `up_to`, keeping their hash in its [`EpochState`].
     fn forget(&mut self, source: Source, up_to: Sequence) -> Result<(), Self::Error>;
 
@@ -65,23 +71,46 @@ pub trait OutboxTables {
     /// The newest incarnation that a receiver spoke under; zero if it never spoke.
     fn incarnation(&mut self, receiver: &ReceiverName) -> Result<Incarnation, Self::Error>;
     /// Stores it.
-    fn put_incarnation(&mut self, receiver: &ReceiverName, incarnation: Incarnation) -> Result<(), Self::Error>;
+    fn put_incarnation(
+        &mut self,
+        receiver: &ReceiverName,
+        incarnation: Incarnation,
+    ) -> Result<(), Self::Error>;
     /// Forgets what only runs had said: each mark of the receiver falls back to what is forgotten.
     fn drop_runs(&mut self, receiver: &ReceiverName) -> Result<(), Self::Error>;
     /// What a receiver said of a source.
     fn mark(&mut self, receiver: &ReceiverName, source: Source) -> Result<Mark, Self::Error>;
     /// Stores it.
-    fn put_mark(&mut self, receiver: &ReceiverName, source: Source, mark: &Mark) -> Result<(), Self::Error>;
+    fn put_mark(
+        &mut self,
+        receiver: &ReceiverName,
+        source: Source,
+        mark: &Mark,
+    ) -> Result<(), Self::Error>;
 }
 
 /// The lane of a partition of this store.
-pub(crate) fn lane<T: OutboxTables + ?Sized>(tables: &mut T, partition: Partition) -> Result<Lane, T::Error> {
-    Ok(Lane { store: tables.store()?, partitions: tables.partitions()?, partition })
+pub(crate) fn lane<T: OutboxTables + ?Sized>(
+    tables: &mut T,
+    partition: Partition,
+) -> Result<Lane, T::Error> {
+    Ok(Lane {
+        store: tables.store()?,
+        partitions: tables.partitions()?,
+        partition,
+    })
 }
 
 /// Whether every receiver has said that it holds the event.
-pub(crate) fn received_by_all<T: OutboxTables + ?Sized>(tables: &mut T, source: Source, sequence: Sequence) -> Result<bool, T::Error> {
-    if tables.epoch(source)?.is_some_and(|epoch| sequence <= epoch.forgotten) {
+pub(crate) fn received_by_all<T: OutboxTables + ?Sized>(
+    tables: &mut T,
+    source: Source,
+    sequence: Sequence,
+) -> Result<bool, T::Error> {
+    if tables
+        .epoch(source)?
+        .is_some_and(|epoch| sequence <= epoch.forgotten)
+    {
         return Ok(true);
     }
     for receiver in tables.receivers()? {
@@ -98,7 +127,13 @@ pub(crate) fn received_by_all<T: OutboxTables + ?Sized>(tables: &mut T, source: 
 ///
 /// # Errors
 /// Those of the tables.
-pub fn open<T: OutboxTables>(tables: &mut T, wall: Timestamp, random: u32, generation: Generation, rules: &Rules) -> Result<(), T::Error> {
+pub fn open<T: OutboxTables>(
+    tables: &mut T,
+    wall: Timestamp,
+    random: u32,
+    generation: Generation,
+    rules: &Rules,
+) -> Result<(), T::Error> {
     for partition in 0..tables.partitions()? {
         let lane = lane(tables, Partition(partition))?;
         let before = tables.head(Partition(partition))?;
@@ -107,18 +142,28 @@ pub fn open<T: OutboxTables>(tables: &mut T, wall: Timestamp, random: u32, gener
         }
         let previous = match before {
             None => None,
-            Some(epoch) => tables.epoch(lane.source(epoch))?.map(|state| Seal { epoch, last: state.last }),
+            Some(epoch) => tables.epoch(lane.source(epoch))?.map(|state| Seal {
+                epoch,
+                last: state.last,
+            }),
         };
-        let source = lane.source(Epoch::next(before.unwrap_or(Epoch::ZERO), wall, random.wrapping_add(u32::from(partition))));
+        let source = lane.source(Epoch::next(
+            before.unwrap_or(Epoch::ZERO),
+            wall,
+            random.wrapping_add(u32::from(partition)),
+        ));
         tables.open_epoch(source)?;
-        tables.append(Event {
-            source,
-            sequence: Sequence::FIRST,
-            time: wall,
-            body: Body::Opened { previous },
-            trace: TraceContext::default(),
-            generation,
-        })?;
+        tables.append(
+            Event {
+                source,
+                sequence: Sequence::FIRST,
+                time: wall,
+                body: Body::Opened { previous },
+                trace: TraceContext::default(),
+                generation,
+            },
+            Dispatch::Background,
+        )?;
     }
     Ok(())
 }

@@ -17,7 +17,9 @@ impl ReceiverName {
 
     /// A name of 1 to [`ReceiverName::MAX`] bytes; `None` for other lengths.
     pub fn new(name: &str) -> Option<Self> {
-        (1..=Self::MAX).contains(&name.len()).then(|| ReceiverName(name.into()))
+        (1..=Self::MAX)
+            .contains(&name.len())
+            .then(|| ReceiverName(name.into()))
     }
 
     /// The name's text.
@@ -68,6 +70,8 @@ impl Receipt {
 
     /// The highest sequence it says is held.
     pub fn highest(&self) -> Sequence {
-        self.runs.last().map_or(self.watermark, |run| Sequence(*run.end()))
+        self.runs
+            .last()
+            .map_or(self.watermark, |run| Sequence(*run.end()))
     }
 }

@@ -1,6 +1,7 @@
 //! Receiving: one transaction checks the inbox and applies each event, or parks it. A second copy changes nothing.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use crate::event::{Body, Data, Event, EventId, Key};
@@ -62,149 +63,211 @@ pub enum Arrival {
     },
 }
 
-/// What a receiver's transaction reads and writes: the inbox, the parked table, and the service's own rows.
-pub trait ReceiverTables {
+/// What a receiver's transaction reads and writes besides the service's own rows.
+pub trait InboxTables {
     /// Why the transaction can't go on; everything in it is rolled back.
     type Error;
 
     /// What has been received of `lane`.
     fn inbox(&mut self, lane: Lane) -> Result<Inbox, Self::Error>;
-    /// Stores what [`ReceiverTables::inbox`] gave, changed.
+    /// Stores what [`InboxTables::inbox`] gave, changed.
     fn put_inbox(&mut self, lane: Lane, inbox: &Inbox) -> Result<(), Self::Error>;
     /// Whether this event is in the parked table, and how: [`Outcome::Parked`] or [`Outcome::Dead`].
     fn parked(&mut self, id: EventId) -> Result<Option<Outcome>, Self::Error>;
+    /// Whether anything of this key is in the parked table.
+    fn is_key_parked(&mut self, key: &Key) -> Result<bool, Self::Error>;
     /// Stores an event that could not be applied.
-    fn park(&mut self, event: &Event, failure: &Failure, next_attempt: Timestamp) -> Result<(), Self::Error>;
+    fn park(
+        &mut self,
+        event: &Event,
+        failure: &Failure,
+        next_attempt: Timestamp,
+    ) -> Result<(), Self::Error>;
     /// Changes when a parked event is tried again, and counts the attempt.
-    fn park_again(&mut self, id: EventId, failure: &Failure, next_attempt: Timestamp) -> Result<(), Self::Error>;
+    fn park_again(
+        &mut self,
+        id: EventId,
+        failure: &Failure,
+        next_attempt: Timestamp,
+    ) -> Result<(), Self::Error>;
     /// Takes an event out of the parked table.
     fn unpark(&mut self, id: EventId) -> Result<(), Self::Error>;
+}
+
+/// The receiving service's own rows, in the transaction that the inbox is in.
+pub trait Apply {
+    /// Why the transaction can't go on; everything in it is rolled back.
+    type Error;
 
     /// The version that the key's row or tombstone holds.
     fn held(&mut self, key: &Key) -> Result<Option<Version>, Self::Error>;
     /// Applies the event and stores its version in its key's row. A `Failure` has written nothing.
     fn apply(&mut self, event: &Event, data: &Data) -> Result<Result<(), Failure>, Self::Error>;
-    /// Drops the lane's tombstones up to and including a version; if `spare_parked`, but those of a key with something parked.
-    fn drop_tombstones(&mut self, lane: Lane, up_to: Version, spare_parked: bool) -> Result<(), Self::Error>;
+    /// The keys of at most `limit` of the lane's tombstones up to and including a version.
+    fn tombstones(
+        &mut self,
+        lane: Lane,
+        up_to: Version,
+        limit: usize,
+    ) -> Result<Vec<Key>, Self::Error>;
+    /// Drops a key's tombstone.
+    fn drop_tombstone(&mut self, key: &Key) -> Result<(), Self::Error>;
 }
 
-/// Receives a batch: an outcome for each event, in order. `now` is stored with what is parked.
-///
-/// # Errors
-/// Those of the tables; then nothing of the batch may be committed.
-pub fn receive<T: ReceiverTables>(
-    tables: &mut T,
-    events: &[Event],
-    arrival: Arrival,
-    max_runs: usize,
-    now: Timestamp,
-    rules: &Rules,
-) -> Result<Vec<Outcome>, T::Error> {
-    let mut inboxes: BTreeMap<Lane, (Inbox, Version)> = BTreeMap::new();
-    let mut outcomes = Vec::with_capacity(events.len());
-    for event in events {
-        let lane = event.source.lane;
-        let inbox = match inboxes.entry(lane) {
-            std::collections::btree_map::Entry::Occupied(entry) => &mut entry.into_mut().0,
-            std::collections::btree_map::Entry::Vacant(entry) => {
-                let inbox = tables.inbox(lane)?;
-                let complete = inbox.complete_up_to();
-                &mut entry.insert((inbox, complete)).0
-            }
-        };
-        let outcome = match inbox.standing(event, max_runs, rules) {
-            Standing::New => first_copy(tables, event, arrival, now, rules)?,
-            Standing::Copy | Standing::Closed => second_copy(tables, event, rules)?,
-            Standing::Gone => Outcome::Refused,
-            Standing::OverCap => Outcome::Dropped,
-        };
-        if matches!(outcome, Outcome::Applied | Outcome::Superseded | Outcome::Parked) && event.source.epoch >= inbox.floor {
-            let held = inbox.epochs.get(&event.source.epoch).is_some_and(|known| known.holds(event.sequence));
-            if !held {
-                inbox.insert(event);
-            }
-        }
-        outcomes.push(outcome);
-    }
-    for (lane, (inbox, complete_before)) in &inboxes {
-        tables.put_inbox(*lane, inbox)?;
-        let complete = inbox.complete_up_to();
-        if complete > *complete_before {
-            drop_tombstones(tables, *lane, inbox, complete, rules)?;
-        }
-    }
-    Ok(outcomes)
+/// A receiver's transaction: the inbox, the service's rows beside it, and what decides over them.
+pub struct Receiving<'a, I, A> {
+    /// The inbox and the parked table.
+    pub inbox: &'a mut I,
+    /// The service's own rows.
+    pub rows: &'a mut A,
+    /// The most runs an inbox keeps; [`Inbox::MAX_RUNS`] outside tests.
+    pub max_runs: usize,
+    /// Stored with what is parked.
+    pub now: Timestamp,
+    /// The rules in force.
+    pub rules: &'a Rules,
 }
 
-fn first_copy<T: ReceiverTables>(tables: &mut T, event: &Event, arrival: Arrival, now: Timestamp, rules: &Rules) -> Result<Outcome, T::Error> {
-    let data = match &event.body {
-        Body::Opened { .. } => return Ok(Outcome::Applied),
-        Body::Data(data) => data,
-    };
-    match apply_if_newer(tables, event, data, rules)? {
-        Ok(outcome) => Ok(outcome),
-        Err(failure) => match arrival {
-            Arrival::Background { retry } if rules.holds(Rule::ParkFirstFailure) => {
-                tables.park(event, &failure, now + retry)?;
+impl<I: InboxTables, A: Apply<Error = I::Error>> Receiving<'_, I, A> {
+    /// Receives a batch: an outcome for each event, in order.
+    ///
+    /// # Errors
+    /// Those of the tables; then nothing of the batch may be committed.
+    pub fn receive(
+        &mut self,
+        events: &[Event],
+        arrival: Arrival,
+    ) -> Result<Vec<Outcome>, I::Error> {
+        let mut inboxes: BTreeMap<Lane, (Inbox, Version)> = BTreeMap::new();
+        let mut outcomes = Vec::with_capacity(events.len());
+        for event in events {
+            let inbox = match inboxes.entry(event.source.lane) {
+                Entry::Occupied(entry) => &mut entry.into_mut().0,
+                Entry::Vacant(entry) => {
+                    let inbox = self.inbox.inbox(event.source.lane)?;
+                    let complete = inbox.complete_up_to();
+                    &mut entry.insert((inbox, complete)).0
+                }
+            };
+            let outcome = match inbox.standing(event, self.max_runs, self.rules) {
+                Standing::New => {
+                    let outcome = self.first_copy(event, arrival)?;
+                    if outcome.is_final() {
+                        inbox.insert(event);
+                    }
+                    outcome
+                }
+                Standing::Copy | Standing::Closed => self.second_copy(event)?,
+                Standing::Gone => Outcome::Refused,
+                Standing::OverCap => Outcome::Dropped,
+            };
+            outcomes.push(outcome);
+        }
+        for (lane, (inbox, complete_before)) in &inboxes {
+            self.inbox.put_inbox(*lane, inbox)?;
+            if inbox.complete_up_to() > *complete_before {
+                self.drop_tombstones(*lane, inbox)?;
+            }
+        }
+        Ok(outcomes)
+    }
+
+    fn first_copy(&mut self, event: &Event, arrival: Arrival) -> Result<Outcome, I::Error> {
+        let Body::Data(data) = &event.body else {
+            return Ok(Outcome::Applied);
+        };
+        match (self.apply_if_newer(event, data)?, arrival) {
+            (Ok(outcome), _) => Ok(outcome),
+            (Err(failure), Arrival::Background { retry })
+                if self.rules.holds(Rule::ParkFirstFailure) =>
+            {
+                self.inbox.park(event, &failure, self.now + retry)?;
                 Ok(Outcome::Parked)
             }
-            Arrival::Background { .. } | Arrival::Inline => Ok(Outcome::Failed(failure)),
-        },
-    }
-}
-
-fn apply_if_newer<T: ReceiverTables>(tables: &mut T, event: &Event, data: &Data, rules: &Rules) -> Result<Result<Outcome, Failure>, T::Error> {
-    let superseded = tables.held(&data.key)?.is_some_and(|held| held >= event.version());
-    if superseded && rules.holds(Rule::NewestWins) {
-        return Ok(Ok(Outcome::Superseded));
-    }
-    Ok(tables.apply(event, data)?.map(|()| Outcome::Applied))
-}
-
-/// How the first copy stands: the only thing a second copy may be answered with.
-fn second_copy<T: ReceiverTables>(tables: &mut T, event: &Event, rules: &Rules) -> Result<Outcome, T::Error> {
-    let Some(data) = event.data() else { return Ok(Outcome::Applied) };
-    if let Some(parked) = tables.parked(event.id())? {
-        return Ok(if rules.holds(Rule::CopyStandsAsFirst) { parked } else { Outcome::Applied });
-    }
-    // Without a row it was applied and undone long ago, or is from a store that is gone: which one can't be told, so no success is claimed.
-    Ok(match tables.held(&data.key)? {
-        Some(held) if held == event.version() => Outcome::Applied,
-        Some(held) if held > event.version() => Outcome::Superseded,
-        Some(_) | None => Outcome::Refused,
-    })
-}
-
-fn drop_tombstones<T: ReceiverTables>(tables: &mut T, lane: Lane, inbox: &Inbox, complete: Version, rules: &Rules) -> Result<(), T::Error> {
-    let mut up_to = complete;
-    if let Some((&newest, above)) = inbox.epochs.last_key_value() {
-        if newest > complete.epoch && !rules.holds(Rule::TombstoneUntilOlderEpochs) {
-            up_to = Version { epoch: newest, sequence: above.watermark };
-        }
-        if !above.runs.is_empty() && !rules.holds(Rule::TombstoneUntilWatermark) {
-            up_to = Version { epoch: newest, sequence: above.runs.highest().unwrap_or_default() };
+            (Err(failure), _) => Ok(Outcome::Failed(failure)),
         }
     }
-    tables.drop_tombstones(lane, up_to, rules.holds(Rule::TombstoneWhileParked))
-}
 
-/// Tries a parked event once more. What is stored newer in the meantime supersedes it.
-///
-/// # Errors
-/// Those of the tables; then nothing may be committed.
-pub fn retry_parked<T: ReceiverTables>(tables: &mut T, event: &Event, retry: Duration, now: Timestamp, rules: &Rules) -> Result<Outcome, T::Error> {
-    let Some(data) = event.data() else {
-        tables.unpark(event.id())?;
-        return Ok(Outcome::Applied);
-    };
-    match apply_if_newer(tables, event, data, rules)? {
-        Ok(outcome) => {
-            tables.unpark(event.id())?;
-            Ok(outcome)
+    fn apply_if_newer(
+        &mut self,
+        event: &Event,
+        data: &Data,
+    ) -> Result<Result<Outcome, Failure>, I::Error> {
+        let held = self.rows.held(&data.key)?;
+        if held.is_some_and(|held| held >= event.version()) && self.rules.holds(Rule::NewestWins) {
+            return Ok(Ok(Outcome::Superseded));
         }
-        Err(failure) => {
-            tables.park_again(event.id(), &failure, now + retry)?;
-            Ok(Outcome::Parked)
+        Ok(self.rows.apply(event, data)?.map(|()| Outcome::Applied))
+    }
+
+    /// How the first copy stands: the only thing a second copy may be answered with.
+    fn second_copy(&mut self, event: &Event) -> Result<Outcome, I::Error> {
+        let Some(data) = event.data() else {
+            return Ok(Outcome::Applied);
+        };
+        if let Some(parked) = self.inbox.parked(event.id())? {
+            let honest = self.rules.holds(Rule::CopyStandsAsFirst);
+            return Ok(if honest { parked } else { Outcome::Applied });
+        }
+        // Without a row it was applied and undone long ago, or is from a store that is gone. Which one
+        // can't be told, so no success is claimed.
+        Ok(match self.rows.held(&data.key)? {
+            Some(held) if held == event.version() => Outcome::Applied,
+            Some(held) if held > event.version() => Outcome::Superseded,
+            Some(_) | None => Outcome::Refused,
+        })
+    }
+
+    /// A tombstone is needed while something older of its key may still come: until all before it is received.
+    fn drop_tombstones(&mut self, lane: Lane, inbox: &Inbox) -> Result<(), I::Error> {
+        /// Bounds the transaction; the rest goes with a later one.
+        const AT_ONCE: usize = 256;
+        let mut up_to = inbox.complete_up_to();
+        if let Some((&newest, above)) = inbox.epochs.last_key_value() {
+            let watermark = above.watermark;
+            if newest > up_to.epoch && !self.rules.holds(Rule::TombstoneUntilOlderEpochs) {
+                up_to = Version {
+                    epoch: newest,
+                    sequence: watermark,
+                };
+            }
+            if let Some(highest) = above.runs.highest()
+                && !self.rules.holds(Rule::TombstoneUntilWatermark)
+            {
+                up_to = Version {
+                    epoch: newest,
+                    sequence: highest,
+                };
+            }
+        }
+        for key in self.rows.tombstones(lane, up_to, AT_ONCE)? {
+            let parked = self.inbox.is_key_parked(&key)?;
+            if !(parked && self.rules.holds(Rule::TombstoneWhileParked)) {
+                self.rows.drop_tombstone(&key)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tries a parked event once more. What is stored newer in the meantime supersedes it.
+    ///
+    /// # Errors
+    /// Those of the tables; then nothing may be committed.
+    pub fn retry_parked(&mut self, event: &Event, retry: Duration) -> Result<Outcome, I::Error> {
+        let tried = match event.data() {
+            Some(data) => self.apply_if_newer(event, data)?,
+            None => Ok(Outcome::Applied),
+        };
+        match tried {
+            Ok(outcome) => {
+                self.inbox.unpark(event.id())?;
+                Ok(outcome)
+            }
+            Err(failure) => {
+                self.inbox
+                    .park_again(event.id(), &failure, self.now + retry)?;
+                Ok(Outcome::Parked)
+            }
         }
     }
 }

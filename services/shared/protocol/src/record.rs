@@ -34,10 +34,19 @@ pub struct Recorded {
 ///
 /// # Errors
 /// Those of the tables; then nothing may be committed.
-pub fn record<T: OutboxTables>(tables: &mut T, receipt: &Receipt, rules: &Rules) -> Result<Recorded, T::Error> {
-    let ignored = Recorded { ignored: true, ..Recorded::default() };
+pub fn record<T: OutboxTables>(
+    tables: &mut T,
+    receipt: &Receipt,
+    rules: &Rules,
+) -> Result<Recorded, T::Error> {
+    let ignored = Recorded {
+        ignored: true,
+        ..Recorded::default()
+    };
     let lane = receipt.source.lane;
-    if outbox::lane(tables, lane.partition)? != lane || !tables.receivers()?.contains(&receipt.receiver) {
+    if outbox::lane(tables, lane.partition)? != lane
+        || !tables.receivers()?.contains(&receipt.receiver)
+    {
         return Ok(ignored);
     }
     let mut recorded = Recorded::default();
@@ -67,30 +76,57 @@ pub fn record<T: OutboxTables>(tables: &mut T, receipt: &Receipt, rules: &Rules)
     if receipt.watermark < epoch.forgotten {
         return Ok(recorded); // late, or a receiver that lost something: only a hello tells
     }
-    let hash = epoch.hash + tables.hash_between(receipt.source, epoch.forgotten, receipt.watermark)?;
+    let hash =
+        epoch.hash + tables.hash_between(receipt.source, epoch.forgotten, receipt.watermark)?;
     if hash != receipt.hash && rules.holds(Rule::CompareHash) {
         recorded.suspicion = Some(Suspicion::HashDiffers);
         return Ok(recorded);
     }
     let mark = tables.mark(&receipt.receiver, receipt.source)?;
-    hold(tables, &receipt.receiver, receipt.source, merged(&mark, receipt), &mut recorded)?;
+    hold(
+        tables,
+        &receipt.receiver,
+        receipt.source,
+        merged(&mark, receipt),
+        &mut recorded,
+    )?;
     Ok(recorded)
 }
 
 /// Everything under the lowest open epoch is held. [A closed epoch sends no more receipts; its last one may have been lost.]
-fn forget_below<T: OutboxTables>(tables: &mut T, receipt: &Receipt, recorded: &mut Recorded, rules: &Rules) -> Result<(), T::Error> {
+fn forget_below<T: OutboxTables>(
+    tables: &mut T,
+    receipt: &Receipt,
+    recorded: &mut Recorded,
+    rules: &Rules,
+) -> Result<(), T::Error> {
     for closed in tables.unforgotten(receipt.source.lane, receipt.lowest_open)? {
         let source = receipt.source.lane.source(closed);
         if let Some(state) = tables.epoch(source)?
             && rules.holds(Rule::ForgetBelowLowestOpen)
         {
-            hold(tables, &receipt.receiver, source, Mark { watermark: state.last, runs: Vec::new() }, recorded)?;
+            hold(
+                tables,
+                &receipt.receiver,
+                source,
+                Mark {
+                    watermark: state.last,
+                    runs: Vec::new(),
+                },
+                recorded,
+            )?;
         }
     }
     Ok(())
 }
 
-fn hold<T: OutboxTables>(tables: &mut T, receiver: &ReceiverName, source: Source, mark: Mark, recorded: &mut Recorded) -> Result<(), T::Error> {
+fn hold<T: OutboxTables>(
+    tables: &mut T,
+    receiver: &ReceiverName,
+    source: Source,
+    mark: Mark,
+    recorded: &mut Recorded,
+) -> Result<(), T::Error> {
     tables.put_mark(receiver, source, &mark)?;
     let mut slowest = mark.watermark;
     for other in tables.receivers()? {
@@ -98,7 +134,10 @@ fn hold<T: OutboxTables>(tables: &mut T, receiver: &ReceiverName, source: Source
             slowest = slowest.min(tables.mark(&other, source)?.watermark);
         }
     }
-    if tables.epoch(source)?.is_some_and(|epoch| slowest > epoch.forgotten) {
+    if tables
+        .epoch(source)?
+        .is_some_and(|epoch| slowest > epoch.forgotten)
+    {
         tables.forget(source, slowest)?;
     }
     recorded.marks.push((source, mark));
@@ -109,19 +148,30 @@ fn hold<T: OutboxTables>(tables: &mut T, receiver: &ReceiverName, source: Source
 fn merged(mark: &Mark, receipt: &Receipt) -> Mark {
     let watermark = mark.watermark.max(receipt.watermark);
     if mark.runs.is_empty() && receipt.runs.is_empty() {
-        return Mark { watermark, runs: Vec::new() };
+        return Mark {
+            watermark,
+            runs: Vec::new(),
+        };
     }
     let mut runs: Vec<_> = mark.runs.iter().chain(&receipt.runs).cloned().collect();
     runs.sort_by_key(|run| *run.start());
     let mut union: Vec<std::ops::RangeInclusive<u64>> = Vec::with_capacity(runs.len());
     for run in runs {
         match union.last_mut() {
-            Some(last) if *run.start() <= last.end().saturating_add(1) => *last = *last.start()..=*last.end().max(run.end()),
+            Some(last) if *run.start() <= last.end().saturating_add(1) => {
+                *last = *last.start()..=*last.end().max(run.end())
+            }
             _ => union.push(run),
         }
     }
-    let above = union.into_iter().filter(|run| *run.end() > watermark.0).take(2 * Receipt::MAX_RUNS);
-    Mark { watermark, runs: above.collect() }
+    let above = union
+        .into_iter()
+        .filter(|run| *run.end() > watermark.0)
+        .take(2 * Receipt::MAX_RUNS);
+    Mark {
+        watermark,
+        runs: above.collect(),
+    }
 }
 
 /// A question to a receiver: what do you hold of me? With what the sender had forgotten when it asked.
@@ -161,7 +211,12 @@ pub const HELLO_EPOCHS: usize = 16;
 ///
 /// # Errors
 /// Those of the tables; then nothing may be committed.
-pub fn judge<T: OutboxTables>(tables: &mut T, asked: &Asked, answer: &HelloAnswer, rules: &Rules) -> Result<Option<(Health, Vec<Recorded>)>, T::Error> {
+pub fn judge<T: OutboxTables>(
+    tables: &mut T,
+    asked: &Asked,
+    answer: &HelloAnswer,
+    rules: &Rules,
+) -> Result<Option<(Health, Vec<Recorded>)>, T::Error> {
     if answer.incarnation < tables.incarnation(&answer.receiver)? {
         return Ok(None);
     }
@@ -175,11 +230,18 @@ pub fn judge<T: OutboxTables>(tables: &mut T, asked: &Asked, answer: &HelloAnswe
     }
     let holds = |source: &Source, up_to: Sequence| {
         let of_lane = |receipt: &&Receipt| receipt.source.lane == source.lane;
-        answer.receipts.iter().filter(of_lane).any(|receipt| receipt.lowest_open > source.epoch || (receipt.source == *source && receipt.watermark >= up_to))
+        answer.receipts.iter().filter(of_lane).any(|receipt| {
+            receipt.lowest_open > source.epoch
+                || (receipt.source == *source && receipt.watermark >= up_to)
+        })
     };
     let as_asked = rules.holds(Rule::HelloAsAsked);
     for (source, forgotten) in &asked.forgotten {
-        let up_to = if as_asked { *forgotten } else { tables.epoch(*source)?.unwrap_or_default().forgotten };
+        let up_to = if as_asked {
+            *forgotten
+        } else {
+            tables.epoch(*source)?.unwrap_or_default().forgotten
+        };
         if up_to > Sequence::ZERO && !holds(source, up_to) {
             return Ok(Some((Health::ReceiverRegressed, recorded)));
         }

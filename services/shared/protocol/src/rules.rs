@@ -90,7 +90,10 @@ pub struct Rules {
 
 impl Default for Rules {
     fn default() -> Self {
-        Rules { broken: None, struck: std::array::from_fn(|_| AtomicU64::new(0)) }
+        Rules {
+            broken: None,
+            struck: std::array::from_fn(|_| AtomicU64::new(0)),
+        }
     }
 }
 
@@ -98,7 +101,10 @@ impl Rules {
     /// All rules but one: for tests that show what the rule is for.
     #[doc(hidden)]
     pub fn all_but(rule: Rule) -> Self {
-        Rules { broken: Some(rule), ..Rules::default() }
+        Rules {
+            broken: Some(rule),
+            ..Rules::default()
+        }
     }
 
     /// Counts that `rule` decides here, and says whether it is in force. Called only where it makes a difference.
@@ -109,6 +115,8 @@ impl Rules {
 
     /// How often each rule decided something so far.
     pub fn strikes(&self) -> impl Iterator<Item = (Rule, u64)> + '_ {
-        Rule::ALL.iter().map(|&rule| (rule, self.struck[rule as usize].load(Ordering::Relaxed)))
+        Rule::ALL
+            .iter()
+            .map(|&rule| (rule, self.struck[rule as usize].load(Ordering::Relaxed)))
     }
 }

@@ -65,7 +65,9 @@ impl Runs {
 
     /// Whether `sequence` is in one of the runs.
     pub fn contains(&self, sequence: Sequence) -> bool {
-        self.0.get(self.at_or_after(sequence)).is_some_and(|run| run.first <= sequence)
+        self.0
+            .get(self.at_or_after(sequence))
+            .is_some_and(|run| run.first <= sequence)
     }
 
     /// What [`Runs::insert`] would do.
@@ -74,7 +76,9 @@ impl Runs {
         let next = self.0.get(at);
         if next.is_some_and(|run| run.first <= sequence) {
             Place::Present
-        } else if next.is_some_and(|run| run.first == sequence.next()) || (at > 0 && self.0[at - 1].last.next() == sequence) {
+        } else if next.is_some_and(|run| run.first == sequence.next())
+            || (at > 0 && self.0[at - 1].last.next() == sequence)
+        {
             Place::Extends
         } else {
             Place::Opens
@@ -87,10 +91,20 @@ impl Runs {
         let place = self.place(sequence);
         match place {
             Place::Present => {}
-            Place::Opens => self.0.insert(at, Run { first: sequence, last: sequence, hash }),
+            Place::Opens => self.0.insert(
+                at,
+                Run {
+                    first: sequence,
+                    last: sequence,
+                    hash,
+                },
+            ),
             Place::Extends => {
                 let joins_before = at > 0 && self.0[at - 1].last.next() == sequence;
-                let joins_after = self.0.get(at).is_some_and(|run| run.first == sequence.next());
+                let joins_after = self
+                    .0
+                    .get(at)
+                    .is_some_and(|run| run.first == sequence.next());
                 match (joins_before, joins_after) {
                     (true, true) => {
                         let after = self.0.remove(at);
@@ -166,7 +180,10 @@ mod tests {
             assert_eq!(listed, set);
             let hash = runs.iter().fold(0, |sum, run| sum + run.hash.0);
             assert_eq!(hash, set.iter().map(|n| 1 << n).sum::<u64>());
-            let gaps = runs.iter().zip(runs.iter().skip(1)).all(|(a, b)| a.last.next() < b.first);
+            let gaps = runs
+                .iter()
+                .zip(runs.iter().skip(1))
+                .all(|(a, b)| a.last.next() < b.first);
             assert!(gaps, "{runs:?} has neighbours that should be one run");
             for at in 0..left.len() {
                 taken.push(left.remove(at));

@@ -124,20 +124,33 @@ pub struct Source {
 impl Source {
     /// The version of the event at `sequence` of this source.
     pub const fn version(self, sequence: Sequence) -> Version {
-        Version { epoch: self.epoch, sequence }
+        Version {
+            epoch: self.epoch,
+            sequence,
+        }
     }
 }
 
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Lane { store, partitions, partition } = self.lane;
-        write!(f, "/duet/{store}/{partitions}/{}/{}", partition.0, self.epoch)
+        let Lane {
+            store,
+            partitions,
+            partition,
+        } = self.lane;
+        write!(
+            f,
+            "/duet/{store}/{partitions}/{}/{}",
+            partition.0, self.epoch
+        )
     }
 }
 
 /// A text that names no source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a source is /duet/STORE/PARTITIONS/PARTITION/EPOCH, store and epoch as 16 hexadecimal digits")]
+#[error(
+    "a source is /duet/STORE/PARTITIONS/PARTITION/EPOCH, store and epoch as 16 hexadecimal digits"
+)]
 pub struct NotASource;
 
 impl FromStr for Source {
@@ -157,7 +170,12 @@ impl FromStr for Source {
         if parts.next().is_some() || partition.0 >= partitions {
             return Err(NotASource);
         }
-        Ok(Lane { store, partitions, partition }.source(epoch))
+        Ok(Lane {
+            store,
+            partitions,
+            partition,
+        }
+        .source(epoch))
     }
 }
 
@@ -176,18 +194,32 @@ mod tests {
     #[test]
     fn two_openings_of_one_restored_copy_differ_in_their_random_bits() {
         let seen = Epoch(1 << 60);
-        assert_ne!(Epoch::next(seen, Timestamp::default(), 1), Epoch::next(seen, Timestamp::default(), 2));
+        assert_ne!(
+            Epoch::next(seen, Timestamp::default(), 1),
+            Epoch::next(seen, Timestamp::default(), 2)
+        );
     }
 
     #[test]
     fn a_source_survives_its_text_form() {
-        let source = Lane { store: StoreId(0xfeed), partitions: 16, partition: Partition(3) }.source(Epoch(42));
+        let source = Lane {
+            store: StoreId(0xfeed),
+            partitions: 16,
+            partition: Partition(3),
+        }
+        .source(Epoch(42));
         assert_eq!(source.to_string().parse(), Ok(source));
     }
 
     #[test]
     fn garbage_is_no_source() {
-        for text in ["", "/duet/", "/duet/1/1/0/1", "/duet/000000000000feed/2/2/000000000000002a", "/duet/000000000000feed/2/1/000000000000002a/x"] {
+        for text in [
+            "",
+            "/duet/",
+            "/duet/1/1/0/1",
+            "/duet/000000000000feed/2/2/000000000000002a",
+            "/duet/000000000000feed/2/1/000000000000002a/x",
+        ] {
             assert_eq!(text.parse::<Source>(), Err(NotASource), "{text}");
         }
     }

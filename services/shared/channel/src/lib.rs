@@ -1,1 +1,6 @@
-//! The shell around the protocol: outbox and inbox stores, transports, settings, sender and receiver.
+//! The shell around the protocol: stores, transports, settings, and the sender and receiver that drive the machines.
+//!
+//! The shell does the I/O and decides nothing; what to send, retry, apply or retransmit is decided in `duet-protocol`.
+
+pub mod store;
+pub mod transport;

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::event::{EventId, Key};
+use crate::outbox::Mark;
+use crate::sequence::Source;
 
 /// The calls under way, each named by the event that it wrote.
 ///
@@ -25,6 +27,12 @@ impl Calls {
     /// The call has ended: it failed and that is committed, its event is covered by a receipt, or its transaction was rolled back.
     pub fn end(&mut self, id: EventId) {
         self.0.remove(&id);
+    }
+
+    /// A receipt covers these events: their rows are settled, and need no joining.
+    pub fn cover(&mut self, source: Source, mark: &Mark) {
+        self.0
+            .retain(|id, _| id.source != source || !mark.covers(id.sequence));
     }
 
     /// A call that did the same to the key some versions ago. Joining it is what [`crate::rules::Rule::JoinCurrentVersion`] forbids.

@@ -15,6 +15,7 @@ pub mod receive;
 pub mod record;
 pub mod rules;
 pub mod runs;
+pub mod sender;
 pub mod sequence;
 pub mod settings;
 pub mod time;

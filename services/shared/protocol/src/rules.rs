@@ -77,8 +77,8 @@ rules! {
     LossByAge = "loss-by-age",
     /// When a stream was made anew or went back, all that is unreceived counts as unsent.
     StreamReset = "stream-reset",
-    /// A retransmission is a new message to the broker; repeating an unanswered publish is not.
-    NewMessageForRetransmission = "new-message-for-retransmission",
+    /// An unanswered publish is repeated under its old name; a retransmission is a new message.
+    RepeatUnanswered = "repeat-unanswered",
 }
 
 /// Which rules are in force (all, but in a test that breaks one), and how often each decided something.

@@ -150,6 +150,15 @@ pub enum TransportSettings {
     NatsJetStream(JetStreamSettings),
 }
 
+impl TransportSettings {
+    /// How long a consumer may hold a message before it is given out again.
+    pub const fn ack_wait(&self) -> Duration {
+        match self {
+            TransportSettings::NatsJetStream(settings) => settings.consumer.ack_wait,
+        }
+    }
+}
+
 /// What NATS JetStream is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JetStreamSettings {

@@ -1,0 +1,147 @@
+//! The store seam: one trait, durable tables for outbox and inbox, and transactions that the service's own statements join.
+//!
+//! A store runs jobs. A job is a function over a transaction; the store groups the jobs that wait, commits them at once, and only
+//! then answers each. `conformance` is the suite that every store passes; [`sqlite`] is the embedded one.
+
+pub mod sqlite;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use duet_protocol::accept::Dispatch;
+use duet_protocol::event::Event;
+use duet_protocol::outbox::{EpochState, Mark, OutboxTables};
+use duet_protocol::receipt::ReceiverName;
+use duet_protocol::receive::InboxTables;
+use duet_protocol::sequence::{Incarnation, Sequence, Source, StoreId};
+use duet_protocol::time::Timestamp;
+
+use crate::transport::Position;
+
+/// Why a store could not do what it was asked.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The transaction was not committed: nothing of it is durable.
+    #[error("the store did not commit: {0}")]
+    NotCommitted(Arc<str>),
+    /// The commit itself failed: whether it is durable is not known.
+    #[error("the store can't tell whether it committed: {0}")]
+    Unknown(Arc<str>),
+    /// What was read can't be what this version wrote.
+    #[error("the store holds what this version can't read: {0}")]
+    Corrupt(Arc<str>),
+    /// Too many jobs wait. Nothing was done; try again later.
+    #[error("the store has too much to do")]
+    Overloaded,
+    /// The store is closed. Nothing was done.
+    #[error("the store is closed")]
+    Closed,
+}
+
+/// An open transaction: the protocol's tables, and beside them what the service's own statements run on.
+pub trait Transaction<'t>: OutboxTables<Error = StoreError> + InboxTables<Error = StoreError> {
+    /// What the service's own statements run on.
+    type Connection;
+
+    /// The connection, inside this transaction. It is borrowed from the store, not from the transaction, so that the service's
+    /// rows and the protocol's tables can be used side by side.
+    fn connection(&self) -> &'t Self::Connection;
+
+    /// Remembers how far the consumer of `path` has come, in the transaction that applied it.
+    fn put_position(&mut self, path: &str, position: &Position) -> Result<(), StoreError>;
+}
+
+/// An event that was just committed, and how it is to be dispatched.
+#[derive(Clone, Debug)]
+pub struct Committed {
+    /// The event.
+    pub event: Arc<Event>,
+    /// How it goes on.
+    pub dispatch: Dispatch,
+}
+
+/// Who a store is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Made with the store.
+    pub store: StoreId,
+    /// Fixed when the store is made.
+    pub partitions: u16,
+    /// Made anew at this opening, durable before anything else was done.
+    pub incarnation: Incarnation,
+}
+
+/// How the outbox stands, as read when a sender starts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OutboxStanding {
+    /// Every source with events in the outbox, and each partition's newest, ascending.
+    pub sources: Vec<(Source, EpochState)>,
+    /// What each receiver said of them, and under which incarnation it last spoke.
+    pub receivers: Vec<(ReceiverName, Incarnation, Vec<(Source, Mark)>)>,
+}
+
+/// A durable store: the protocol's tables and the service's own, in one place and one transaction.
+///
+/// Jobs that are submitted while a commit is under way share the next one: one fsync serves them all. A job that fails is rolled back
+/// and answered alone; the others of its group are run again, so a job may run more than once, and has no effect outside the
+/// transaction that it can't repeat.
+pub trait Store: Clone + Send + Sync + 'static {
+    /// What the service's own statements run on.
+    type Connection;
+    /// A transaction.
+    type Tx<'t>: Transaction<'t, Connection = Self::Connection>;
+
+    /// Who this store is.
+    fn identity(&self) -> Identity;
+
+    /// Runs a job in a transaction, and returns once it is durable.
+    ///
+    /// # Errors
+    /// [`StoreError`], which says whether anything can be durable.
+    fn write<R, J>(&self, job: J) -> impl Future<Output = Result<R, StoreError>> + Send
+    where
+        R: Send + 'static,
+        J: for<'t> FnMut(&mut Self::Tx<'t>) -> Result<R, StoreError> + Send + 'static;
+
+    /// Reads beside the writer, from the last commit.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it can't be read, or too many reads wait.
+    fn read<R, J>(&self, job: J) -> impl Future<Output = Result<R, StoreError>> + Send
+    where
+        R: Send + 'static,
+        J: FnOnce(&Self::Connection) -> Result<R, StoreError> + Send + 'static;
+
+    /// How the outbox stands.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    fn outbox(&self) -> impl Future<Output = Result<OutboxStanding, StoreError>> + Send;
+
+    /// A source's events after `after`, ascending, at most `limit`.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    fn events(&self, source: Source, after: Sequence, limit: usize) -> impl Future<Output = Result<Vec<Event>, StoreError>> + Send;
+
+    /// When the oldest event in the outbox was accepted; `None` if it is empty.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    fn oldest(&self) -> impl Future<Output = Result<Option<Timestamp>, StoreError>> + Send;
+
+    /// The parked events whose next attempt is due, oldest first, at most `limit`; and when the next one after them is due.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    fn due(&self, now: Timestamp, limit: usize) -> impl Future<Output = Result<(Vec<Event>, Option<Timestamp>), StoreError>> + Send;
+
+    /// How far the consumer of `path` had come when it was last committed.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    fn position(&self, path: &str) -> impl Future<Output = Result<Option<Position>, StoreError>> + Send;
+
+    /// Finishes what waits, and closes. What is submitted afterwards is [`StoreError::Closed`].
+    fn close(&self) -> impl Future<Output = ()> + Send;
+}

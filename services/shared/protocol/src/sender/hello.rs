@@ -1,0 +1,110 @@
+//! When a sender asks a receiver what it holds, and what the answer said.
+
+use super::timing::{Timing, sooner};
+use super::wire::HelloId;
+use crate::record::{Asked, Health};
+use crate::rules::{Rule, Rules};
+use crate::time::Moment;
+
+/// The hellos to one receiver.
+#[derive(Debug)]
+pub(super) struct Hello {
+    /// One is wanted, not before this.
+    due: Option<Moment>,
+    outstanding: Option<(HelloId, Asked, Moment)>,
+    last_heard: Moment,
+    last_asked: Option<Moment>,
+    pub(super) health: Health,
+}
+
+impl Hello {
+    /// One is said at start.
+    pub(super) fn new(now: Moment) -> Self {
+        Hello {
+            due: Some(now),
+            outstanding: None,
+            last_heard: now,
+            last_asked: None,
+            health: Health::default(),
+        }
+    }
+
+    /// A receipt came.
+    pub(super) fn heard(&mut self, now: Moment) {
+        self.last_heard = now;
+    }
+
+    /// Something calls for a hello.
+    pub(super) fn want(&mut self, now: Moment, timing: &Timing) {
+        let pause_ends = self
+            .last_asked
+            .map_or(now, |asked| asked + timing.hello_pause);
+        self.due = sooner(self.due, Some(pause_ends.max(now)));
+    }
+
+    /// Whether a hello is to be said now.
+    pub(super) fn is_due(&mut self, now: Moment, timing: &Timing, rules: &Rules) -> bool {
+        if let Some((_, _, asked)) = self.outstanding {
+            if now.since(asked) < timing.hello_patience {
+                return false;
+            }
+            self.outstanding = None;
+            self.want(now, timing);
+        }
+        let quiet_since = self
+            .last_asked
+            .map_or(self.last_heard, |asked| asked.max(self.last_heard));
+        if self.due.is_none()
+            && now.since(quiet_since) >= timing.quiet
+            && rules.holds(Rule::HelloWhenQuiet)
+        {
+            self.due = Some(now);
+        }
+        self.due.is_some_and(|due| due <= now)
+    }
+
+    pub(super) fn asked(&mut self, id: HelloId, asked: Asked, now: Moment) {
+        self.due = None;
+        self.last_asked = Some(now);
+        self.outstanding = Some((id, asked, now));
+    }
+
+    /// What was forgotten when this hello was asked; `None` if it is not waited for any more.
+    pub(super) fn answered(&self, id: HelloId) -> Option<&Asked> {
+        self.outstanding
+            .as_ref()
+            .filter(|(outstanding, _, _)| *outstanding == id)
+            .map(|(_, asked, _)| asked)
+    }
+
+    /// The answer was judged.
+    pub(super) fn judged(
+        &mut self,
+        id: HelloId,
+        health: Option<Health>,
+        now: Moment,
+        timing: &Timing,
+    ) {
+        if self.answered(id).is_none() {
+            return;
+        }
+        self.outstanding = None;
+        match health {
+            Some(health) => {
+                self.health = health;
+                self.last_heard = now;
+            }
+            None => self.want(now, timing),
+        }
+    }
+
+    pub(super) fn wake_at(&self, timing: &Timing) -> Option<Moment> {
+        if let Some((_, _, asked)) = self.outstanding {
+            return Some(asked + timing.hello_patience);
+        }
+        let quiet_since = self
+            .last_asked
+            .map_or(self.last_heard, |asked| asked.max(self.last_heard));
+        sooner(self.due, Some(quiet_since + timing.quiet))
+    }
+}

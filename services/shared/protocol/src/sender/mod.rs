@@ -1,0 +1,523 @@
+//! The sender's machine: what is committed goes in, transmissions come out, and only receipts make it forget.
+//!
+//! Inputs carry the time (`committed`, `transmitted`, `recorded`, …); outputs are polled until they give nothing (`poll_*`); and
+//! [`Sender::wake_at`] says when to poll again though nothing came in. The machine remembers nothing across a restart: what is in the
+//! outbox then counts as unsent, and a hello's answer says what of it was received.
+
+mod call;
+mod hello;
+mod path_state;
+mod peer;
+mod timing;
+mod track;
+mod wire;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+pub use call::{Answer, CallStep};
+pub use timing::{Capacity, Policy, Timing};
+pub use wire::{
+    Attempt, Backlog, BrokerPlace, CallEnd, FailureCause, HelloId, MayBeApplied, MessageId, Path,
+    Sent, Transmission, TransmissionId, Urgency,
+};
+
+use crate::accept::{Compensated, Dispatch};
+use crate::event::{Event, EventId};
+use crate::outbox::{EpochState, Mark};
+use crate::receipt::ReceiverName;
+use crate::record::{Asked, HELLO_EPOCHS, Health, Recorded};
+use crate::rules::{Rule, Rules};
+use crate::sequence::{Epoch, Sequence, Source};
+use crate::time::Moment;
+use call::CallUnderWay;
+use peer::Peer;
+use timing::{Jitter, sooner};
+
+/// What of one source is kept in memory, for all receivers.
+#[derive(Debug, Default)]
+struct Kept {
+    last: Sequence,
+    events: BTreeMap<Sequence, Arc<Event>>,
+    /// Read from the store after this; at most one read is under way.
+    wanted: Option<Sequence>,
+    loading: bool,
+}
+
+/// What is the same for all of a sender's parts.
+#[derive(Debug)]
+struct Common {
+    rules: Arc<Rules>,
+    timing: Timing,
+    policy: Policy,
+    process: Epoch,
+    jitter: Jitter,
+    transmissions: u64,
+}
+
+/// Events to be read back from the outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// Of which source.
+    pub source: Source,
+    /// Those after this.
+    pub after: Sequence,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// A hello to be said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SayHello {
+    /// To be answered under.
+    pub id: HelloId,
+    /// To whom.
+    pub receiver: ReceiverName,
+    /// Which way.
+    pub path: Path,
+}
+
+/// How a sender stands, for status and metrics.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Events that the slowest receiver is not known to hold.
+    pub unacknowledged: u64,
+    /// Synchronous calls under way.
+    pub calls: usize,
+    /// What the last hello to each receiver found.
+    pub health: Vec<(ReceiverName, Health)>,
+    /// Whether some event was sent often and is still unreceived.
+    pub undelivered: bool,
+}
+
+/// The sender's machine; see the module.
+#[derive(Debug)]
+pub struct Sender {
+    common: Common,
+    sources: BTreeMap<Source, Kept>,
+    kept: usize,
+    peers: BTreeMap<ReceiverName, Peer>,
+    calls: BTreeMap<EventId, CallUnderWay>,
+    deadlines: BTreeSet<(Moment, EventId)>,
+    steps: VecDeque<(EventId, CallStep)>,
+    hellos: u64,
+    next_scan: Moment,
+}
+
+impl Sender {
+    /// A sender that has just opened its store. `process` is the epoch that it opened, `seed` feeds the jitter.
+    pub fn new(
+        rules: Arc<Rules>,
+        timing: Timing,
+        policy: Policy,
+        process: Epoch,
+        seed: u64,
+    ) -> Self {
+        Sender {
+            common: Common {
+                rules,
+                timing,
+                policy,
+                process,
+                jitter: Jitter::new(seed),
+                transmissions: 0,
+            },
+            sources: BTreeMap::new(),
+            kept: 0,
+            peers: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            steps: VecDeque::new(),
+            hellos: 0,
+            next_scan: Moment::START,
+        }
+    }
+
+    /// A source that the store holds events of, or whose end a hello may ask about. Given at start, before any receiver.
+    pub fn source_opened(&mut self, source: Source, state: EpochState) {
+        let kept = self.sources.entry(source).or_default();
+        kept.last = kept.last.max(state.last);
+    }
+
+    /// A receiver, and what it said so far. Given at start.
+    pub fn receiver_known(&mut self, name: ReceiverName, marks: &[(Source, Mark)], now: Moment) {
+        let mut peer = Peer::new(name.clone(), now);
+        for (source, kept) in &self.sources {
+            let mark = marks
+                .iter()
+                .find(|(marked, _)| marked == source)
+                .map(|(_, mark)| mark.clone());
+            peer.track(*source, &mark.unwrap_or_default(), kept.last, &self.common);
+        }
+        self.peers.insert(name, peer);
+    }
+
+    /// Other settings are in force. What waits drains the new way; what is under way stays under way.
+    pub fn configure(&mut self, policy: Policy, now: Moment) {
+        self.common.policy = policy;
+        for peer in self.peers.values_mut() {
+            peer.path_changed(&self.common, now);
+        }
+    }
+
+    /// Events were committed, in this order.
+    pub fn committed(
+        &mut self,
+        events: impl IntoIterator<Item = (Arc<Event>, Dispatch)>,
+        now: Moment,
+    ) {
+        for (event, dispatch) in events {
+            let EventId { source, sequence } = event.id();
+            let kept = self.sources.entry(source).or_default();
+            kept.last = kept.last.max(sequence);
+            if self.kept < self.common.timing.max_kept {
+                self.kept += usize::from(kept.events.insert(sequence, event.clone()).is_none());
+            }
+            for peer in self.peers.values_mut() {
+                peer.grow(source, sequence, now, &self.common);
+            }
+            if let Dispatch::Inline { deadline } = dispatch {
+                let call = CallUnderWay::new(event.clone(), deadline, self.peers.keys().cloned());
+                self.calls.insert(event.id(), call);
+                self.deadlines.insert((deadline, event.id()));
+                for peer in self.peers.values_mut() {
+                    peer.call(&event);
+                }
+            }
+        }
+    }
+
+    /// The next batch to send now.
+    pub fn poll_transmit(&mut self, now: Moment) -> Option<Transmission> {
+        for peer in self.peers.values_mut() {
+            if let Some(transmission) = peer.poll_inline(&mut self.calls, &mut self.common, now) {
+                return Some(transmission);
+            }
+            if let Some(transmission) =
+                peer.poll_background(&mut self.sources, &mut self.common, now)
+            {
+                return Some(transmission);
+            }
+        }
+        None
+    }
+
+    /// What came of a transmission.
+    pub fn transmitted(
+        &mut self,
+        receiver: &ReceiverName,
+        id: TransmissionId,
+        sent: Sent,
+        now: Moment,
+    ) {
+        let Some(peer) = self.peers.get_mut(receiver) else {
+            return;
+        };
+        for (id, end) in peer.transmitted(id, sent, &mut self.calls, &mut self.common, now) {
+            self.end_call(id, end);
+        }
+        self.drop_kept(receiver);
+    }
+
+    /// Only what is still to be sent is kept whole.
+    fn drop_kept(&mut self, receiver: &ReceiverName) {
+        let Some(peer) = self.peers.get_mut(receiver) else {
+            return;
+        };
+        for (source, sequence) in std::mem::take(&mut peer.released) {
+            let wanted = self
+                .peers
+                .values()
+                .any(|peer| peer.still_sends(source, sequence));
+            if let Some(kept) = self.sources.get_mut(&source)
+                && !wanted
+            {
+                self.kept -= usize::from(kept.events.remove(&sequence).is_some());
+            }
+        }
+    }
+
+    fn end_call(&mut self, id: EventId, end: CallEnd) {
+        let Some(call) = self.calls.get(&id) else {
+            return;
+        };
+        self.deadlines.remove(&(call.deadline, id));
+        match end {
+            CallEnd::Delivered(outcome) => {
+                self.calls.remove(&id);
+                self.steps
+                    .push_back((id, CallStep::Answer(Answer::Delivered(outcome))));
+            }
+            CallEnd::Failed { cause, applied } => {
+                if !self.common.rules.holds(Rule::CompensateBeforeAnswer) {
+                    self.steps
+                        .push_back((id, CallStep::Answer(Answer::Failed { cause, applied })));
+                }
+                self.steps.push_back((id, CallStep::Compensate));
+            }
+        }
+    }
+
+    /// What the shell does next for a call. Ends the calls whose deadline has passed.
+    pub fn poll_call(&mut self, now: Moment) -> Option<(EventId, CallStep)> {
+        while let Some(&(deadline, id)) = self.deadlines.first()
+            && deadline <= now
+        {
+            let Some(call) = self.calls.get_mut(&id) else {
+                self.deadlines.remove(&(deadline, id));
+                continue;
+            };
+            let end = call.fail(FailureCause::Deadline);
+            self.end_call(id, end);
+        }
+        self.steps.pop_front()
+    }
+
+    /// What came of a call's compensation; `None` if the transaction failed, so that nobody knows.
+    pub fn compensated(&mut self, id: EventId, compensated: Option<Compensated>, now: Moment) {
+        let Some(call) = self.calls.remove(&id) else {
+            return;
+        };
+        let answer = match (compensated, call.failed) {
+            (Some(Compensated::Undone(_)), Some((cause, applied))) => {
+                Answer::Failed { cause, applied }
+            }
+            (Some(Compensated::Stands), _) => Answer::Accepted,
+            (None, _) | (_, None) => Answer::Unknown,
+        };
+        self.steps.push_back((id, CallStep::Answer(answer)));
+        for peer in self.peers.values_mut() {
+            peer.call_over(id, now);
+        }
+    }
+
+    /// What to read back from the store.
+    pub fn poll_load(&mut self) -> Option<Load> {
+        let room = self.common.timing.max_kept.saturating_sub(self.kept);
+        if room == 0 {
+            return None;
+        }
+        let limit = room.min(
+            self.common
+                .policy
+                .capacity(self.common.policy.path)
+                .events
+                .max(256),
+        );
+        let (source, kept) = self
+            .sources
+            .iter_mut()
+            .find(|(_, kept)| kept.wanted.is_some() && !kept.loading)?;
+        kept.loading = true;
+        let after = kept.wanted.take()?;
+        Some(Load {
+            source: *source,
+            after,
+            limit,
+        })
+    }
+
+    /// What was read; empty if it could not be.
+    pub fn loaded(&mut self, load: Load, events: Vec<Event>, now: Moment) {
+        let Some(kept) = self.sources.get_mut(&load.source) else {
+            return;
+        };
+        kept.loading = false;
+        for event in events {
+            let sequence = event.sequence;
+            let wanted = self
+                .peers
+                .values()
+                .any(|peer| peer.still_sends(load.source, sequence));
+            if wanted {
+                self.kept += usize::from(kept.events.insert(sequence, Arc::new(event)).is_none());
+            }
+        }
+        for peer in self.peers.values_mut() {
+            peer.grow(load.source, kept.last, now, &self.common);
+        }
+    }
+
+    /// What recording a receipt changed.
+    pub fn recorded(&mut self, receiver: &ReceiverName, recorded: &Recorded, now: Moment) {
+        let Some(peer) = self.peers.get_mut(receiver) else {
+            return;
+        };
+        if recorded.ignored {
+            return;
+        }
+        peer.recorded(recorded, &self.common, now);
+        for (source, mark) in &recorded.marks {
+            let Some(kept) = self.sources.get_mut(source) else {
+                continue;
+            };
+            let all_hold = self
+                .peers
+                .values()
+                .map(|peer| peer.base(*source))
+                .min()
+                .unwrap_or(mark.watermark);
+            while let Some(entry) = kept.events.first_entry()
+                && *entry.key() <= all_hold
+            {
+                entry.remove();
+                self.kept -= 1;
+            }
+        }
+        self.drop_kept(receiver);
+        self.retire_sources();
+    }
+
+    /// Sources that are received whole and too old for a hello are of no more use.
+    fn retire_sources(&mut self) {
+        if self.sources.len() <= HELLO_EPOCHS {
+            return;
+        }
+        let is_done = |source: &Source| {
+            self.peers
+                .values()
+                .all(|peer| peer.unreceived(*source) == 0)
+        };
+        let newer = |source: &Source| {
+            self.sources
+                .keys()
+                .filter(|other| other.lane == source.lane && *other > source)
+                .count()
+        };
+        let done: Vec<Source> = self
+            .sources
+            .keys()
+            .filter(|source| newer(source) >= HELLO_EPOCHS && is_done(source))
+            .copied()
+            .collect();
+        for source in done {
+            self.sources.remove(&source);
+            for peer in self.peers.values_mut() {
+                peer.forget_source(source);
+            }
+        }
+    }
+
+    /// A receiver to whose broker the question for its backlog is due; it counts as asked.
+    pub fn poll_backlog(&mut self, now: Moment) -> Option<ReceiverName> {
+        let timing = &self.common.timing;
+        self.peers
+            .values_mut()
+            .find_map(|peer| peer.ask_backlog(now, timing).then(|| peer.name.clone()))
+    }
+
+    /// What the broker said.
+    pub fn backlog(&mut self, receiver: &ReceiverName, backlog: Backlog, now: Moment) {
+        if let Some(peer) = self.peers.get_mut(receiver) {
+            peer.observe(backlog, &self.common, now);
+        }
+    }
+
+    /// A path's connection is new: what it remembered may be gone.
+    pub fn reconnected(&mut self, path: Path, now: Moment) {
+        for peer in self.peers.values_mut() {
+            peer.reconnected(path, now, &self.common.timing);
+        }
+    }
+
+    /// A hello that is due.
+    pub fn poll_hello(&mut self, now: Moment) -> Option<SayHello> {
+        let due = |peer: &mut Peer| {
+            peer.hello
+                .is_due(now, &self.common.timing, &self.common.rules)
+        };
+        let receiver = self
+            .peers
+            .values_mut()
+            .find_map(|peer| due(peer).then(|| peer.name.clone()))?;
+        let held_by_all = |source: &Source| {
+            self.peers
+                .values()
+                .map(|peer| peer.held(*source))
+                .min()
+                .unwrap_or_default()
+        };
+        let forgotten = self
+            .sources
+            .keys()
+            .map(|source| (*source, held_by_all(source)));
+        let asked = Asked {
+            forgotten: forgotten
+                .filter(|(_, held)| *held > Sequence::ZERO)
+                .collect(),
+        };
+        self.hellos += 1;
+        let id = HelloId(self.hellos);
+        self.peers.get_mut(&receiver)?.hello.asked(id, asked, now);
+        Some(SayHello {
+            id,
+            receiver,
+            path: self.common.policy.path,
+        })
+    }
+
+    /// What was forgotten when a hello was asked; `None` if its answer is not waited for any more.
+    pub fn asked(&self, receiver: &ReceiverName, id: HelloId) -> Option<Asked> {
+        self.peers.get(receiver)?.hello.answered(id).cloned()
+    }
+
+    /// What a hello's answer was judged to mean; `None` if it said nothing, or none came.
+    pub fn judged(
+        &mut self,
+        receiver: &ReceiverName,
+        id: HelloId,
+        health: Option<Health>,
+        now: Moment,
+    ) {
+        if let Some(peer) = self.peers.get_mut(receiver) {
+            peer.hello.judged(id, health, now, &self.common.timing);
+        }
+    }
+
+    /// Looks through what awaits receipts. Called when woken; does nothing before it is due.
+    pub fn scan(&mut self, now: Moment) {
+        if now < self.next_scan {
+            return;
+        }
+        self.next_scan = now + self.common.timing.scan_every;
+        for peer in self.peers.values_mut() {
+            peer.scan(&mut self.common, now);
+        }
+    }
+
+    /// When to poll again though nothing comes in. `None` if only an input can change anything.
+    pub fn wake_at(&self) -> Option<Moment> {
+        let timing = &self.common.timing;
+        let mut wake = self.deadlines.first().map(|(deadline, _)| *deadline);
+        for peer in self.peers.values() {
+            wake = sooner(wake, peer.wake_at(&self.common));
+            wake = sooner(wake, peer.hello.wake_at(timing));
+            if peer.has_awaiting() {
+                wake = sooner(wake, Some(self.next_scan));
+            }
+        }
+        wake
+    }
+
+    /// How it stands.
+    pub fn standing(&self) -> Standing {
+        Standing {
+            unacknowledged: self
+                .peers
+                .values()
+                .map(Peer::all_unreceived)
+                .max()
+                .unwrap_or(0),
+            calls: self.calls.len(),
+            health: self
+                .peers
+                .values()
+                .map(|peer| (peer.name.clone(), peer.hello.health))
+                .collect(),
+            undelivered: self
+                .peers
+                .values()
+                .any(|peer| peer.most_sends() >= self.common.timing.sends_before_condition),
+        }
+    }
+}

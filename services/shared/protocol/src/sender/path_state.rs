@@ -1,0 +1,144 @@
+//! One way to one receiver: the order of sending on it, its failures, and what its broker says.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::timing::{Jitter, Timing};
+use super::wire::{Backlog, BrokerPlace};
+use crate::time::Moment;
+
+/// A path's state.
+#[derive(Debug, Default)]
+pub(super) struct PathState {
+    /// The latest number given in the order of sending.
+    pub(super) order: u64,
+    /// The latest number that was received.
+    pub(super) latest_received: u64,
+    /// How many are under way in the background.
+    pub(super) in_flight: usize,
+    failures: u32,
+    /// The background rests until then.
+    pub(super) rests_until: Option<Moment>,
+    broker: BrokerView,
+}
+
+/// What a path's broker was seen to be done with, and when.
+#[derive(Debug, Default)]
+struct BrokerView {
+    asked_at: Option<Moment>,
+    known: Option<(u64, BrokerPlace)>,
+    /// Ascending in both: from when on everything up to a place was done with.
+    done: VecDeque<(Moment, BrokerPlace)>,
+    silent: bool,
+}
+
+/// What an observation of a broker means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stream {
+    /// It goes on.
+    Continues,
+    /// It was made anew, or lost its end.
+    Reset,
+}
+
+impl PathState {
+    pub(super) fn next_order(&mut self) -> u64 {
+        self.order += 1;
+        self.order
+    }
+
+    pub(super) fn received(&mut self, order: Option<u64>) {
+        self.latest_received = self.latest_received.max(order.unwrap_or(0));
+    }
+
+    pub(super) fn succeeded(&mut self) {
+        self.failures = 0;
+        self.rests_until = None;
+    }
+
+    pub(super) fn failed(
+        &mut self,
+        now: Moment,
+        retry_after: Option<Duration>,
+        timing: &Timing,
+        jitter: &mut Jitter,
+    ) -> Moment {
+        let wait = jitter.backoff(timing.backoff_initial, timing.backoff_max, self.failures);
+        self.failures = self.failures.saturating_add(1);
+        let until = now + wait.max(retry_after.unwrap_or_default().min(timing.backoff_max * 6));
+        self.rests_until = Some(self.rests_until.map_or(until, |rests| rests.max(until)));
+        until
+    }
+
+    pub(super) fn is_resting(&self, now: Moment) -> bool {
+        self.rests_until.is_some_and(|until| now < until)
+    }
+
+    /// Whether the broker is to be asked for its backlog; counts as asked.
+    pub(super) fn ask_backlog(&mut self, now: Moment, timing: &Timing) -> bool {
+        let due = self.backlog_due(timing) <= now;
+        if due {
+            self.broker.asked_at = Some(now);
+        }
+        due
+    }
+
+    pub(super) fn backlog_due(&self, timing: &Timing) -> Moment {
+        self.broker
+            .asked_at
+            .map_or(Moment::START, |asked| asked + timing.backlog_every)
+    }
+
+    /// The connection is new: ask at once.
+    pub(super) fn reconnected(&mut self) {
+        self.broker.asked_at = None;
+        self.succeeded();
+    }
+
+    /// What the broker said of its backlog.
+    pub(super) fn observe(&mut self, backlog: Backlog, now: Moment, timing: &Timing) -> Stream {
+        let view = &mut self.broker;
+        let Backlog::Known {
+            created,
+            last,
+            ack_floor,
+            outstanding,
+        } = backlog
+        else {
+            view.silent = true;
+            return Stream::Continues;
+        };
+        view.silent = false;
+        let reset = view
+            .known
+            .is_some_and(|(was_created, was_last)| was_created != created || last < was_last);
+        view.known = Some((created, last));
+        if reset {
+            view.done.clear();
+            return Stream::Reset;
+        }
+        let done = if outstanding == 0 { last } else { ack_floor };
+        if view.done.back().is_none_or(|(_, before)| *before < done) {
+            view.done.push_back((now, done));
+        }
+        let long_ago = now - timing.place_patience;
+        while view.done.get(1).is_some_and(|(at, _)| *at <= long_ago) {
+            view.done.pop_front();
+        }
+        Stream::Continues
+    }
+
+    /// Whether the broker has been done with a place for long.
+    pub(super) fn is_long_done(&self, place: BrokerPlace, now: Moment, timing: &Timing) -> bool {
+        let long = |at: Moment| now.since(at) >= timing.place_patience;
+        self.broker
+            .done
+            .iter()
+            .any(|(at, done)| long(*at) && place <= *done)
+    }
+
+    /// Whether the broker can't say what it is done with.
+    pub(super) fn is_silent(&self) -> bool {
+        self.broker.silent
+    }
+}

@@ -1,0 +1,154 @@
+//! The sender's times and limits, and the backoff between attempts.
+
+use std::time::Duration;
+
+use super::wire::Path;
+use crate::settings::{Mode, Settings};
+use crate::time::Moment;
+
+/// The times by which a sender waits, asks and gives up: process settings, so that tests need not wait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// An event is overdue this long after it was sent, beyond the consumer's ackWait, when one sent later was received.
+    pub order_slack: Duration,
+    /// An event is overdue when the broker has been done with its place for this long and no receipt covers it.
+    pub place_patience: Duration,
+    /// Where loss can be judged by age alone: how old. Doubles with every sending.
+    pub age_patience: Duration,
+    /// How often a broker's leader is asked for its backlog while events await receipts.
+    pub backlog_every: Duration,
+    /// How often what awaits receipts is looked through.
+    pub scan_every: Duration,
+    /// Hello is said after this long without a receipt.
+    pub quiet: Duration,
+    /// How long a hello's answer is waited for.
+    pub hello_patience: Duration,
+    /// At least this long between two hellos to one receiver.
+    pub hello_pause: Duration,
+    /// The wait after a path's first failure; doubles with each further one.
+    pub backoff_initial: Duration,
+    /// The longest wait after a path's failure.
+    pub backoff_max: Duration,
+    /// What is sent this often and still unreceived is told of, and from then on sent ever more rarely.
+    pub sends_before_condition: u32,
+    /// The longest wait between two sendings of one event.
+    pub resend_max: Duration,
+    /// The most events tracked for one source and receiver. What lies beyond waits in the store.
+    pub max_tracked: usize,
+    /// The most events kept in memory whole. What lies beyond is read back from the store.
+    pub max_kept: usize,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        const SECOND: Duration = Duration::from_secs(1);
+        Timing {
+            order_slack: 15 * SECOND,
+            place_patience: 60 * SECOND,
+            age_patience: 60 * SECOND,
+            backlog_every: 10 * SECOND,
+            scan_every: SECOND,
+            quiet: 30 * SECOND,
+            hello_patience: 5 * SECOND,
+            hello_pause: SECOND,
+            backoff_initial: Duration::from_millis(50),
+            backoff_max: 5 * SECOND,
+            sends_before_condition: 5,
+            resend_max: 600 * SECOND,
+            max_tracked: 262_144,
+            max_kept: 16_384,
+        }
+    }
+}
+
+/// What one message or request of a path may carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capacity {
+    /// Events in it.
+    pub events: usize,
+    /// Bytes of it.
+    pub bytes: usize,
+    /// Messages or background requests under way at once.
+    pub in_flight: usize,
+}
+
+/// What the settings in force and the transports at hand come to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Which way the background goes.
+    pub path: Path,
+    /// How long a batch that isn't full waits for more on that way.
+    pub linger: Duration,
+    /// What a request may carry.
+    pub call: Capacity,
+    /// What a message may carry.
+    pub broker: Capacity,
+    /// How long the broker's consumer may hold a message before it is given out again.
+    pub ack_wait: Duration,
+}
+
+/// A batch ends here, whatever the transport takes.
+const MAX_BYTES: usize = 512 * 1024;
+
+impl Policy {
+    /// From the settings, within what the transports can carry.
+    pub fn new(settings: &Settings, call: Capacity, broker: Capacity) -> Self {
+        let within = |capacity: Capacity, events: usize| Capacity {
+            events: events.min(capacity.events).max(1),
+            bytes: MAX_BYTES.min(capacity.bytes),
+            in_flight: capacity.in_flight.max(1),
+        };
+        let sync = within(call, settings.sync.batch.max_events.get());
+        let asynchronous = settings.r#async.as_ref();
+        let batch = asynchronous
+            .map(|settings| settings.batch)
+            .unwrap_or_default();
+        let (path, linger) = match settings.mode {
+            Mode::Sync => (Path::Call, Duration::ZERO),
+            Mode::Async => (Path::Broker, batch.linger),
+        };
+        Policy {
+            path,
+            linger,
+            call: sync,
+            broker: within(broker, batch.max_events.get()),
+            ack_wait: asynchronous.map_or(Duration::from_secs(30), |settings| {
+                settings.transport.ack_wait()
+            }),
+        }
+    }
+
+    pub(super) fn capacity(&self, path: Path) -> Capacity {
+        match path {
+            Path::Call => self.call,
+            Path::Broker => self.broker,
+        }
+    }
+}
+
+/// Exponential backoff with full jitter on its upper half, from a generator with a fixed seed: randomness is an argument too.
+#[derive(Debug)]
+pub(super) struct Jitter(u64);
+
+impl Jitter {
+    pub(super) fn new(seed: u64) -> Self {
+        Jitter(seed)
+    }
+
+    /// A wait of between half of `initial * 2^failures` and all of it, at most `max`.
+    pub(super) fn backoff(&mut self, initial: Duration, max: Duration, failures: u32) -> Duration {
+        let whole = initial.saturating_mul(1 << failures.min(20)).min(max);
+        // SplitMix64.
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let share = f64::from((z >> 40) as u32) / f64::from(1u32 << 24);
+        whole.mul_f64(0.5 + share / 2.0)
+    }
+}
+
+/// The sooner of two moments, if any.
+pub(super) fn sooner(a: Option<Moment>, b: Option<Moment>) -> Option<Moment> {
+    a.into_iter().chain(b).min()
+}

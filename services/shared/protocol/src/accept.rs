@@ -94,13 +94,13 @@ pub enum Accepted<V> {
 }
 
 /// A sender's transaction: the outbox, the service's rows beside it, and what decides over them.
-pub struct Accepting<'a, O, R> {
+pub struct Accepting<'a, O, R, T = ()> {
     /// The outbox.
     pub outbox: &'a mut O,
     /// The service's own rows.
     pub rows: &'a mut R,
     /// The calls under way in this process.
-    pub calls: &'a mut Calls,
+    pub calls: &'a mut Calls<T>,
     /// When this happens: the event's time.
     pub at: Timestamp,
     /// The rules in force.
@@ -131,7 +131,7 @@ pub enum Compensated {
     Stands,
 }
 
-impl<O: OutboxTables, R: Rows<Error = O::Error>> Accepting<'_, O, R> {
+impl<O: OutboxTables, R: Rows<Error = O::Error>, T: Default> Accepting<'_, O, R, T> {
     /// Accepts a request. An inline one is registered in `calls`, under its event's name.
     ///
     /// # Errors

@@ -6,27 +6,48 @@ use crate::event::{EventId, Key};
 use crate::outbox::Mark;
 use crate::sequence::Source;
 
-/// The calls under way, each named by the event that it wrote.
+/// The calls under way, each named by the event that it wrote, and with what the shell keeps of it.
 ///
 /// A call is known from the transaction that accepts it until its compensation is committed, or until a receipt covers its event:
 /// so long its row is unsettled, and an equal request has to share its outcome.
-#[derive(Debug, Default)]
-pub struct Calls(BTreeMap<EventId, (Key, bool)>);
+#[derive(Debug)]
+pub struct Calls<T = ()>(BTreeMap<EventId, Call<T>>);
 
-impl Calls {
+#[derive(Debug)]
+struct Call<T> {
+    key: Key,
+    does: bool,
+    shell: T,
+}
+
+impl<T> Default for Calls<T> {
+    fn default() -> Self {
+        Calls(BTreeMap::new())
+    }
+}
+
+impl<T: Default> Calls<T> {
     /// A call that was accepted: it wrote `id`, and does or undoes its key's value.
     pub fn begin(&mut self, id: EventId, key: Key, does: bool) {
-        self.0.insert(id, (key, does));
+        let shell = T::default();
+        self.0.insert(id, Call { key, does, shell });
     }
+}
 
+impl<T> Calls<T> {
     /// Whether the call can be joined.
     pub fn is_known(&self, id: EventId) -> bool {
         self.0.contains_key(&id)
     }
 
-    /// The call has ended: it failed and that is committed, its event is covered by a receipt, or its transaction was rolled back.
-    pub fn end(&mut self, id: EventId) {
-        self.0.remove(&id);
+    /// What the shell keeps of a call.
+    pub fn get_mut(&mut self, id: EventId) -> Option<&mut T> {
+        self.0.get_mut(&id).map(|call| &mut call.shell)
+    }
+
+    /// The call has ended: it failed and that is committed, or its transaction was rolled back.
+    pub fn end(&mut self, id: EventId) -> Option<T> {
+        self.0.remove(&id).map(|call| call.shell)
     }
 
     /// A receipt covers these events: their rows are settled, and need no joining.
@@ -37,9 +58,9 @@ impl Calls {
 
     /// A call that did the same to the key some versions ago. Joining it is what [`crate::rules::Rule::JoinCurrentVersion`] forbids.
     pub(crate) fn equal_but_older(&self, key: &Key, does: bool) -> Option<EventId> {
-        self.0
-            .iter()
-            .find(|(_, (known, did))| known == key && *did == does)
+        let mut calls = self.0.iter();
+        calls
+            .find(|(_, call)| call.key == *key && call.does == does)
             .map(|(&id, _)| id)
     }
 

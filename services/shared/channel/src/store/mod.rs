@@ -7,13 +7,14 @@ pub mod sqlite;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use duet_protocol::accept::Dispatch;
 use duet_protocol::event::Event;
 use duet_protocol::outbox::{EpochState, Mark, OutboxTables};
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::receive::InboxTables;
-use duet_protocol::sequence::{Incarnation, Sequence, Source, StoreId};
+use duet_protocol::sequence::{Incarnation, Lane, Sequence, Source, StoreId};
 use duet_protocol::time::Timestamp;
 
 use crate::transport::Position;
@@ -39,13 +40,18 @@ pub enum StoreError {
 }
 
 /// An open transaction: the protocol's tables, and beside them what the service's own statements run on.
-pub trait Transaction<'t>: OutboxTables<Error = StoreError> + InboxTables<Error = StoreError> {
+pub trait Transaction<'t>:
+    OutboxTables<Error = StoreError> + InboxTables<Error = StoreError>
+{
     /// What the service's own statements run on.
     type Connection;
 
     /// The connection, inside this transaction. It is borrowed from the store, not from the transaction, so that the service's
     /// rows and the protocol's tables can be used side by side.
     fn connection(&self) -> &'t Self::Connection;
+
+    /// The lanes of a sender's store that the inbox knows of; of every store, if none is named.
+    fn lanes(&mut self, store: Option<StoreId>) -> Result<Vec<Lane>, StoreError>;
 
     /// Remembers how far the consumer of `path` has come, in the transaction that applied it.
     fn put_position(&mut self, path: &str, position: &Position) -> Result<(), StoreError>;
@@ -58,6 +64,15 @@ pub struct Committed {
     pub event: Arc<Event>,
     /// How it goes on.
     pub dispatch: Dispatch,
+}
+
+/// What one commit brought, in order.
+#[derive(Clone, Debug)]
+pub struct CommittedGroup {
+    /// The events that were put into the outbox.
+    pub events: Vec<Committed>,
+    /// When the transaction began, and when it was durable.
+    pub span: (SystemTime, SystemTime),
 }
 
 /// Who a store is.
@@ -122,7 +137,12 @@ pub trait Store: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// As [`Store::read`].
-    fn events(&self, source: Source, after: Sequence, limit: usize) -> impl Future<Output = Result<Vec<Event>, StoreError>> + Send;
+    fn events(
+        &self,
+        source: Source,
+        after: Sequence,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Event>, StoreError>> + Send;
 
     /// When the oldest event in the outbox was accepted; `None` if it is empty.
     ///
@@ -134,13 +154,20 @@ pub trait Store: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// As [`Store::read`].
-    fn due(&self, now: Timestamp, limit: usize) -> impl Future<Output = Result<(Vec<Event>, Option<Timestamp>), StoreError>> + Send;
+    fn due(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> impl Future<Output = Result<(Vec<Event>, Option<Timestamp>), StoreError>> + Send;
 
     /// How far the consumer of `path` had come when it was last committed.
     ///
     /// # Errors
     /// As [`Store::read`].
-    fn position(&self, path: &str) -> impl Future<Output = Result<Option<Position>, StoreError>> + Send;
+    fn position(
+        &self,
+        path: &str,
+    ) -> impl Future<Output = Result<Option<Position>, StoreError>> + Send;
 
     /// Finishes what waits, and closes. What is submitted afterwards is [`StoreError::Closed`].
     fn close(&self) -> impl Future<Output = ()> + Send;

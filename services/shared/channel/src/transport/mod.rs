@@ -174,7 +174,11 @@ pub trait Publish: Send + Sync + 'static {
     /// Publishes a message and waits for the broker's word that it is stored: the place it was given, if the broker gives one.
     ///
     /// Called concurrently, up to `limits().in_flight`. Order between calls is that of their first poll.
-    async fn publish(&self, id: MessageId, batch: &Batch) -> Result<Option<BrokerPlace>, PublishError>;
+    async fn publish(
+        &self,
+        id: MessageId,
+        batch: &Batch,
+    ) -> Result<Option<BrokerPlace>, PublishError>;
     /// Asks the receivers what they hold of a store's sources; the answers come as [`Feedback::Hello`].
     async fn hello(&self, id: HelloId, store: StoreId) -> Result<(), PublishError>;
     /// What receivers say, to this store's senders, from now on. It ends when the transport is dropped.

@@ -1,0 +1,158 @@
+//! The last good document, with its generation, kept beside the store: what a process starts from when the source is
+//! missing or bad, and what generations go on from.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use duet_crd::{Channel, Metadata};
+
+use super::look::Look;
+
+/// Its name in the data directory.
+const FILE: &str = "channel.last.yaml";
+
+const HEADER: &str = "# The last good Channel, kept by Duet to start from when the real one is missing or bad. Not the one to edit.\n";
+
+/// The last good document.
+pub(super) struct LastDocument {
+    path: PathBuf,
+    channel: Option<Channel>,
+}
+
+impl LastDocument {
+    /// Finds what an earlier process kept. If that can't be read, says why, and it is as if there were none; the next
+    /// good document replaces it.
+    pub(super) fn open(data_dir: &Path) -> (LastDocument, Option<String>) {
+        let path = data_dir.join(FILE);
+        let (channel, problem) = match Look::at(&path) {
+            Look::Missing => (None, None),
+            look => match look.channel() {
+                Ok(channel) => (Some(channel), None),
+                Err(why) => (None, Some(format!("{} {why}", path.display()))),
+            },
+        };
+        (LastDocument { path, channel }, problem)
+    }
+
+    /// The document, its generation filled in; none if there never was one.
+    pub(super) fn channel(&self) -> Option<&Channel> {
+        self.channel.as_ref()
+    }
+
+    /// The document with the generation it has after this one.
+    pub(super) fn number(&self, mut document: Channel) -> Channel {
+        document.metadata.generation = Some(generation(&document, self.channel()));
+        document
+    }
+
+    /// Makes a document the last one; [`LastDocument::keep`] writes it.
+    pub(super) fn replace(&mut self, document: Channel) {
+        self.channel = Some(document);
+    }
+
+    /// Writes the document: afterwards the file holds it whole, or what it held before.
+    ///
+    /// # Errors
+    /// The file system's. It can be tried again.
+    pub(super) fn keep(&self) -> io::Result<()> {
+        let Some(channel) = &self.channel else {
+            return Ok(());
+        };
+        let text = channel.to_yaml().map_err(io::Error::other)?;
+        let directory = self.path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(directory)?;
+        let beside = self.path.with_extension("yaml.new");
+        let mut file = File::create(&beside)?;
+        file.write_all(HEADER.as_bytes())?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&beside, &self.path)?;
+        File::open(directory)?.sync_all()
+    }
+
+    /// Where it is kept.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// What a document's generation is after the last one: its own if that is newer, the last one's if it says the same,
+/// else the next. So it never goes back, and never stands for two documents.
+fn generation(document: &Channel, last: Option<&Channel>) -> u64 {
+    let given = document.metadata.generation;
+    let Some(last) = last else {
+        return given.unwrap_or(1);
+    };
+    let before = last.metadata.generation.unwrap_or(1);
+    let says = |channel: &Channel| Channel {
+        metadata: Metadata {
+            generation: None,
+            ..channel.metadata.clone()
+        },
+        ..channel.clone()
+    };
+    match given {
+        Some(given) if given > before => given,
+        _ if says(document) == says(last) => before,
+        _ => before.saturating_add(1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use duet_crd::{EXAMPLE, Mode};
+
+    use super::*;
+
+    fn document(mode: Mode, generation: Option<u64>) -> Channel {
+        let mut channel = Channel::from_yaml(EXAMPLE).unwrap();
+        channel.spec.mode = mode;
+        channel.metadata.generation = generation;
+        channel
+    }
+
+    #[test]
+    fn generations_grow_with_each_change_and_never_go_back() {
+        let last = document(Mode::Sync, Some(5));
+        for (mode, given, expected) in [
+            (Mode::Sync, None, 5),
+            (Mode::Sync, Some(5), 5),
+            (Mode::Sync, Some(4), 5),
+            (Mode::Sync, Some(9), 9),
+            (Mode::Async, None, 6),
+            (Mode::Async, Some(9), 9),
+            (Mode::Async, Some(5), 6),
+            (Mode::Async, Some(1), 6),
+        ] {
+            assert_eq!(
+                generation(&document(mode, given), Some(&last)),
+                expected,
+                "{mode:?} {given:?}"
+            );
+        }
+        assert_eq!(generation(&document(Mode::Sync, None), None), 1);
+        assert_eq!(generation(&document(Mode::Sync, Some(7)), None), 7);
+    }
+
+    #[test]
+    fn what_is_kept_is_found_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let data_dir = directory.path().join("made/when/needed");
+        let (mut last, problem) = LastDocument::open(&data_dir);
+        assert_eq!((last.channel(), problem), (None, None));
+        last.replace(document(Mode::Async, Some(3)));
+        last.keep().unwrap();
+
+        let (found, problem) = LastDocument::open(&data_dir);
+        assert_eq!(
+            (found.channel(), problem),
+            (Some(&document(Mode::Async, Some(3))), None)
+        );
+        assert_eq!(
+            fs::read_dir(&data_dir).unwrap().count(),
+            1,
+            "nothing else is left behind"
+        );
+    }
+}

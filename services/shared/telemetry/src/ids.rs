@@ -25,7 +25,7 @@ impl Ids {
     }
 }
 
-fn random_span_id() -> SpanId {
+pub(crate) fn random_span_id() -> SpanId {
     SpanId::from(rand::random::<u64>().max(1))
 }
 

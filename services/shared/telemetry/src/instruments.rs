@@ -134,28 +134,32 @@ impl Instruments {
         }))
     }
 
-    /// A request to this service was answered. `route` is the pattern, never the path.
+    /// A request to this service was answered. `method` is one that HTTP knows, or `_OTHER`; `route` is the pattern of the
+    /// path, never the path.
     pub fn http_served(
         &self,
         method: &'static str,
-        route: &'static str,
+        route: Option<&'static str>,
         status: u16,
         took: Duration,
     ) {
-        self.0.http_server.record(
-            took.as_secs_f64(),
-            &[
-                KeyValue::new(attribute::HTTP_REQUEST_METHOD, method),
-                KeyValue::new(attribute::HTTP_ROUTE, route),
-                KeyValue::new(attribute::HTTP_RESPONSE_STATUS_CODE, i64::from(status)),
-            ],
-        );
+        let attributes = [
+            KeyValue::new(attribute::HTTP_REQUEST_METHOD, method),
+            KeyValue::new(attribute::URL_SCHEME, "http"),
+            KeyValue::new(attribute::HTTP_RESPONSE_STATUS_CODE, i64::from(status)),
+            KeyValue::new(attribute::HTTP_ROUTE, route.unwrap_or_default()),
+        ];
+        let known = if route.is_some() { 4 } else { 3 };
+        self.0
+            .http_server
+            .record(took.as_secs_f64(), &attributes[..known]);
     }
 
     /// A request to another service was answered, with a status, or failed, with the conventions' `error.type`.
     pub fn http_called(
         &self,
         method: &'static str,
+        (host, port): (&Arc<str>, u16),
         result: Result<u16, &'static str>,
         took: Duration,
     ) {
@@ -167,14 +171,16 @@ impl Instruments {
             took.as_secs_f64(),
             &[
                 KeyValue::new(attribute::HTTP_REQUEST_METHOD, method),
+                KeyValue::new(attribute::SERVER_ADDRESS, host.clone()),
+                KeyValue::new(attribute::SERVER_PORT, i64::from(port)),
                 result,
             ],
         );
     }
 
-    /// A message was given to the broker: acknowledged, or failed with an `error.type`.
-    pub fn sent(&self, system: &'static str, result: Result<(), &'static str>, took: Duration) {
-        let mut attributes = operation(system, "send").to_vec();
+    /// A message was given to a broker: acknowledged, or failed with an `error.type`.
+    pub fn sent(&self, to: &Destination, result: Result<(), &'static str>, took: Duration) {
+        let mut attributes = to.operation("send").to_vec();
         attributes.extend(
             result
                 .err()
@@ -184,16 +190,16 @@ impl Instruments {
         self.0.operation.record(took.as_secs_f64(), &attributes);
     }
 
-    /// Messages were got from the broker.
-    pub fn consumed(&self, system: &'static str, messages: u64) {
-        self.0.consumed.add(messages, &operation(system, "receive"));
+    /// Messages were got from a broker.
+    pub fn consumed(&self, from: &Destination, messages: u64) {
+        self.0.consumed.add(messages, &from.operation("receive"));
     }
 
     /// A message, or what was got of them at once, was processed and committed.
-    pub fn processed(&self, system: &'static str, took: Duration) {
+    pub fn processed(&self, from: &Destination, took: Duration) {
         self.0
             .process
-            .record(took.as_secs_f64(), &operation(system, "process"));
+            .record(took.as_secs_f64(), &from.operation("process"));
     }
 
     /// A receipt covered an event.
@@ -294,11 +300,23 @@ impl Instruments {
     }
 }
 
-fn operation(system: &'static str, name: &'static str) -> [KeyValue; 2] {
-    [
-        KeyValue::new(attribute::MESSAGING_SYSTEM, system),
-        KeyValue::new(attribute::MESSAGING_OPERATION_NAME, name),
-    ]
+/// Where messages go to and come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Destination {
+    /// The conventions' `messaging.system`, such as `nats`.
+    pub system: &'static str,
+    /// The subject, topic or queue.
+    pub name: Arc<str>,
+}
+
+impl Destination {
+    fn operation(&self, name: &'static str) -> [KeyValue; 3] {
+        [
+            KeyValue::new(attribute::MESSAGING_SYSTEM, self.system),
+            KeyValue::new(attribute::MESSAGING_DESTINATION_NAME, self.name.clone()),
+            KeyValue::new(attribute::MESSAGING_OPERATION_NAME, name),
+        ]
+    }
 }
 
 /// What one receiver has not acknowledged.

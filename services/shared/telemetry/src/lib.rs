@@ -18,7 +18,7 @@
 //! let _logs_name_the_trace = request.context().attach();
 //!
 //! // What happens inside. Nothing is computed for a span that isn't recorded.
-//! let mut commit = tracer.child(span::COMMIT_REACTION, request.span_context()).start();
+//! let commit = tracer.child(span::COMMIT_REACTION, request.span_context()).start();
 //! commit.attributes(|| [KeyValue::new(attribute::BATCH_SIZE, 17)]);
 //! commit.end();
 //!
@@ -63,6 +63,6 @@ mod tracer;
 
 pub use config::{Config, ConfigError};
 pub use instruments::Instruments;
-pub use span::Span;
+pub use span::{Span, current, describe};
 pub use telemetry::{Telemetry, TelemetryError};
 pub use tracer::{MAX_LINKS, SpanStart, Tracer};

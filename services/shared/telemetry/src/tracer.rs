@@ -100,25 +100,26 @@ impl Tracer {
     }
 
     /// See [`Span::record_anyway`].
-    pub(crate) fn record_late(&self, name: &SpanName<'_>, late: &Unrecorded) -> Option<SdkSpan> {
+    pub(crate) fn record_late(
+        &self,
+        name: &SpanName<'_>,
+        identity: &SpanContext,
+        late: Unrecorded,
+    ) -> Option<SdkSpan> {
         let recorder = self.0.as_ref()?;
-        let trace_id = late.context.trace_id();
+        let trace_id = identity.trace_id();
         if !recorder.sampler.decide(Origin::Exceptional, trace_id) {
             return None;
         }
-        let mut span = if late.began_trace {
-            let ids = Ids {
-                trace_id,
-                span_id: late.context.span_id(),
-            };
-            recorder.record(name, ids, None, late.started)
+        let (span_id, parent) = if late.began_trace {
+            (identity.span_id(), None)
         } else {
-            let ids = Ids {
-                trace_id,
-                ..Ids::random()
-            };
-            recorder.record(name, ids, Some(&late.context), late.started)
+            (ids::random_span_id(), Some(identity))
         };
+        let mut span = recorder.record(name, Ids { trace_id, span_id }, parent, late.started);
+        if !span.span_context().is_valid() {
+            return None;
+        }
         span.set_attribute(exceptional());
         Some(span)
     }
@@ -185,7 +186,7 @@ impl SpanStart<'_> {
     fn record(self, recorder: &Recorder, ids: Ids, at: Option<SystemTime>) -> Span {
         let ids = match self.parent {
             Some(_) => Ids {
-                span_id: Ids::random().span_id,
+                span_id: ids::random_span_id(),
                 ..ids
             },
             None => ids,
@@ -207,7 +208,7 @@ impl SpanStart<'_> {
     }
 
     fn pass_on(self, ids: Ids, at: Option<SystemTime>) -> Span {
-        let context = match self.parent {
+        let identity = match self.parent {
             Some(parent) => parent.clone(),
             None => SpanContext::new(
                 ids.trace_id,
@@ -217,11 +218,11 @@ impl SpanStart<'_> {
                 TraceState::NONE,
             ),
         };
-        Span::unrecorded(Unrecorded {
-            context,
+        let span = Unrecorded {
             began_trace: self.parent.is_none(),
             // Only entries are ever recorded late; a clock read for each other span would be for nothing.
             started: at.or_else(|| self.name.is_entry().then(SystemTime::now)),
-        })
+        };
+        Span::unrecorded(identity, span)
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use duet_telemetry::{
     Config, Telemetry,
-    instruments::{Held, Outbox},
+    instruments::{Destination, Held, Outbox},
 };
 
 /// The samples of Prometheus' text format by name and labels; panics at a line that is none.
@@ -39,13 +39,19 @@ async fn every_instrument_is_in_the_text_under_its_conventional_name() {
     let instruments = telemetry.instruments();
     let took = Duration::from_millis(30);
     let receiver: Arc<str> = "notification".into();
-    instruments.http_served("PUT", "/v1/posts/{post}", 200, took);
-    instruments.http_called("POST", Ok(200), took);
-    instruments.http_called("POST", Err("timeout"), took);
-    instruments.sent("nats", Ok(()), took);
-    instruments.sent("nats", Err("timeout"), took);
-    instruments.consumed("nats", 3);
-    instruments.processed("nats", took);
+    let host: Arc<str> = "127.0.0.1".into();
+    let subject = Destination {
+        system: "nats",
+        name: "duet.reactions".into(),
+    };
+    instruments.http_served("PUT", Some("/v1/posts/{post}"), 200, took);
+    instruments.http_served("GET", None, 404, took);
+    instruments.http_called("POST", (&host, 8090), Ok(200), took);
+    instruments.http_called("POST", (&host, 8090), Err("timeout"), took);
+    instruments.sent(&subject, Ok(()), took);
+    instruments.sent(&subject, Err("timeout"), took);
+    instruments.consumed(&subject, 3);
+    instruments.processed(&subject, took);
     instruments.receipt(&receiver, took);
     instruments.committed(64);
     instruments.received("applied", 2);
@@ -64,19 +70,19 @@ async fn every_instrument_is_in_the_text_under_its_conventional_name() {
     instruments.observe_held(|| Held { parked: 2, dead: 1 });
 
     let samples = samples(&telemetry.metrics().render().unwrap());
-    let put = r#"http_request_method="PUT",http_response_status_code="200",http_route="/v1/posts/{post}""#;
-    let nats = r#"messaging_operation_name="send",messaging_system="nats""#;
+    let put = r#"http_request_method="PUT",http_response_status_code="200",http_route="/v1/posts/{post}",url_scheme="http""#;
+    let nats = r#"messaging_destination_name="duet.reactions",messaging_operation_name="send",messaging_system="nats""#;
     for (series, value) in [
         (format!("http_server_request_duration_seconds_count{{{put}}}"), 1.0),
         (format!("http_server_request_duration_seconds_sum{{{put}}}"), 0.03),
         (format!(r#"http_server_request_duration_seconds_bucket{{{put},le="0.025"}}"#), 0.0),
         (format!(r#"http_server_request_duration_seconds_bucket{{{put},le="0.05"}}"#), 1.0),
-        (r#"http_client_request_duration_seconds_count{error_type="timeout",http_request_method="POST"}"#.into(), 1.0),
+        (r#"http_client_request_duration_seconds_count{error_type="timeout",http_request_method="POST",server_address="127.0.0.1",server_port="8090"}"#.into(), 1.0),
         (format!("messaging_client_sent_messages_total{{{nats}}}"), 1.0),
         (format!(r#"messaging_client_sent_messages_total{{error_type="timeout",{nats}}}"#), 1.0),
         (format!("messaging_client_operation_duration_seconds_count{{{nats}}}"), 1.0),
-        (r#"messaging_client_consumed_messages_total{messaging_operation_name="receive",messaging_system="nats"}"#.into(), 3.0),
-        (r#"messaging_process_duration_seconds_count{messaging_operation_name="process",messaging_system="nats"}"#.into(), 1.0),
+        (r#"messaging_client_consumed_messages_total{messaging_destination_name="duet.reactions",messaging_operation_name="receive",messaging_system="nats"}"#.into(), 3.0),
+        (r#"messaging_process_duration_seconds_count{messaging_destination_name="duet.reactions",messaging_operation_name="process",messaging_system="nats"}"#.into(), 1.0),
         (r#"duet_receipt_duration_seconds_sum{duet_receiver="notification"}"#.into(), 0.03),
         (r#"duet_notify_duration_seconds_count{duet_mode="async"}"#.into(), 2.0),
         (r#"duet_notify_duration_seconds_sum{duet_mode="async"}"#.into(), 0.03),

@@ -4,13 +4,16 @@
 use std::time::{Duration, SystemTime};
 
 use duet_telemetry::{
-    Config, MAX_LINKS, Span, Telemetry, Tracer,
+    Config, MAX_LINKS, Span, Telemetry, Tracer, current, describe,
     names::{attribute, event, span},
     propagation::{self, Traceparent},
     sampler::{Rates, Roots, Sampling},
 };
 use duet_testkit::{Kind, OtlpReceiver, Span as Exported, Status, drawn};
-use opentelemetry::{KeyValue, trace::SpanContext};
+use opentelemetry::{
+    KeyValue,
+    trace::{FutureExt, SpanContext},
+};
 
 const ROUTE: &str = "/v1/posts/{post}/reactions/{user}";
 const SUBJECT: &str = "duet.reactions";
@@ -172,7 +175,7 @@ async fn a_batch_is_a_trace_of_its_own_linked_both_ways_and_keeps_over_128_links
             parts.iter().map(Span::span_context),
         )
         .start();
-    for part in &mut parts {
+    for part in &parts {
         part.link(message.span_context());
     }
     message.end();
@@ -211,7 +214,7 @@ async fn a_callers_no_is_passed_on_as_it_came_and_nothing_is_computed() {
     let process = Process::start(all()).await;
     let tracer = &process.tracer;
     let caller = caller("02");
-    let mut request = tracer
+    let request = tracer
         .entry(span::server("PUT", ROUTE), Some(&caller))
         .start();
     request.attributes(|| -> [KeyValue; 0] { panic!("computed") });
@@ -230,7 +233,7 @@ async fn a_callers_no_is_passed_on_as_it_came_and_nothing_is_computed() {
 async fn a_callers_yes_is_heeded_with_its_state_and_every_span_names_the_process() {
     let process = Process::start(nothing_ordinary()).await;
     let caller = caller("03");
-    let mut request = process
+    let request = process
         .tracer
         .entry(span::server("PUT", ROUTE), Some(&caller))
         .start();
@@ -324,6 +327,38 @@ async fn failures_and_what_comes_late_share_five_a_second() {
     assert_ne!(late.trace_id, cause.trace_id().to_string());
     assert_eq!(late.links[0].trace_id, cause.trace_id().to_string());
     assert_eq!(late.attributes["duet.sampling"], "exceptional");
+}
+
+#[tokio::test]
+async fn a_handler_describes_the_current_span_and_may_outlive_it() {
+    let process = Process::start(all()).await;
+    for sampled in [true, false] {
+        let caller = caller(if sampled { "01" } else { "00" });
+        let request = process
+            .tracer
+            .entry(span::server("PUT", ROUTE), Some(&caller))
+            .start();
+        let handler = async {
+            describe(|| {
+                assert!(sampled, "computed");
+                [KeyValue::new(attribute::USER, "ana")]
+            });
+            current()
+        };
+        let within = handler.with_context(request.context()).await;
+        assert_eq!(&within, request.span_context());
+        let kept = request.context();
+        request.end();
+        let _attached = kept.attach();
+        describe(|| [KeyValue::new(attribute::USER, "late")]);
+    }
+    assert_eq!(current(), SpanContext::NONE);
+
+    let spans = process.end().await;
+    let [span] = &spans[..] else {
+        panic!("{spans:?}")
+    };
+    assert_eq!(span.attributes["duet.user"], "ana");
 }
 
 #[tokio::test]

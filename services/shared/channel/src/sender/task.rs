@@ -329,6 +329,7 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
                         if let Some(call) = calls.get_mut(id) {
                             call.answer.send_replace(Some(answer));
                         }
+                        calls.delivered(id);
                     }
                     Answer::Failed { .. } | Answer::Accepted | Answer::Unknown => {
                         if let Some(call) = calls.end(id) {

@@ -13,7 +13,9 @@ pub struct Clock {
 impl Clock {
     /// A clock that starts now. One for each process: its [`Moment`]s mean nothing to another's.
     pub fn start() -> Self {
-        Clock { start: Instant::now() }
+        Clock {
+            start: Instant::now(),
+        }
     }
 
     /// Now, on the monotonic clock.
@@ -28,7 +30,9 @@ impl Clock {
 
     /// Now, on the wall clock.
     pub fn wall(&self) -> Timestamp {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        let since = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or(Duration::ZERO);
         Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
     }
 }

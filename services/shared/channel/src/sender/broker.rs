@@ -24,19 +24,32 @@ pub(super) struct Broker {
 
 impl Broker {
     pub(super) fn new(make: MakeBroker, store: StoreId) -> Self {
-        Broker { make, store, made_from: None, publish: None, feedback: stream::pending().boxed() }
+        Broker {
+            make,
+            store,
+            made_from: None,
+            publish: None,
+            feedback: stream::pending().boxed(),
+        }
     }
 
     /// Follows the settings.
     pub(super) async fn configure(&mut self, settings: &Settings) {
-        let wanted = settings.r#async.as_ref().map(|settings| &settings.transport);
+        let wanted = settings
+            .r#async
+            .as_ref()
+            .map(|settings| &settings.transport);
         if wanted == self.made_from.as_ref() {
             return;
         }
         self.made_from = wanted.cloned();
         self.publish = wanted.and_then(|wanted| (self.make)(wanted));
         self.feedback = match &self.publish {
-            Some(publish) => publish.feedback(self.store).await.chain(stream::pending()).boxed(),
+            Some(publish) => publish
+                .feedback(self.store)
+                .await
+                .chain(stream::pending())
+                .boxed(),
             None => stream::pending().boxed(),
         };
     }
@@ -54,15 +67,25 @@ impl Broker {
     }
 
     pub(super) fn capacity(&self) -> Capacity {
-        self.publish.as_ref().map_or(NOTHING, |publish| capacity(publish.limits()))
+        self.publish
+            .as_ref()
+            .map_or(NOTHING, |publish| capacity(publish.limits()))
     }
 }
 
-const NOTHING: Capacity = Capacity { events: 1, bytes: usize::MAX, in_flight: 1 };
+const NOTHING: Capacity = Capacity {
+    events: 1,
+    bytes: usize::MAX,
+    in_flight: 1,
+};
 
 /// A transport's limits as the machine takes them.
 pub(super) fn capacity(limits: Limits) -> Capacity {
-    Capacity { events: limits.events, bytes: limits.bytes, in_flight: limits.in_flight }
+    Capacity {
+        events: limits.events,
+        bytes: limits.bytes,
+        in_flight: limits.in_flight,
+    }
 }
 
 /// The least of several receivers' limits; [`NOTHING`] if there is none.

@@ -10,6 +10,7 @@ mod service;
 mod task;
 mod transmit;
 
+pub use broker::MakeBroker;
 pub use request::{Delivery, Reply, SendError};
 pub use service::SendingService;
 pub use task::{Parts, SenderTask};
@@ -35,7 +36,10 @@ pub(crate) struct Pending<V> {
 
 impl<V> Default for Pending<V> {
     fn default() -> Self {
-        Pending { answer: watch::Sender::new(None), undo: None }
+        Pending {
+            answer: watch::Sender::new(None),
+            undo: None,
+        }
     }
 }
 

@@ -21,8 +21,15 @@ impl Inbox {
 
     pub(super) fn add(&mut self, receipts: Vec<Receipt>) {
         for receipt in receipts {
-            let waiting = self.0.entry((receipt.receiver.clone(), receipt.source)).or_default();
-            let is_older = |other: &Receipt| other.incarnation == receipt.incarnation && other.watermark <= receipt.watermark && other.runs.is_empty();
+            let waiting = self
+                .0
+                .entry((receipt.receiver.clone(), receipt.source))
+                .or_default();
+            let is_older = |other: &Receipt| {
+                other.incarnation == receipt.incarnation
+                    && other.watermark <= receipt.watermark
+                    && other.runs.is_empty()
+            };
             waiting.retain(|other| !is_older(other));
             if waiting.len() >= Self::MAX_EACH {
                 waiting.remove(0);
@@ -32,7 +39,10 @@ impl Inbox {
     }
 
     pub(super) fn take(&mut self) -> Option<Vec<Receipt>> {
-        let taken: Vec<Receipt> = std::mem::take(&mut self.0).into_values().flatten().collect();
+        let taken: Vec<Receipt> = std::mem::take(&mut self.0)
+            .into_values()
+            .flatten()
+            .collect();
         (!taken.is_empty()).then_some(taken)
     }
 }
@@ -46,7 +56,12 @@ pub(super) async fn record<S: Store, V: Send + 'static>(
 ) -> Result<Vec<(ReceiverName, Recorded)>, StoreError> {
     let recorded = store
         .write(move |tx| {
-            let each = receipts.iter().map(|receipt| Ok((receipt.receiver.clone(), record::record(tx, receipt, &rules)?)));
+            let each = receipts.iter().map(|receipt| {
+                Ok((
+                    receipt.receiver.clone(),
+                    record::record(tx, receipt, &rules)?,
+                ))
+            });
             each.collect::<Result<Vec<_>, StoreError>>()
         })
         .await?;
@@ -62,7 +77,9 @@ pub(super) async fn judge<S: Store, V: Send + 'static>(
     asked: Asked,
     answer: HelloAnswer,
 ) -> Result<Option<(Health, Vec<Recorded>)>, StoreError> {
-    let judged = store.write(move |tx| record::judge(tx, &asked, &answer, &rules)).await?;
+    let judged = store
+        .write(move |tx| record::judge(tx, &asked, &answer, &rules))
+        .await?;
     cover(&calls, judged.iter().flat_map(|(_, recorded)| recorded));
     Ok(judged)
 }

@@ -68,7 +68,9 @@ impl<R> From<StoreError> for SendError<R> {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Overloaded => SendError::NotAccepted { overloaded: true },
-            StoreError::NotCommitted(_) | StoreError::Corrupt(_) | StoreError::Closed => SendError::NotAccepted { overloaded: false },
+            StoreError::NotCommitted(_) | StoreError::Corrupt(_) | StoreError::Closed => {
+                SendError::NotAccepted { overloaded: false }
+            }
             StoreError::Unknown(_) => SendError::Unknown,
         }
     }
@@ -84,37 +86,82 @@ impl<S: Store, V: SendingService<S::Connection>> Sender<S, V> {
     ///
     /// # Errors
     /// [`SendError`], which says what was written.
-    pub async fn request(&self, key: Key, value: Option<V::Value>, trace: TraceContext) -> Result<Reply, SendError<V::Refusal>> {
+    pub async fn request(
+        &self,
+        key: Key,
+        value: Option<V::Value>,
+        trace: TraceContext,
+    ) -> Result<Reply, SendError<V::Refusal>> {
         let began = self.clock.now();
-        let settings = self.settings.borrow().current.clone().ok_or(SendError::NoSettings)?;
+        let settings = self
+            .settings
+            .borrow()
+            .current
+            .clone()
+            .ok_or(SendError::NoSettings)?;
         let mode = settings.mode;
         let dispatch = match mode {
-            Mode::Sync => Dispatch::Inline { deadline: began + settings.sync.deadline },
+            Mode::Sync => Dispatch::Inline {
+                deadline: began + settings.sync.deadline,
+            },
             Mode::Async => Dispatch::Background,
         };
-        let request = Request { key, value, dispatch, trace, generation: settings.generation };
+        let request = Request {
+            key,
+            value,
+            dispatch,
+            trace,
+            generation: settings.generation,
+        };
         let (accepted, answer) = self.accept(request).await?.map_err(SendError::Refused)?;
-        let reply = |event, delivery, attempts| Reply { event, mode, delivery, attempts, took: self.clock.now().since(began) };
+        let reply = |event, delivery, attempts| Reply {
+            event,
+            mode,
+            delivery,
+            attempts,
+            took: self.clock.now().since(began),
+        };
         let event = match accepted {
-            Accepted::Unchanged { last: None } => return Ok(reply(None, Delivery::Delivered(None), 0)),
-            Accepted::Unchanged { last: Some((id, true)) } => return Ok(reply(Some(id), Delivery::Delivered(None), 0)),
-            Accepted::Unchanged { last: Some((id, false)) } => return Ok(reply(Some(id), Delivery::Accepted, 0)),
+            Accepted::Unchanged { last: None } => {
+                return Ok(reply(None, Delivery::Delivered(None), 0));
+            }
+            Accepted::Unchanged {
+                last: Some((id, true)),
+            } => return Ok(reply(Some(id), Delivery::Delivered(None), 0)),
+            Accepted::Unchanged {
+                last: Some((id, false)),
+            } => return Ok(reply(Some(id), Delivery::Accepted, 0)),
             Accepted::Joined(id) | Accepted::Written { id, .. } => id,
         };
         let Some(mut answer) = answer else {
             return Ok(reply(Some(event), Delivery::Accepted, 0));
         };
-        let answer = answer.wait_for(Option::is_some).await.ok().and_then(|answer| answer.clone());
+        let answer = answer
+            .wait_for(Option::is_some)
+            .await
+            .ok()
+            .and_then(|answer| answer.clone());
         match answer {
-            Some(Answer::Delivered(outcome)) => Ok(reply(Some(event), Delivery::Delivered(Some(outcome)), 1)),
+            Some(Answer::Delivered(outcome)) => {
+                Ok(reply(Some(event), Delivery::Delivered(Some(outcome)), 1))
+            }
             Some(Answer::Accepted) => Ok(reply(Some(event), Delivery::Accepted, 1)),
             Some(Answer::Failed { cause, applied }) => Err(SendError::Failed { cause, applied }),
             Some(Answer::Unknown) | None => Err(SendError::Unknown),
         }
     }
 
-    async fn accept(&self, request: Request<V::Value>) -> Result<Outcomes<V::Value, V::Refusal>, StoreError> {
-        let Sender { service, calls, rules, clock, .. } = self.clone();
+    async fn accept(
+        &self,
+        request: Request<V::Value>,
+    ) -> Result<Outcomes<V::Value, V::Refusal>, StoreError> {
+        let Sender {
+            service,
+            calls,
+            rules,
+            clock,
+            ..
+        } = self.clone();
         let job = move |tx: &mut S::Tx<'_>| {
             let connection = tx.connection();
             if let Err(refusal) = service.admit(connection, &request.key, request.value.as_ref())? {
@@ -122,15 +169,32 @@ impl<S: Store, V: SendingService<S::Connection>> Sender<S, V> {
             }
             let mut rows = service.rows(connection);
             let mut calls = lock(&calls);
-            let mut accepting = Accepting { outbox: tx, rows: &mut rows, calls: &mut calls, at: clock.wall(), rules: &rules };
+            let mut accepting = Accepting {
+                outbox: tx,
+                rows: &mut rows,
+                calls: &mut calls,
+                at: clock.wall(),
+                rules: &rules,
+            };
             let accepted = accepting.accept(&request)?;
             let call = match &accepted {
                 Accepted::Joined(id) => calls.get_mut(*id),
                 Accepted::Written { id, before } => {
                     let call = calls.get_mut(*id);
                     call.map(|call| {
-                        let Request { key, trace, generation, .. } = request.clone();
-                        call.undo = Some(Failed { call: *id, key, before: before.clone(), trace, generation });
+                        let Request {
+                            key,
+                            trace,
+                            generation,
+                            ..
+                        } = request.clone();
+                        call.undo = Some(Failed {
+                            call: *id,
+                            key,
+                            before: before.clone(),
+                            trace,
+                            generation,
+                        });
                         call
                     })
                 }

@@ -13,7 +13,8 @@ use duet_protocol::receipt::{Receipt, ReceiverName};
 use duet_protocol::record::{Health, HelloAnswer, Recorded};
 use duet_protocol::rules::Rules;
 use duet_protocol::sender::{
-    Answer, Backlog, CallStep, HelloId, Load, Path, Policy, SayHello, Sender as Machine, Sent, Standing, Timing, Transmission,
+    Answer, Backlog, CallStep, HelloId, Load, Path, Policy, SayHello, Sender as Machine, Sent,
+    Standing, Timing, Transmission,
 };
 use duet_protocol::sequence::Epoch;
 use duet_protocol::settings::Settings;
@@ -54,13 +55,17 @@ pub struct Parts<S: Store, V: SendingService<S::Connection>> {
 
 /// How a task under way ended.
 enum Done {
-    Transmitted { transmission: Transmission, sent: Sent, receipts: Vec<Receipt> },
+    Transmitted {
+        transmission: Transmission,
+        sent: Sent,
+        receipts: Vec<Receipt>,
+    },
     Recorded(Result<Vec<(ReceiverName, Recorded)>, StoreError>),
     Compensated(EventId, Option<Compensated>),
     Loaded(Load, Vec<Event>),
     Backlog(ReceiverName, Backlog),
     /// The way took the question; the answer comes as feedback, or came already.
-    Asked(ReceiverName, HelloId, Option<HelloAnswer>),
+    Asked(HelloId, Option<HelloAnswer>),
     NotAsked(ReceiverName, HelloId),
     Judged(ReceiverName, HelloId, Option<(Health, Vec<Recorded>)>),
 }
@@ -94,17 +99,38 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
     /// # Errors
     /// Those of the store, from which it reads how the outbox stands.
     pub async fn new(parts: Parts<S, V>) -> Result<(Sender<S, V>, Self), StoreError> {
-        let Parts { store, committed, service, settings, calls, broker, timing, rules, clock } = parts;
+        let Parts {
+            store,
+            committed,
+            service,
+            settings,
+            calls,
+            broker,
+            timing,
+            rules,
+            clock,
+        } = parts;
         let identity = store.identity();
         let standing = store.outbox().await?;
-        let process = standing.sources.iter().map(|(source, _)| source.epoch).max().unwrap_or(Epoch::ZERO);
+        let process = standing
+            .sources
+            .iter()
+            .map(|(source, _)| source.epoch)
+            .max()
+            .unwrap_or(Epoch::ZERO);
         let mut broker = Broker::new(broker, identity.store);
         let current = settings.borrow().current.clone();
         if let Some(settings) = &current {
             broker.configure(settings).await;
         }
         let policy = policy(current.as_deref(), &calls, &broker);
-        let mut machine = Machine::new(rules.clone(), timing, policy, process, process.0 ^ identity.store.0);
+        let mut machine = Machine::new(
+            rules.clone(),
+            timing,
+            policy,
+            process,
+            process.0 ^ identity.store.0,
+        );
         for (source, state) in &standing.sources {
             machine.source_opened(*source, *state);
         }
@@ -150,7 +176,10 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
             if stopping && self.machine.standing().calls == 0 && self.tasks.is_empty() {
                 return;
             }
-            let wake = self.machine.wake_at().map(|at| self.clock.instant(at).into());
+            let wake = self
+                .machine
+                .wake_at()
+                .map(|at| self.clock.instant(at).into());
             let wake_up = async {
                 match wake {
                     Some(at) => tokio::time::sleep_until(at).await,
@@ -191,7 +220,10 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
             groups.push(group);
         }
         let events = groups.into_iter().flat_map(|group| group.events);
-        self.machine.committed(events.map(|committed| (committed.event, committed.dispatch)), self.clock.now());
+        self.machine.committed(
+            events.map(|committed| (committed.event, committed.dispatch)),
+            self.clock.now(),
+        );
     }
 
     fn take_feedback(&mut self, feedback: Feedback) {
@@ -206,9 +238,17 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
     fn judge(&mut self, id: HelloId, answer: HelloAnswer) {
         let receiver = answer.receiver.clone();
         if let Some(asked) = self.machine.asked(&receiver, id) {
-            let judging = judge(self.store.clone(), self.pending.clone(), self.rules.clone(), asked, answer);
+            let judging = judge(
+                self.store.clone(),
+                self.pending.clone(),
+                self.rules.clone(),
+                asked,
+                answer,
+            );
             self.tasks.spawn(async move {
-                let judged = judging.await.inspect_err(|error| tracing::warn!(%error, "a hello's answer could not be judged"));
+                let judged = judging.await.inspect_err(
+                    |error| tracing::warn!(%error, "a hello's answer could not be judged"),
+                );
                 Done::Judged(receiver, id, judged.ok().flatten())
             });
         }
@@ -217,23 +257,34 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
     fn take_done(&mut self, done: Done) {
         let now = self.clock.now();
         match done {
-            Done::Transmitted { transmission, sent, receipts } => {
-                self.machine.transmitted(&transmission.receiver, transmission.id, sent, now);
+            Done::Transmitted {
+                transmission,
+                sent,
+                receipts,
+            } => {
+                self.machine
+                    .transmitted(&transmission.receiver, transmission.id, sent, now);
                 self.receipts.add(receipts);
             }
             Done::Recorded(recorded) => {
                 self.recording = false;
                 match recorded {
-                    Ok(recorded) => recorded.iter().for_each(|(receiver, recorded)| self.machine.recorded(receiver, recorded, now)),
-                    Err(error) => tracing::warn!(%error, "receipts could not be recorded; they come again"),
+                    Ok(recorded) => recorded.iter().for_each(|(receiver, recorded)| {
+                        self.machine.recorded(receiver, recorded, now)
+                    }),
+                    Err(error) => {
+                        tracing::warn!(%error, "receipts could not be recorded; they come again")
+                    }
                 }
             }
             Done::Compensated(id, compensated) => self.machine.compensated(id, compensated, now),
             Done::Loaded(load, events) => self.machine.loaded(load, events, now),
             Done::Backlog(receiver, backlog) => self.machine.backlog(&receiver, backlog, now),
-            Done::Asked(_, id, Some(answer)) => self.judge(id, answer),
-            Done::Asked(_, _, None) => {}
-            Done::NotAsked(receiver, id) => tracing::debug!(%receiver, ?id, "a hello could not be said; it is said again"),
+            Done::Asked(id, Some(answer)) => self.judge(id, answer),
+            Done::Asked(_, None) => {}
+            Done::NotAsked(receiver, id) => {
+                tracing::debug!(%receiver, ?id, "a hello could not be said; it is said again")
+            }
             Done::Judged(receiver, id, judged) => {
                 let health = judged.as_ref().map(|(health, _)| *health);
                 if let Some(health) = health.filter(|health| *health != Health::Sound) {
@@ -260,7 +311,12 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
         }
         if let Some(receipts) = (!self.recording).then(|| self.receipts.take()).flatten() {
             self.recording = true;
-            let recording = record(self.store.clone(), self.pending.clone(), self.rules.clone(), receipts);
+            let recording = record(
+                self.store.clone(),
+                self.pending.clone(),
+                self.rules.clone(),
+                receipts,
+            );
             self.tasks.spawn(async { Done::Recorded(recording.await) });
         }
         if stopping {
@@ -270,7 +326,13 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
             let store = self.store.clone();
             self.tasks.spawn(async move {
                 let read = store.events(load.source, load.after, load.limit).await;
-                Done::Loaded(load, read.inspect_err(|error| tracing::warn!(%error, "the outbox could not be read")).unwrap_or_default())
+                Done::Loaded(
+                    load,
+                    read.inspect_err(
+                        |error| tracing::warn!(%error, "the outbox could not be read"),
+                    )
+                    .unwrap_or_default(),
+                )
             });
         }
         while let Some(receiver) = self.machine.poll_backlog(now) {
@@ -294,7 +356,11 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
         let wall = self.clock.wall();
         self.tasks.spawn(async move {
             let (sent, receipts) = transmit(call, broker, &transmission, wall).await;
-            Done::Transmitted { transmission, sent, receipts }
+            Done::Transmitted {
+                transmission,
+                sent,
+                receipts,
+            }
         });
     }
 
@@ -304,12 +370,20 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
         let (call, broker) = (self.calls.get(&receiver).cloned(), self.broker.publish());
         self.tasks.spawn(async move {
             let asked = match (path, call, broker) {
-                (Path::Broker, _, Some(broker)) => broker.hello(id, store).await.map(|()| None).map_err(|error| error.to_string()),
-                (_, Some(call), _) => call.hello(store, HELLO_PATIENCE).await.map(Some).map_err(|error: CallError| error.to_string()),
+                (Path::Broker, _, Some(broker)) => broker
+                    .hello(id, store)
+                    .await
+                    .map(|()| None)
+                    .map_err(|error| error.to_string()),
+                (_, Some(call), _) => call
+                    .hello(store, HELLO_PATIENCE)
+                    .await
+                    .map(Some)
+                    .map_err(|error: CallError| error.to_string()),
                 _ => Err("there is no way to the receiver".to_owned()),
             };
             match asked {
-                Ok(answer) => Done::Asked(receiver, id, answer),
+                Ok(answer) => Done::Asked(id, answer),
                 Err(cause) => {
                     tracing::debug!(%receiver, cause, "hello failed");
                     Done::NotAsked(receiver, id)
@@ -342,26 +416,50 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
     }
 
     fn compensate(&mut self, id: EventId) {
-        let (store, service, rules, clock) = (self.store.clone(), self.service.clone(), self.rules.clone(), self.clock);
+        let (store, service, rules, clock) = (
+            self.store.clone(),
+            self.service.clone(),
+            self.rules.clone(),
+            self.clock,
+        );
         let pending = self.pending.clone();
         self.tasks.spawn(async move {
-            let failed = lock(&pending).get_mut(id).and_then(|call| call.undo.clone());
+            let failed = lock(&pending)
+                .get_mut(id)
+                .and_then(|call| call.undo.clone());
             let Some(failed) = failed else {
                 return Done::Compensated(id, None);
             };
             let job = move |tx: &mut S::Tx<'_>| {
                 let mut rows = service.rows(tx.connection());
                 let mut calls = lock(&pending);
-                let mut accepting = Accepting { outbox: tx, rows: &mut rows, calls: &mut calls, at: clock.wall(), rules: &rules };
+                let mut accepting = Accepting {
+                    outbox: tx,
+                    rows: &mut rows,
+                    calls: &mut calls,
+                    at: clock.wall(),
+                    rules: &rules,
+                };
                 accepting.compensate(&failed)
             };
             let compensated = store.write(job).await;
-            Done::Compensated(id, compensated.inspect_err(|error| tracing::error!(%error, "a failed call could not be taken back")).ok())
+            Done::Compensated(
+                id,
+                compensated
+                    .inspect_err(
+                        |error| tracing::error!(%error, "a failed call could not be taken back"),
+                    )
+                    .ok(),
+            )
         });
     }
 }
 
-fn policy(settings: Option<&Settings>, calls: &BTreeMap<ReceiverName, Arc<dyn Call>>, broker: &Broker) -> Policy {
+fn policy(
+    settings: Option<&Settings>,
+    calls: &BTreeMap<ReceiverName, Arc<dyn Call>>,
+    broker: &Broker,
+) -> Policy {
     let call = broker::least(calls.values().map(|call| call.limits()));
     match settings {
         Some(settings) => Policy::new(settings, call, broker.capacity()),

@@ -39,13 +39,19 @@ pub(super) async fn transmit(
 fn batch(transmission: &Transmission, now: Timestamp) -> Batch {
     let outgoing = |(event, attempt): &(Arc<_>, Attempt)| {
         let event: &Arc<duet_protocol::event::Event> = event;
-        Outgoing { event: event.clone(), late: *attempt == Attempt::Again || now.since(event.time) > LATE }
+        Outgoing {
+            event: event.clone(),
+            late: *attempt == Attempt::Again || now.since(event.time) > LATE,
+        }
     };
     let urgency = match transmission.urgency {
         Urgency::Inline { .. } => transport::Urgency::Inline,
         Urgency::Background => transport::Urgency::Background,
     };
-    Batch { events: transmission.events.iter().map(outgoing).collect(), urgency }
+    Batch {
+        events: transmission.events.iter().map(outgoing).collect(),
+        urgency,
+    }
 }
 
 async fn deliver(call: &dyn Call, batch: &Batch, urgency: Urgency) -> (Sent, Vec<Receipt>) {
@@ -70,7 +76,9 @@ async fn deliver(call: &dyn Call, batch: &Batch, urgency: Urgency) -> (Sent, Vec
 async fn publish(broker: &dyn Publish, batch: &Batch, transmission: &Transmission) -> Sent {
     match broker.publish(transmission.message, batch).await {
         Ok(place) => Sent::Stored(place),
-        Err(PublishError::Full(_)) => Sent::NotSent { retry_after: Some(FULL_PAUSE) },
+        Err(PublishError::Full(_)) => Sent::NotSent {
+            retry_after: Some(FULL_PAUSE),
+        },
         Err(PublishError::NotStored(cause)) => {
             tracing::debug!(%cause, "not stored");
             Sent::NotSent { retry_after: None }

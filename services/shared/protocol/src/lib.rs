@@ -11,7 +11,6 @@ pub mod event;
 pub mod inbox;
 pub mod outbox;
 pub mod receipt;
-pub mod receipts;
 pub mod receive;
 pub mod record;
 pub mod rules;

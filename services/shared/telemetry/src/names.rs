@@ -71,6 +71,11 @@ pub mod span {
         targeted(method, route, SpanKind::Server)
     }
 
+    /// A request to this service that no route answers: `GET`.
+    pub const fn server_without_route(method: &str) -> SpanName<'_> {
+        named(method, SpanKind::Server)
+    }
+
     /// A request to another service: `POST /v1/events`.
     pub const fn client<'a>(method: &'a str, route: &'a str) -> SpanName<'a> {
         targeted(method, route, SpanKind::Client)

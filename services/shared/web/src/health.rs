@@ -1,13 +1,15 @@
 //! The internal port's `/livez`, `/readyz` (with reasons), `/version` and `/metrics`. They need no token and tell nothing
-//! secret; they make no spans.
+//! secret.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
+use duet_telemetry::metrics::{CONTENT_TYPE, Metrics};
 use serde::Serialize;
 
+use crate::problem::Problem;
 use crate::routes::at;
 
 /// Why the process is not ready: no reason left means it is. Shared by its clones.
@@ -45,14 +47,14 @@ pub struct Version {
 }
 
 /// What the internal port tells of the process.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Health {
     /// Whether it can serve.
     pub readiness: Readiness,
     /// What it is.
     pub version: Version,
-    /// Its metrics as Prometheus text.
-    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Its metrics.
+    pub metrics: Metrics,
 }
 
 impl Health {
@@ -67,24 +69,21 @@ impl Health {
             move || std::future::ready(web::Json(version))
         };
         let metrics = {
-            let metrics = Arc::clone(&self.metrics);
-            move || {
-                std::future::ready(
-                    HttpResponse::Ok()
-                        .content_type(PROMETHEUS_TEXT)
-                        .body(metrics()),
-                )
-            }
+            let metrics = self.metrics.clone();
+            move || std::future::ready(prometheus(&metrics))
         };
         config
-            .service(at("/livez").get(async || "ok\n").untraced())
-            .service(at("/readyz").get(readyz).untraced())
-            .service(at("/version").get(version).untraced())
-            .service(at("/metrics").get(metrics).untraced());
+            .service(at("/livez").get(async || "ok\n"))
+            .service(at("/readyz").get(readyz))
+            .service(at("/version").get(version))
+            .service(at("/metrics").get(metrics));
     }
 }
 
-const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+fn prometheus(metrics: &Metrics) -> Result<HttpResponse, Problem> {
+    let text = metrics.render().map_err(Problem::internal)?;
+    Ok(HttpResponse::Ok().content_type(CONTENT_TYPE).body(text))
+}
 
 fn readyz(readiness: &Readiness) -> HttpResponse {
     #[derive(Serialize)]

@@ -13,6 +13,8 @@ pub mod cursor;
 pub mod page;
 /// Resources by path and method; anything else is a problem too.
 pub mod routes;
+/// Times as RFC 3339 text.
+pub mod time;
 /// A SERVER span, its headers and its metric for each request.
 pub mod trace;
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
-use opentelemetry::trace::{TraceContextExt, TraceId};
+use opentelemetry::trace::TraceId;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -83,6 +83,8 @@ kinds! {
     NotReady = SERVICE_UNAVAILABLE "not-ready" "The service is not ready";
     /// The store did not take or give it.
     StoreUnavailable = SERVICE_UNAVAILABLE "store-unavailable" "The store can't be used right now";
+    /// It failed, and whether it was taken back is not known.
+    OutcomeUnknown = SERVICE_UNAVAILABLE "outcome-unknown" "Whether it stands is not known";
     /// A failure of ours.
     Internal = INTERNAL_SERVER_ERROR "internal" "The service failed";
 }
@@ -225,11 +227,8 @@ impl std::error::Error for Problem {}
 
 /// The trace that the current request belongs to.
 fn trace_id() -> Option<TraceId> {
-    opentelemetry::Context::map_current(|context| {
-        let span = context.span();
-        let id = span.span_context().trace_id();
-        (id != TraceId::INVALID).then_some(id)
-    })
+    let id = duet_telemetry::current().trace_id();
+    (id != TraceId::INVALID).then_some(id)
 }
 
 /// A problem as it is sent: RFC 9457's members and Duet's own.

@@ -19,7 +19,6 @@ pub struct At {
     path: &'static str,
     methods: Vec<Method>,
     resource: Resource,
-    traced: bool,
 }
 
 /// The resource at `path`.
@@ -28,7 +27,6 @@ pub fn at(path: &'static str) -> At {
         path,
         methods: Vec::new(),
         resource: web::resource(path),
-        traced: true,
     }
 }
 
@@ -78,13 +76,6 @@ impl At {
         self.method(Method::DELETE, web::delete().to(handler))
     }
 
-    /// Makes no spans: for what machines ask all the time, and for what makes its own.
-    #[must_use]
-    pub fn untraced(mut self) -> Self {
-        self.traced = false;
-        self
-    }
-
     fn method(mut self, method: Method, route: Route) -> Self {
         self.resource = self.resource.route(route);
         self.methods.push(method);
@@ -100,11 +91,7 @@ impl HttpServiceFactory for At {
             std::future::ready(Err::<&str, _>(problem))
         };
         let resource = self.resource.default_service(web::to(refuse));
-        if self.traced {
-            resource.wrap(Traced::route(self.path)).register(config);
-        } else {
-            resource.register(config);
-        }
+        resource.wrap(Traced::route(self.path)).register(config);
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::io;
 use std::net::TcpListener;
+use std::rc::Rc;
 use std::time::Duration;
 
 use actix_web::dev::Server;
 use actix_web::{App, HttpServer, web};
 
 use crate::routes::not_found;
-use crate::trace::Traced;
+use crate::trace::{Observer, Traced};
 
 /// Threads that serve a port.
 const WORKERS: usize = 2;
@@ -19,35 +20,27 @@ const HEAD: Duration = Duration::from_secs(5);
 /// How long an idle connection is kept: longer than the usual load balancer's minute, so that it is never we who close first.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// Whether what no resource answers makes a span.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Port {
-    /// For callers.
-    Public,
-    /// For machines of our own.
-    Internal,
-}
-
 /// Serves `listener` with the resources that `configure` registers, once on each worker. It runs while it is awaited, and
-/// ends by its handle: signals are [`crate::drain`]'s. `grace` is what a graceful stop waits for requests under way.
+/// ends by its handle: signals are [`crate::drain`]'s. `grace` is what a graceful stop waits for requests under way. Without
+/// an observer, requests make no spans and are not measured: the internal port's, which machines ask all the time.
 pub fn serve<F>(
-    port: Port,
     listener: TcpListener,
     grace: Duration,
+    observer: Option<Observer>,
     configure: F,
 ) -> io::Result<Server>
 where
     F: Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
 {
     let server = HttpServer::new(move || {
-        let nothing = web::to(not_found);
-        let nothing = match port {
-            Port::Public => nothing.wrap(Traced::no_route()),
-            Port::Internal => nothing,
-        };
-        App::new()
+        let nothing = web::to(not_found).wrap(Traced::no_route());
+        let mut app = App::new()
             .configure(configure.clone())
-            .default_service(nothing)
+            .default_service(nothing);
+        if let Some(observer) = &observer {
+            app = app.app_data(Rc::new(observer.clone()));
+        }
+        app
     });
     Ok(server
         .workers(WORKERS)

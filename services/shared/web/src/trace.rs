@@ -1,25 +1,53 @@
 //! A SERVER span for each request, by OpenTelemetry's conventions for HTTP, the headers that tell of it, and
 //! `http.server.request.duration`.
 //!
-//! The span is the current one while the handler runs, which adds its own attributes to it. Of a request that is not
-//! sampled only the ids are made.
+//! While the handler runs, the span is the current context's, so that log lines and problems name its trace and what the handler
+//! starts continues it. It is described when it ends, so that one that isn't recorded costs next to nothing, and one that
+//! failed can be recorded after all.
 
 use std::future::{Ready, ready};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use actix_web::Error;
 use actix_web::body::MessageBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
+use actix_web::{Error, HttpMessage, HttpRequest};
+use duet_telemetry::names::attribute;
+use duet_telemetry::names::span::{self, SpanName};
+use duet_telemetry::propagation::{self, TRACERESPONSE, Traceparent};
+use duet_telemetry::{Instruments, Span, Telemetry, Tracer};
 use futures::future::LocalBoxFuture;
-use opentelemetry::global::{self, BoxedTracer};
-use opentelemetry::metrics::Histogram;
-use opentelemetry::trace::{FutureExt, SpanKind, Status, TraceContextExt, Tracer};
-use opentelemetry::{Context, KeyValue};
+use opentelemetry::KeyValue;
+use opentelemetry::trace::FutureExt;
 
-/// The middleware of one route.
+/// What requests are observed with.
+#[derive(Clone, Debug)]
+pub struct Observer {
+    tracer: Tracer,
+    instruments: Instruments,
+}
+
+impl From<&Telemetry> for Observer {
+    fn from(telemetry: &Telemetry) -> Self {
+        Self {
+            tracer: telemetry.tracer(),
+            instruments: telemetry.instruments(),
+        }
+    }
+}
+
+/// What became of the event that a request made: a handler leaves it in the request's extensions for the span.
+#[derive(Clone, Copy, Debug)]
+pub struct Dispatched {
+    /// `duet.mode`.
+    pub mode: &'static str,
+    /// `duet.outcome`.
+    pub outcome: &'static str,
+}
+
+/// The middleware of one route. The app's data has the [`Observer`], as an `Rc`; without one it does nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct Traced {
     route: Option<&'static str>,
@@ -50,39 +78,17 @@ where
     type Future = Ready<Result<Self::Transform, ()>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        let duration = global::meter("duet-web")
-            .f64_histogram("http.server.request.duration")
-            .with_unit("s")
-            .with_description("Duration of HTTP server requests.")
-            .with_boundaries(DURATION_BOUNDARIES.to_vec())
-            .build();
-        let instruments = Rc::new(Instruments {
-            tracer: global::tracer("duet-web"),
-            duration,
-        });
         ready(Ok(Tracing {
             service,
             route: self.route,
-            instruments,
         }))
     }
 }
-
-/// As the conventions advise, in seconds.
-const DURATION_BOUNDARIES: [f64; 14] = [
-    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
-];
 
 /// One route's service with a span around it.
 pub struct Tracing<S> {
     service: S,
     route: Option<&'static str>,
-    instruments: Rc<Instruments>,
-}
-
-struct Instruments {
-    tracer: BoxedTracer,
-    duration: Histogram<f64>,
 }
 
 impl<S, B> Service<ServiceRequest> for Tracing<S>
@@ -98,131 +104,125 @@ where
     actix_web::dev::forward_ready!(service);
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        let in_flight = InFlight::begin(&request, self.route, &self.instruments);
-        let answer = self
-            .service
-            .call(request)
-            .with_context(in_flight.context.clone());
+        let Some(observer) = request.app_data::<Rc<Observer>>().cloned() else {
+            return Box::pin(self.service.call(request));
+        };
+        let in_flight = InFlight::begin(&request, self.route, observer);
+        let answer = self.service.call(request);
+        let answer = answer.with_context(in_flight.span.context());
         Box::pin(async move {
-            match answer.await {
-                Ok(mut response) => {
-                    let took = in_flight.end(response.status());
-                    let headers = response.headers_mut();
-                    let total = took.as_secs_f64() * 1_000.0;
-                    if let Ok(timing) = HeaderValue::from_str(&format!("total;dur={total:.3}")) {
-                        headers.append(SERVER_TIMING, timing);
-                    }
-                    if let Some(traceresponse) = in_flight.traceresponse() {
-                        headers.insert(TRACERESPONSE, traceresponse);
-                    }
-                    Ok(response)
-                }
-                Err(error) => {
-                    in_flight.end(error.as_response_error().status_code());
-                    Err(error)
-                }
+            let mut response = answer.await?;
+            let (took, traceresponse) = in_flight.end(&response);
+            let headers = response.headers_mut();
+            let total = format!("total;dur={:.3}", took.as_secs_f64() * 1_000.0);
+            if let Ok(timing) = HeaderValue::try_from(total) {
+                headers.append(SERVER_TIMING, timing);
             }
+            if let Ok(traceresponse) = HeaderValue::from_str(traceresponse.as_str()) {
+                headers.insert(HeaderName::from_static(TRACERESPONSE), traceresponse);
+            }
+            Ok(response)
         })
     }
 }
 
-/// W3C Trace Context Level 2: tells the caller the ids of the span that answered it.
-const TRACERESPONSE: HeaderName = HeaderName::from_static("traceresponse");
 /// W3C Server Timing: how long the answer took, in milliseconds.
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
-/// A request that is being answered. Dropped before its end, its caller has hung up: the span ends there.
+/// A request that is being answered. Dropped before its end, its caller has hung up.
 struct InFlight {
-    context: Context,
-    began: Instant,
+    observer: Rc<Observer>,
     method: &'static str,
     route: Option<&'static str>,
-    instruments: Rc<Instruments>,
+    began: Instant,
+    span: Span,
 }
 
 impl InFlight {
     fn begin(
         request: &ServiceRequest,
         route: Option<&'static str>,
-        instruments: &Rc<Instruments>,
+        observer: Rc<Observer>,
     ) -> Self {
         let method = known(request.method());
-        let verb = if method == OTHER { "HTTP" } else { method };
-        let name = route.map_or_else(|| verb.to_owned(), |route| format!("{verb} {route}"));
-        let parent = parent(request);
-        let span = instruments
+        let caller = caller(request.headers());
+        let span = observer
             .tracer
-            .span_builder(name)
-            .with_kind(SpanKind::Server)
-            .start_with_context(&instruments.tracer, &parent);
-        let context = parent.with_span(span);
-        let span = context.span();
-        if span.is_recording() {
-            let peer = request
-                .peer_addr()
-                .map(|peer| KeyValue::new("client.address", peer.ip().to_string()));
-            let query = Some(request.query_string()).filter(|query| !query.is_empty());
-            span.set_attributes(
-                [
-                    KeyValue::new("http.request.method", method),
-                    KeyValue::new("url.scheme", "http"),
-                    KeyValue::new("url.path", request.path().to_owned()),
-                ]
-                .into_iter()
-                .chain(route.map(|route| KeyValue::new("http.route", route)))
-                .chain(query.map(|query| KeyValue::new("url.query", query.to_owned())))
-                .chain(peer),
-            );
-        }
+            .entry(name(method, route), caller.as_ref())
+            .start();
         Self {
-            began: Instant::now(),
+            observer,
             method,
             route,
-            instruments: Rc::clone(instruments),
-            context,
+            began: Instant::now(),
+            span,
         }
     }
 
-    fn end(&self, status: StatusCode) -> Duration {
+    fn end<B>(mut self, response: &ServiceResponse<B>) -> (Duration, Traceparent) {
         let took = self.began.elapsed();
-        let code = i64::from(status.as_u16());
-        let error = status.is_server_error();
-        let mut attributes = vec![
-            KeyValue::new("http.request.method", self.method),
-            KeyValue::new("url.scheme", "http"),
-            KeyValue::new("http.response.status_code", code),
-        ];
-        attributes.extend(self.route.map(|route| KeyValue::new("http.route", route)));
-        attributes.extend(error.then(|| KeyValue::new("error.type", code.to_string())));
-        self.instruments
-            .duration
-            .record(took.as_secs_f64(), &attributes);
-
-        let span = self.context.span();
-        if span.is_recording() {
-            span.set_attribute(KeyValue::new("http.response.status_code", code));
-            if error {
-                span.set_attribute(KeyValue::new("error.type", code.to_string()));
-                span.set_status(Status::error(status.canonical_reason().unwrap_or_default()));
-            }
+        let status = response.status();
+        let code = status.as_u16();
+        let Observer {
+            tracer,
+            instruments,
+        } = &*self.observer;
+        instruments.http_served(self.method, self.route, code, took);
+        if status.is_server_error() {
+            self.span
+                .record_anyway(tracer, &name(self.method, self.route));
+            self.span.fail(code.to_string(), || reason(status));
         }
-        span.end();
-        took
+        let dispatched = response.request().extensions().get::<Dispatched>().copied();
+        self.span.attributes(|| {
+            let code = KeyValue::new(attribute::HTTP_RESPONSE_STATUS_CODE, i64::from(code));
+            let dispatched = dispatched
+                .into_iter()
+                .flat_map(|Dispatched { mode, outcome }| {
+                    [
+                        KeyValue::new(attribute::MODE, mode),
+                        KeyValue::new(attribute::OUTCOME, outcome),
+                    ]
+                });
+            describe(response.request(), self.method, self.route)
+                .into_iter()
+                .chain([code])
+                .chain(dispatched)
+        });
+        (took, Traceparent::of(self.span.span_context()))
     }
+}
 
-    fn traceresponse(&self) -> Option<HeaderValue> {
-        let span = self.context.span();
-        let ids = span.span_context();
-        if !ids.is_valid() {
-            return None;
-        }
-        let text = format!(
-            "00-{}-{}-{:02x}",
-            ids.trace_id(),
-            ids.span_id(),
-            ids.trace_flags().to_u8()
-        );
-        HeaderValue::from_str(&text).ok()
+fn describe(
+    request: &HttpRequest,
+    method: &'static str,
+    route: Option<&'static str>,
+) -> Vec<KeyValue> {
+    let mut attributes = vec![
+        KeyValue::new(attribute::HTTP_REQUEST_METHOD, method),
+        KeyValue::new(attribute::URL_SCHEME, "http"),
+        KeyValue::new(attribute::URL_PATH, request.path().to_owned()),
+    ];
+    attributes.extend(route.map(|route| KeyValue::new(attribute::HTTP_ROUTE, route)));
+    let peer = request.peer_addr().map(|peer| peer.ip().to_string());
+    attributes.extend(peer.map(|peer| KeyValue::new(attribute::CLIENT_ADDRESS, peer)));
+    let parameters = [("post", attribute::POST), ("user", attribute::USER)];
+    attributes.extend(parameters.into_iter().filter_map(|(parameter, key)| {
+        let value = request.match_info().get(parameter)?;
+        Some(KeyValue::new(key, value.to_owned()))
+    }));
+    attributes
+}
+
+fn reason(status: StatusCode) -> String {
+    status.canonical_reason().unwrap_or_default().to_owned()
+}
+
+fn name(method: &'static str, route: Option<&'static str>) -> SpanName<'static> {
+    let verb = if method == OTHER { "HTTP" } else { method };
+    match route {
+        Some(route) => span::server(verb, route),
+        None => span::server_without_route(verb),
     }
 }
 
@@ -232,33 +232,17 @@ const OTHER: &str = "_OTHER";
 /// The method's name as the conventions have it: a caller can't make up more of them.
 fn known(method: &Method) -> &'static str {
     const KNOWN: [&str; 9] = [
-        "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH",
+        "GET", "PUT", "DELETE", "POST", "HEAD", "OPTIONS", "PATCH", "CONNECT", "TRACE",
     ];
-    KNOWN
-        .into_iter()
-        .find(|known| *known == method.as_str())
-        .unwrap_or(OTHER)
+    let known = KNOWN.into_iter().find(|known| *known == method.as_str());
+    known.unwrap_or(OTHER)
 }
 
 /// The caller's span, if the request names one.
-fn parent(request: &ServiceRequest) -> Context {
-    struct Headers<'a>(&'a actix_web::http::header::HeaderMap);
-
-    impl opentelemetry::propagation::Extractor for Headers<'_> {
-        fn get(&self, key: &str) -> Option<&str> {
-            self.0.get(key)?.to_str().ok()
-        }
-
-        fn keys(&self) -> Vec<&str> {
-            self.0.keys().map(HeaderName::as_str).collect()
-        }
-    }
-
-    if request.headers().contains_key("traceparent") {
-        global::get_text_map_propagator(|propagator| {
-            propagator.extract_with_context(&Context::new(), &Headers(request.headers()))
-        })
-    } else {
-        Context::new()
-    }
+fn caller(headers: &HeaderMap) -> Option<opentelemetry::trace::SpanContext> {
+    propagation::extract(|name| {
+        headers
+            .get_all(name)
+            .filter_map(|value| value.to_str().ok())
+    })
 }

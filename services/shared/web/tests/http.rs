@@ -1,17 +1,18 @@
 //! A server with these parts, over real HTTP: what is refused and how, the internal port, and stopping in order.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on panics")]
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
+use duet_telemetry::{Config, Telemetry};
 use duet_web::body::Json;
 use duet_web::drain::{self, Patience, Stop, Unfinished};
 use duet_web::health::{Health, Readiness, Version};
 use duet_web::ids::{PostId, Title};
 use duet_web::ports::{Addresses, Ports};
 use duet_web::routes::{at, parameter};
-use duet_web::server::{self, Port};
+use duet_web::server;
+use duet_web::trace::Observer;
 use duet_web::{Kind, Problem};
 use reqwest::{Client, Response, StatusCode};
 use serde::Deserialize;
@@ -51,6 +52,8 @@ impl Server {
         let any = "127.0.0.1:0".parse().unwrap();
         let ports = Ports::bind(any, any).unwrap();
         let addresses = ports.addresses().unwrap();
+        let telemetry = Telemetry::start(Config::new("test", "1.2.3")).unwrap();
+        let observer = Observer::from(&telemetry);
         let (readiness, stop) = (Readiness::default(), Stop::by_hand());
         let health = Health {
             readiness: readiness.clone(),
@@ -58,13 +61,13 @@ impl Server {
                 service: "test",
                 version: "1.2.3",
             },
-            metrics: Arc::new(|| "requests_total 1\n".to_owned()),
+            metrics: telemetry.metrics(),
         };
         let grace = patience.grace_period;
-        let public = server::serve(Port::Public, ports.public, grace, |config| {
+        let public = server::serve(ports.public, grace, Some(observer), |config| {
             config.service(at("/v1/posts/{post}").put(put).get(async || "read"));
         });
-        let internal = server::serve(Port::Internal, ports.internal, grace, move |config| {
+        let internal = server::serve(ports.internal, grace, None, move |config| {
             health.configure(config)
         });
         let servers = (public.unwrap(), internal.unwrap());
@@ -181,6 +184,30 @@ async fn what_is_wrong_with_a_request_is_a_problem_each_time() {
 }
 
 #[tokio::test]
+async fn every_answer_names_its_trace_and_a_callers_trace_goes_on() {
+    let server = Server::start(NO_PATIENCE).await;
+    let response = server.put("p1", "{").await;
+    let timing = response.headers()["server-timing"]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    assert!(timing.starts_with("total;dur="), "{timing}");
+    let traceresponse = response.headers()["traceresponse"]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    let body = problem(response, Kind::MalformedJson).await;
+    assert_eq!(&traceresponse[3..35], body["trace_id"]);
+
+    let request = server.client.get(format!("{}/nowhere", server.public));
+    let caller = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let response = request.header("traceparent", caller).send().await.unwrap();
+    let body = problem(response, Kind::NotFound).await;
+    assert_eq!(body["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
+    server.stopped().await.unwrap();
+}
+
+#[tokio::test]
 async fn the_internal_port_tells_of_the_process() {
     let server = Server::start(NO_PATIENCE).await;
     assert_eq!(server.internal("/livez").await.0, StatusCode::OK);
@@ -189,7 +216,10 @@ async fn the_internal_port_tells_of_the_process() {
         server.internal("/version").await.1,
         r#"{"service":"test","version":"1.2.3"}"#
     );
-    assert_eq!(server.internal("/metrics").await.1, "requests_total 1\n");
+    server.put("p1", r#"{"title":"x"}"#).await;
+    let metrics = server.internal("/metrics").await.1;
+    let counted = r#"http_server_request_duration_seconds_count{http_request_method="PUT",http_response_status_code="200",http_route="/v1/posts/{post}",url_scheme="http"} 1"#;
+    assert!(metrics.contains(counted), "{metrics}");
 
     server
         .readiness

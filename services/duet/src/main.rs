@@ -1,1 +1,31 @@
-fn main() {}
+//! The `duet` command: runs the pair on a laptop, switches its mode, shows its state and its traces.
+
+/// The verbs and what each is told.
+mod cli;
+/// One module a verb.
+mod commands;
+
+/// The Channel document as a file: read, checked, one line of it edited.
+mod channel_file;
+/// The directory that a pair lives in, and who holds it.
+mod data_dir;
+/// Why a command failed, with its exit code and what to do.
+mod failure;
+/// Questions to the services' internal ports.
+mod internal;
+/// Traces: Jaeger's query API, and the tree that is printed.
+mod jaeger;
+/// A process that is known again, even after its id was given to another.
+mod process;
+/// What a running `duet up` tells the other verbs.
+mod running;
+
+fn main() -> std::process::ExitCode {
+    match cli::run() {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("duet: {failure}");
+            failure.exit_code()
+        }
+    }
+}

@@ -37,30 +37,6 @@ impl Mode {
     }
 }
 
-/// The Channel that a pair starts with: all that isn't said has its default.
-const DOCUMENT: &str = "\
-apiVersion: duet.dev/v1alpha1
-kind: Channel
-metadata:
-  name: reactions
-spec:
-  from: reaction
-  to:
-    - name: notification
-  mode: Sync
-  sync:
-    transport: HTTP
-    deadline: 2s
-    onFailure: Fail
-  async:
-    transport: NATSJetStream
-    natsJetStream:
-      stream:
-        name: REACTIONS
-        subject: duet.reactions
-        maxBytes: 1Gi
-";
-
 /// The pair as a user runs it: `duet serve reaction`, `duet serve notification`, a nats-server and a Channel document,
 /// all on free ports and in a temporary directory.
 ///
@@ -133,7 +109,7 @@ impl PairBuilder {
             .tempdir()
             .expect("a temporary directory can be made");
         let channel = dir.path().join("channel.yaml");
-        let mut document = with_mode(DOCUMENT, self.mode);
+        let mut document = with_mode(duet_crd::EXAMPLE, self.mode);
         for (piece, with) in &self.edits {
             assert!(
                 document.contains(piece),

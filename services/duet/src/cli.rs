@@ -1,0 +1,69 @@
+//! The verbs and what each is told.
+
+use crate::{
+    commands::{mode, serve, status, tether, trace, up},
+    failure::{EXIT_CODES, Failure},
+};
+use clap::{Parser, Subcommand};
+
+/// Two services and the two ways they can talk: run them, switch the mode, see what it does.
+#[derive(Debug, Parser)]
+#[command(name = "duet", version, after_help = EXIT_CODES, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run the pair here: Reaction, Notification, a nats-server and Jaeger's pages, until Ctrl-C
+    Up(up::Options),
+    /// Run one service in this process
+    Serve(serve::Options),
+    /// Show the mode, or switch it
+    Mode(mode::Options),
+    /// Show what each service says of the channel, and what is down
+    Status(status::Options),
+    /// Show one trace as a tree
+    Trace(trace::Options),
+    /// Run a program that ends when the process that started it does
+    #[command(hide = true)]
+    Tether(tether::Options),
+}
+
+/// Reads the command line and does what it says.
+pub(crate) fn run() -> Result<(), Failure> {
+    match Cli::parse().verb {
+        Verb::Up(options) => up::run(options),
+        Verb::Serve(options) => serve::run(options),
+        Verb::Mode(options) => mode::run(options),
+        Verb::Status(options) => status::run(options),
+        Verb::Trace(options) => trace::run(options),
+        Verb::Tether(options) => tether::run(options),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_verb_of_the_pair_takes_a_data_directory() {
+        for verb in [
+            "duet up --data-dir d",
+            "duet serve reaction --data-dir d",
+            "duet serve notification --data-dir d",
+            "duet mode --data-dir d --json",
+            "duet status --data-dir d --json",
+            "duet trace --last --data-dir d --json",
+        ] {
+            Cli::try_parse_from(verb.split(' ')).unwrap_or_else(|error| panic!("{verb}: {error}"));
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! `duet trace ID|--last`: one trace as a tree, from Jaeger's query API.
+
+use super::{on_one_thread, print, print_json};
+use crate::{
+    data_dir::DataDir,
+    failure::{Failure, Kind},
+    jaeger::{Jaeger, SpanKind, Trace, TraceId, Tree},
+};
+use std::time::{Duration, Instant};
+
+/// Between two questions.
+const PAUSE: Duration = Duration::from_millis(150);
+/// Services send their spans this often under `duet up`; what they made last is surely there after twice that.
+const EXPORTED: Duration = Duration::from_millis(1_000);
+/// The service that callers' requests reach first.
+const FIRST: &str = "reaction";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// The trace's id, 32 hex digits; an answer's `traceresponse` header has it
+    #[arg(required_unless_present = "last", conflicts_with = "last")]
+    id: Option<TraceId>,
+    /// The latest request to Reaction
+    #[arg(long)]
+    last: bool,
+    #[command(flatten)]
+    data: DataDir,
+    /// Jaeger's address, if it isn't the one of `duet up`
+    #[arg(long, value_name = "URL", env = "DUET_JAEGER")]
+    jaeger: Option<String>,
+    /// Seconds to wait for spans that are under way
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u16).range(0..=600))]
+    wait: u16,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(options: Options) -> Result<(), Failure> {
+    let base = match &options.jaeger {
+        Some(base) => base.clone(),
+        None => options.data.must_run()?.jaeger.ok_or_else(|| {
+            Failure::new(Kind::NotRunning, "this `duet up` has no Jaeger").hint(
+                "Build with the feature `jaeger` (`make run` does), or name one with --jaeger URL.",
+            )
+        })?,
+    };
+    let patience = Duration::from_secs(options.wait.into());
+    let jaeger = Jaeger::at(&base);
+    let trace = on_one_thread(settled(&jaeger, options.id.as_ref(), patience))?;
+    if options.json {
+        return print_json(&Tree::of(&trace));
+    }
+    print(format_args!(
+        "trace {}\n{}",
+        trace.trace_id,
+        Tree::of(&trace)
+    ));
+    let missing = missing(&trace);
+    if !missing.is_empty() {
+        print(format_args!("Not complete yet:\n{missing}"));
+    }
+    Ok(())
+}
+
+/// The trace once nothing is missing, or as it is when `patience` is over.
+async fn settled(
+    jaeger: &Jaeger,
+    id: Option<&TraceId>,
+    patience: Duration,
+) -> Result<Trace, Failure> {
+    let since = Instant::now();
+    loop {
+        let found = match id {
+            Some(id) => jaeger.trace(id).await,
+            None => jaeger.latest_request(FIRST).await,
+        };
+        let found = found.map_err(|error| Failure::new(Kind::NotRunning, error))?;
+        // The latest that is known is the latest only once all that was made has arrived.
+        let arrived = id.is_some() || since.elapsed() >= EXPORTED.min(patience);
+        match found {
+            Some(trace) if arrived && missing(&trace).is_empty() => return Ok(trace),
+            Some(trace) if since.elapsed() >= patience => return Ok(trace),
+            None if since.elapsed() >= patience => {
+                let what = match id {
+                    Some(id) => format!("no trace {id}"),
+                    None => format!("no request to {FIRST} was traced yet"),
+                };
+                let hint =
+                    "It may not have been sampled, or be too old; or no span of it was sent yet.";
+                return Err(Failure::new(Kind::NoTrace, what).hint(hint));
+            }
+            _ => tokio::time::sleep(PAUSE).await,
+        }
+    }
+}
+
+/// What keeps a trace from being complete, a line each.
+fn missing(trace: &Trace) -> String {
+    let unanswered = trace.unanswered().map(|it| {
+        format!(
+            "  nothing has arrived below {} {}\n",
+            it.operation_name,
+            it.kind().as_str()
+        )
+    });
+    // Above a caller's request stands what the caller itself traces, which is sent elsewhere.
+    let orphans = trace
+        .orphans()
+        .filter(|it| it.kind() != SpanKind::Server || trace.service(it) != FIRST)
+        .map(|it| {
+            format!(
+                "  what {} {} is below has not arrived\n",
+                it.operation_name,
+                it.kind().as_str()
+            )
+        });
+    unanswered.chain(orphans).collect()
+}

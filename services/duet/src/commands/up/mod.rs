@@ -1,0 +1,180 @@
+//! `duet up`: the whole pair in one terminal, supervised.
+//!
+//! Everything that runs is a child of this process in a process group of its own, so that Ctrl-C reaches only `duet`,
+//! which stops them in order. All of it happens on the main thread: on Linux a child is bound to the *thread* that
+//! started it.
+
+mod child; // one process, started again when it dies
+mod leftovers; // what a `duet up` that was killed left running
+mod nats; // which nats-server, and when it is ready
+#[cfg(feature = "jaeger")]
+mod pages; // the OTLP receiver and Jaeger's pages
+mod parts; // the three processes: their command lines, their order
+mod ports; // every address, taken or refused before anything starts
+mod roster; // what runs, kept in up.json
+mod signals; // Ctrl-C once, and twice
+mod welcome; // what to do next
+
+use super::{on_one_thread, print, print_json};
+use crate::{
+    channel_file::ChannelFile,
+    data_dir::DataDir,
+    failure::{Failure, Kind},
+    running::{Running, Service},
+};
+use parts::Parts;
+use ports::Addresses;
+use roster::Roster;
+use signals::Signals;
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    data: DataDir,
+    /// The Channel document; made with its defaults if it isn't there [default: DIR/channel.yaml]
+    #[arg(long, value_name = "FILE")]
+    channel: Option<PathBuf>,
+    /// Use this NATS server (2.14 or later, with JetStream) instead of starting one
+    #[arg(long, value_name = "URL")]
+    nats: Option<String>,
+    /// The nats-server to start [default: what `make tools` fetched, else the one on PATH]
+    #[arg(long, value_name = "PATH", env = "DUET_NATS_SERVER")]
+    nats_server: Option<PathBuf>,
+    #[command(flatten)]
+    listen: Listen,
+    /// Seconds each service may take to stop
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=600))]
+    grace: u16,
+    /// Send spans there instead of to Jaeger's pages here
+    #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    otlp: Option<String>,
+    /// Print addresses and processes as JSON when all is ready
+    #[arg(long)]
+    json: bool,
+}
+
+/// Where the parts answer; port 0 takes a free one.
+#[derive(Debug, clap::Args)]
+struct Listen {
+    /// Reaction
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    reaction: SocketAddr,
+    /// Reaction's internal port
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8081")]
+    reaction_internal: SocketAddr,
+    /// Notification
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8090")]
+    notification: SocketAddr,
+    /// Notification's internal port
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8091")]
+    notification_internal: SocketAddr,
+    /// Jaeger's pages
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:16686")]
+    jaeger: SocketAddr,
+}
+
+pub(crate) fn run(options: Options) -> Result<(), Failure> {
+    on_one_thread(up(options))
+}
+
+async fn up(mut options: Options) -> Result<(), Failure> {
+    let mut signals = Signals::listen()?;
+    let held = options.data.hold()?;
+    leftovers::end(&options.data).await?;
+    let channel = channel(&options)?;
+    let nats_server = match &options.nats {
+        Some(_) => None,
+        None => Some(nats::find(options.nats_server.as_deref()).await?),
+    };
+    let ports = ports::take(&options)?;
+    let addresses = ports.addresses;
+    let running = running(&options, &addresses, channel.path())?;
+    let roster = Arc::new(Roster::new(options.data.clone(), running));
+
+    // Spans come until the last service has stopped, so this ends after them.
+    #[cfg(feature = "jaeger")]
+    let _pages = ports.pages.map(pages::serve).transpose()?;
+    // What is held for the children is free for them now.
+    drop(ports.held);
+    // From here on there is something to stop, whatever happens.
+    let mut parts = Parts::new(&options, addresses, roster.clone(), nats_server);
+    let outcome = tokio::select! {
+        outcome = serve(&options, &mut parts, &roster, &channel) => outcome,
+        () = signals.stop() => Ok(()),
+    };
+    if outcome.is_ok() {
+        eprintln!("duet: stopping; Ctrl-C again to end everything at once");
+    }
+    let stopped = tokio::select! {
+        () = parts.stop() => Ok(()),
+        () = signals.stop() => {
+            parts.abort().await;
+            Err(Failure::new(Kind::Failed, "ended at once; what is durable is kept"))
+        }
+    };
+    options.data.tell_nothing();
+    drop(held);
+    outcome.and(stopped)
+}
+
+/// Starts everything and says so; then there is nothing to do but to keep it running.
+async fn serve(
+    options: &Options,
+    parts: &mut Parts,
+    roster: &Roster,
+    channel: &ChannelFile,
+) -> Result<(), Failure> {
+    parts.start().await?;
+    if options.json {
+        print_json(&roster.now())?;
+    } else {
+        print(welcome::text(&roster.now(), channel));
+    }
+    std::future::pending().await
+}
+
+/// The document that both services will watch, made if it isn't there.
+fn channel(options: &Options) -> Result<ChannelFile, Failure> {
+    let path = options
+        .channel
+        .clone()
+        .unwrap_or_else(|| options.data.channel());
+    if DataDir::make_channel(&path, duet_crd::EXAMPLE)? {
+        eprintln!("duet: made {} with the defaults", path.display());
+    }
+    ChannelFile::read(&path)
+}
+
+fn running(
+    options: &Options,
+    at: &Addresses,
+    channel: &std::path::Path,
+) -> Result<Running, Failure> {
+    let duet = crate::process::Process::this()
+        .ok_or_else(|| Failure::new(Kind::Failed, "can't tell when this process was started"))?;
+    let service = |public, internal| Service {
+        public: format!("http://{public}"),
+        internal: format!("http://{internal}"),
+    };
+    let own_otlp = at.otlp.map(|address| format!("http://{address}"));
+    Ok(Running {
+        duet,
+        channel: channel.to_owned(),
+        reaction: service(at.reaction, at.reaction_internal),
+        notification: service(at.notification, at.notification_internal),
+        nats: options
+            .nats
+            .clone()
+            .unwrap_or_else(|| format!("nats://{}", at.nats)),
+        jaeger: at.jaeger.map(|address| format!("http://{address}")),
+        otlp: options.otlp.clone().or(own_otlp),
+        children: Default::default(),
+    })
+}
+
+impl Options {
+    fn grace(&self) -> Duration {
+        Duration::from_secs(self.grace.into())
+    }
+}

@@ -1,0 +1,134 @@
+//! The OTLP receiver and Jaeger's pages, in this process: what a cluster has, a laptop has too.
+
+use crate::failure::{Doing, Failure};
+use axum::{http::StatusCode, response::Response};
+use otlp_embedded::{
+    Config, State, TraceService, TraceServiceImpl, TraceServiceServer,
+    proto::{
+        collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse},
+        common::v1::{AnyValue, KeyValue, any_value::Value},
+        trace::v1::{Span, span::SpanKind, status::StatusCode as SpanStatus},
+    },
+    ui_app,
+};
+use std::net::TcpListener;
+use tokio_util::task::AbortOnDropHandle;
+use tonic::{Request, Status, transport::server::TcpIncoming};
+
+/// What is kept, the latest of it: minutes of the default sampling.
+const TRACES: u32 = 10_000;
+const BYTES: usize = 128 << 20;
+/// Exporters send up to 512 spans at once, each with up to 512 links.
+const LARGEST_EXPORT: usize = 32 << 20;
+
+/// Both servers, until dropped.
+#[derive(Debug)]
+pub(super) struct Pages {
+    _http: AbortOnDropHandle<()>,
+    _otlp: AbortOnDropHandle<()>,
+}
+
+/// Serves the pages on the first socket and takes spans on the second.
+pub(super) fn serve((pages, spans): (TcpListener, TcpListener)) -> Result<Pages, Failure> {
+    let listen = |socket: TcpListener| {
+        socket.set_nonblocking(true)?;
+        tokio::net::TcpListener::from_std(socket)
+    };
+    let pages = listen(pages).doing(|| "serve Jaeger's pages".to_owned())?;
+    let spans = listen(spans).doing(|| "take spans".to_owned())?;
+
+    let state = State::new(Config {
+        max_length: TRACES,
+        max_memory_usage: BYTES,
+    });
+    let collector = Collector(TraceServiceImpl::new(state.clone()));
+    let service = TraceServiceServer::new(collector).max_decoding_message_size(LARGEST_EXPORT);
+    let otlp = tokio::spawn(async move {
+        let incoming = TcpIncoming::from(spans);
+        let server = tonic::transport::Server::builder().add_service(service);
+        if let Err(error) = server.serve_with_incoming(incoming).await {
+            eprintln!("duet: spans are not taken any more: {error}");
+        }
+    });
+    let app = ui_app(state, "/").layer(axum::middleware::map_response(page));
+    let http = tokio::spawn(async move {
+        if let Err(error) = axum::serve(pages, app).await {
+            eprintln!("duet: Jaeger's pages are not served any more: {error}");
+        }
+    });
+    Ok(Pages {
+        _http: AbortOnDropHandle::new(http),
+        _otlp: AbortOnDropHandle::new(otlp),
+    })
+}
+
+/// otlp-embedded answers its pages' own addresses with the page and a 307 that leads nowhere.
+async fn page(mut response: Response) -> Response {
+    if response.status() == StatusCode::TEMPORARY_REDIRECT {
+        *response.status_mut() = StatusCode::OK;
+    }
+    response
+}
+
+/// Takes spans, and says as Jaeger's tags what otlp-embedded leaves out of them: kind, status, process.
+struct Collector(TraceServiceImpl);
+
+#[tonic::async_trait]
+impl TraceService for Collector {
+    async fn export(
+        &self,
+        mut request: Request<ExportTraceServiceRequest>,
+    ) -> Result<tonic::Response<ExportTraceServiceResponse>, Status> {
+        for resource in &mut request.get_mut().resource_spans {
+            let attributes = &mut resource.resource.get_or_insert_default().attributes;
+            let named = |key: &str| attributes.iter().find(|it| it.key == key).cloned();
+            // Processes are told apart by this alone.
+            if let (None, Some(name)) = (named("service.instance.id"), named("service.name")) {
+                attributes.push(KeyValue {
+                    key: "service.instance.id".to_owned(),
+                    ..name
+                });
+            }
+            for scope in &mut resource.scope_spans {
+                scope
+                    .spans
+                    .retain(|span| span.trace_id.len() == 16 && span.span_id.len() == 8);
+                scope.spans.iter_mut().for_each(annotate);
+            }
+        }
+        self.0.export(request).await
+    }
+}
+
+fn annotate(span: &mut Span) {
+    let kind = match span.kind() {
+        SpanKind::Server => "server",
+        SpanKind::Client => "client",
+        SpanKind::Producer => "producer",
+        SpanKind::Consumer => "consumer",
+        SpanKind::Internal | SpanKind::Unspecified => "internal",
+    };
+    let tag = |key: &str, value| KeyValue {
+        key: key.to_owned(),
+        value: Some(AnyValue { value: Some(value) }),
+        ..Default::default()
+    };
+    let text = |value: &str| Value::StringValue(value.to_owned());
+    let mut tags = vec![tag("span.kind", text(kind))];
+    // As the OpenTelemetry specification maps a status for Jaeger.
+    let status = span.status.clone().unwrap_or_default();
+    match status.code() {
+        SpanStatus::Unset => {}
+        SpanStatus::Ok => tags.push(tag("otel.status_code", text("OK"))),
+        SpanStatus::Error => {
+            tags.push(tag("otel.status_code", text("ERROR")));
+            tags.push(tag("error", Value::BoolValue(true)));
+            if !status.message.is_empty() {
+                tags.push(tag("otel.status_description", text(&status.message)));
+            }
+        }
+    }
+    span.attributes.extend(tags);
+    // Clocks may step back; otlp-embedded takes one from the other.
+    span.end_time_unix_nano = span.end_time_unix_nano.max(span.start_time_unix_nano);
+}

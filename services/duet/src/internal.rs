@@ -1,0 +1,102 @@
+//! Questions to the services' internal ports.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::{collections::BTreeMap, time::Duration};
+
+/// How long one answer may take.
+const ANSWER: Duration = Duration::from_secs(2);
+/// The longest answer that is read.
+const LONGEST: usize = 1 << 20;
+
+/// A client for loopback: no proxy, one bound for a whole exchange.
+pub(crate) fn client() -> reqwest::Client {
+    reqwest::Client::builder()
+        .no_proxy()
+        .timeout(ANSWER)
+        .build()
+        .unwrap_or_default()
+}
+
+/// `GET /v1/channel`: what a service observes of the channel. What it doesn't tell is left out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Observed {
+    /// The mode in force there.
+    pub(crate) mode: Option<String>,
+    /// The Channel's generation in force there.
+    #[serde(alias = "observedGeneration")]
+    pub(crate) generation: Option<u64>,
+    /// Events accepted and not yet received everywhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) unacknowledged: Option<u64>,
+    /// What is good and what is wrong, each with its reason.
+    #[serde(default)]
+    pub(crate) conditions: Vec<Condition>,
+    /// Whatever else it tells.
+    #[serde(flatten)]
+    pub(crate) more: BTreeMap<String, serde_json::Value>,
+}
+
+/// One aspect of the channel, as Kubernetes writes conditions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Condition {
+    pub(crate) r#type: String,
+    pub(crate) status: String,
+    #[serde(default)]
+    pub(crate) reason: String,
+    #[serde(default)]
+    pub(crate) message: String,
+}
+
+/// `GET /readyz`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Readiness {
+    /// Whether every part can serve.
+    pub(crate) ready: bool,
+    /// Why not, by part.
+    #[serde(default)]
+    pub(crate) reasons: BTreeMap<String, String>,
+}
+
+/// What the service at `internal` observes of the channel.
+pub(crate) async fn observed(http: &reqwest::Client, internal: &str) -> Result<Observed, String> {
+    get(http, &format!("{internal}/v1/channel"), false).await
+}
+
+/// Whether the service at `internal` can serve; an error if it doesn't say.
+pub(crate) async fn readiness(http: &reqwest::Client, internal: &str) -> Result<Readiness, String> {
+    get(http, &format!("{internal}/readyz"), true).await
+}
+
+/// Reads JSON; `unavailable` says that a 503 has a body of the same kind.
+async fn get<T: DeserializeOwned>(
+    http: &reqwest::Client,
+    url: &str,
+    unavailable: bool,
+) -> Result<T, String> {
+    let mut answer = http.get(url).send().await.map_err(|error| why(&error))?;
+    let status = answer.status();
+    if !status.is_success() && !(unavailable && status.as_u16() == 503) {
+        return Err(format!("GET {url} says {status}"));
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(|error| why(&error))? {
+        body.extend_from_slice(&chunk);
+        if body.len() > LONGEST {
+            return Err(format!("GET {url} says more than {LONGEST} bytes"));
+        }
+    }
+    serde_json::from_slice(&body).map_err(|error| format!("GET {url}: {error}"))
+}
+
+/// The innermost reason: "Connection refused" rather than that a request failed.
+pub(crate) fn why(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return format!("no answer within {ANSWER:?}");
+    }
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}

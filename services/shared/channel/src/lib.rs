@@ -2,6 +2,8 @@
 //!
 //! The shell does the I/O and decides nothing; what to send, retry, apply or retransmit is decided in `duet-protocol`.
 
+pub mod clock;
+pub mod sender;
 pub mod settings;
 pub mod store;
 pub mod transport;

@@ -17,6 +17,8 @@ pub struct Calls<T = ()>(BTreeMap<EventId, Call<T>>);
 struct Call<T> {
     key: Key,
     does: bool,
+    answered: bool,
+    covered: bool,
     shell: T,
 }
 
@@ -29,8 +31,14 @@ impl<T> Default for Calls<T> {
 impl<T: Default> Calls<T> {
     /// A call that was accepted: it wrote `id`, and does or undoes its key's value.
     pub fn begin(&mut self, id: EventId, key: Key, does: bool) {
-        let shell = T::default();
-        self.0.insert(id, Call { key, does, shell });
+        let call = Call {
+            key,
+            does,
+            answered: false,
+            covered: false,
+            shell: T::default(),
+        };
+        self.0.insert(id, call);
     }
 }
 
@@ -50,10 +58,23 @@ impl<T> Calls<T> {
         self.0.remove(&id).map(|call| call.shell)
     }
 
-    /// A receipt covers these events: their rows are settled, and need no joining.
+    /// The call was delivered, and its callers are told. It can be joined until a receipt covers its event.
+    pub fn delivered(&mut self, id: EventId) {
+        if let Some(call) = self.0.get_mut(&id) {
+            call.answered = true;
+            if call.covered {
+                self.0.remove(&id);
+            }
+        }
+    }
+
+    /// A receipt covers these events: their rows are settled, and need no joining. Who still waits for an answer gets it.
     pub fn cover(&mut self, source: Source, mark: &Mark) {
-        self.0
-            .retain(|id, _| id.source != source || !mark.covers(id.sequence));
+        self.0.retain(|id, call| {
+            let covered = id.source == source && mark.covers(id.sequence);
+            call.covered |= covered;
+            !(call.covered && call.answered)
+        });
     }
 
     /// A call that did the same to the key some versions ago. Joining it is what [`crate::rules::Rule::JoinCurrentVersion`] forbids.

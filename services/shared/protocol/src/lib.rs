@@ -11,6 +11,7 @@ pub mod event;
 pub mod inbox;
 pub mod outbox;
 pub mod receipt;
+pub mod receipts;
 pub mod receive;
 pub mod record;
 pub mod rules;

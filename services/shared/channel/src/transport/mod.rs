@@ -155,9 +155,11 @@ pub enum PublishError {
     Unknown(Arc<str>),
 }
 
-/// What a receiver says over a broker.
+/// What a sender hears over a broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Feedback {
+    /// The transport itself says that its connection is new: what the broker remembered may be gone.
+    Connected,
     /// What it holds.
     Receipts(Vec<Receipt>),
     /// Its answer to a hello.

@@ -118,6 +118,17 @@ impl Policy {
         }
     }
 
+    /// Before any settings are known: what the outbox holds goes by calls.
+    pub fn idle(call: Capacity) -> Self {
+        Policy {
+            path: Path::Call,
+            linger: Duration::ZERO,
+            call,
+            broker: call,
+            ack_wait: Duration::from_secs(30),
+        }
+    }
+
     pub(super) fn capacity(&self, path: Path) -> Capacity {
         match path {
             Path::Call => self.call,

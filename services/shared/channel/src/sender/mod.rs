@@ -1,0 +1,100 @@
+//! The sending side: accepts a change with its event in one transaction, and brings the event to every receiver.
+//!
+//! [`Sender`] is what request handlers hold; [`run`](SenderTask::run) drives the machine that owns every call once it is committed, so a
+//! handler that is dropped leaves nothing half done.
+
+mod broker;
+mod record;
+mod request;
+mod service;
+mod task;
+mod transmit;
+
+pub use broker::MakeBroker;
+pub use request::{Delivery, Reply, SendError};
+pub use service::SendingService;
+pub use task::{Parts, SenderTask};
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use duet_protocol::accept::Failed;
+use duet_protocol::calls::Calls;
+use duet_protocol::rules::Rules;
+use duet_protocol::sender::{Answer, Standing};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::clock::Clock;
+use crate::settings::SettingsState;
+use crate::store::Store;
+
+/// What the shell keeps of a call under way: who waits, and what its failure would restore.
+#[derive(Debug)]
+pub(crate) struct Pending<V> {
+    answer: watch::Sender<Option<Answer>>,
+    undo: Option<Failed<V>>,
+}
+
+impl<V> Default for Pending<V> {
+    fn default() -> Self {
+        Pending {
+            answer: watch::Sender::new(None),
+            undo: None,
+        }
+    }
+}
+
+type SharedCalls<V> = Arc<Mutex<Calls<Pending<V>>>>;
+
+/// A panic while the calls were locked leaves them as they were: each change is one operation.
+fn lock<V>(calls: &SharedCalls<V>) -> MutexGuard<'_, Calls<Pending<V>>> {
+    calls.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What request handlers hold. Cheap to clone.
+pub struct Sender<S: Store, V: SendingService<S::Connection>> {
+    store: S,
+    service: Arc<V>,
+    settings: watch::Receiver<SettingsState>,
+    calls: SharedCalls<V::Value>,
+    rules: Arc<Rules>,
+    clock: Clock,
+    questions: mpsc::Sender<oneshot::Sender<Standing>>,
+}
+
+impl<S: Store, V: SendingService<S::Connection>> Clone for Sender<S, V> {
+    fn clone(&self) -> Self {
+        Sender {
+            store: self.store.clone(),
+            service: self.service.clone(),
+            settings: self.settings.clone(),
+            calls: self.calls.clone(),
+            rules: self.rules.clone(),
+            clock: self.clock,
+            questions: self.questions.clone(),
+        }
+    }
+}
+
+impl<S: Store, V: SendingService<S::Connection>> Sender<S, V> {
+    /// The store, for the service's own reads and writes.
+    pub fn store(&self) -> &S {
+        &self.store
+    }
+
+    /// The settings in force, and what is wrong with newer ones.
+    pub fn settings(&self) -> SettingsState {
+        self.settings.borrow().clone()
+    }
+
+    /// How often each rule of the protocol decided something.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// How the sender stands; `None` once it has stopped.
+    pub async fn standing(&self) -> Option<Standing> {
+        let (answer, standing) = oneshot::channel();
+        self.questions.send(answer).await.ok()?;
+        standing.await.ok()
+    }
+}

@@ -1,0 +1,208 @@
+//! One caller's request, from its acceptance to its answer.
+
+use std::time::Duration;
+
+use duet_protocol::accept::{Accepted, Accepting, Dispatch, Failed, Request};
+use duet_protocol::event::{EventId, Key, TraceContext};
+use duet_protocol::receive::Outcome;
+use duet_protocol::sender::{Answer, FailureCause, MayBeApplied};
+use duet_protocol::settings::Mode;
+use tokio::sync::watch;
+
+use super::{Sender, SendingService, lock};
+use crate::store::{Store, StoreError, Transaction};
+
+/// How an accepted change stands when its caller is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// Every receiver holds it; the outcome, if this process saw it.
+    Delivered(Option<Outcome>),
+    /// It is durable, and will be delivered.
+    Accepted,
+}
+
+/// The answer to a change that was accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The event that stands for the change; `None` if there never was one (undoing what was never done).
+    pub event: Option<EventId>,
+    /// The mode that the channel was in.
+    pub mode: Mode,
+    /// How it stands.
+    pub delivery: Delivery,
+    /// How often its event was sent before the answer.
+    pub attempts: u32,
+    /// From the request to the answer.
+    pub took: Duration,
+}
+
+/// Why a change is not answered with success.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError<R> {
+    /// The service refused it. Nothing was written.
+    #[error("refused")]
+    Refused(R),
+    /// No Channel has ever been seen. Nothing was written.
+    #[error("no Channel has been seen yet, so there is no mode to deliver by")]
+    NoSettings,
+    /// It could not be delivered, and was taken back.
+    #[error("not delivered, and taken back")]
+    Failed {
+        /// Why.
+        cause: FailureCause,
+        /// Whether a receiver may have applied it before it was taken back.
+        applied: MayBeApplied,
+    },
+    /// The store could not accept it. Nothing was written.
+    #[error("not accepted")]
+    NotAccepted {
+        /// The store has too much to do: trying again later helps.
+        overloaded: bool,
+    },
+    /// Whether it stands is not known.
+    #[error("whether it stands is not known")]
+    Unknown,
+}
+
+impl<R> From<StoreError> for SendError<R> {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Overloaded => SendError::NotAccepted { overloaded: true },
+            StoreError::NotCommitted(_) | StoreError::Corrupt(_) | StoreError::Closed => {
+                SendError::NotAccepted { overloaded: false }
+            }
+            StoreError::Unknown(_) => SendError::Unknown,
+        }
+    }
+}
+
+/// What the accepting transaction came to: the answer to be waited for, if a call is under way.
+type Outcomes<V, R> = Result<(Accepted<V>, Option<watch::Receiver<Option<Answer>>>), R>;
+
+impl<S: Store, V: SendingService<S::Connection>> Sender<S, V> {
+    /// Accepts a change of a key's value, and answers as the mode says: once every receiver holds it, or once it is durable.
+    ///
+    /// Dropping the future drops the answer, not the change.
+    ///
+    /// # Errors
+    /// [`SendError`], which says what was written.
+    pub async fn request(
+        &self,
+        key: Key,
+        value: Option<V::Value>,
+        trace: TraceContext,
+    ) -> Result<Reply, SendError<V::Refusal>> {
+        let began = self.clock.now();
+        let settings = self
+            .settings
+            .borrow()
+            .current
+            .clone()
+            .ok_or(SendError::NoSettings)?;
+        let mode = settings.mode;
+        let dispatch = match mode {
+            Mode::Sync => Dispatch::Inline {
+                deadline: began + settings.sync.deadline,
+            },
+            Mode::Async => Dispatch::Background,
+        };
+        let request = Request {
+            key,
+            value,
+            dispatch,
+            trace,
+            generation: settings.generation,
+        };
+        let (accepted, answer) = self.accept(request).await?.map_err(SendError::Refused)?;
+        let reply = |event, delivery, attempts| Reply {
+            event,
+            mode,
+            delivery,
+            attempts,
+            took: self.clock.now().since(began),
+        };
+        let event = match accepted {
+            Accepted::Unchanged { last: None } => {
+                return Ok(reply(None, Delivery::Delivered(None), 0));
+            }
+            Accepted::Unchanged {
+                last: Some((id, true)),
+            } => return Ok(reply(Some(id), Delivery::Delivered(None), 0)),
+            Accepted::Unchanged {
+                last: Some((id, false)),
+            } => return Ok(reply(Some(id), Delivery::Accepted, 0)),
+            Accepted::Joined(id) | Accepted::Written { id, .. } => id,
+        };
+        let Some(mut answer) = answer else {
+            return Ok(reply(Some(event), Delivery::Accepted, 0));
+        };
+        let answer = answer
+            .wait_for(Option::is_some)
+            .await
+            .ok()
+            .and_then(|answer| answer.clone());
+        match answer {
+            Some(Answer::Delivered(outcome)) => {
+                Ok(reply(Some(event), Delivery::Delivered(Some(outcome)), 1))
+            }
+            Some(Answer::Accepted) => Ok(reply(Some(event), Delivery::Accepted, 1)),
+            Some(Answer::Failed { cause, applied }) => Err(SendError::Failed { cause, applied }),
+            Some(Answer::Unknown) | None => Err(SendError::Unknown),
+        }
+    }
+
+    async fn accept(
+        &self,
+        request: Request<V::Value>,
+    ) -> Result<Outcomes<V::Value, V::Refusal>, StoreError> {
+        let Sender {
+            service,
+            calls,
+            rules,
+            clock,
+            ..
+        } = self.clone();
+        let job = move |tx: &mut S::Tx<'_>| {
+            let connection = tx.connection();
+            if let Err(refusal) = service.admit(connection, &request.key, request.value.as_ref())? {
+                return Ok(Err(refusal));
+            }
+            let mut rows = service.rows(connection);
+            let mut calls = lock(&calls);
+            let mut accepting = Accepting {
+                outbox: tx,
+                rows: &mut rows,
+                calls: &mut calls,
+                at: clock.wall(),
+                rules: &rules,
+            };
+            let accepted = accepting.accept(&request)?;
+            let call = match &accepted {
+                Accepted::Joined(id) => calls.get_mut(*id),
+                Accepted::Written { id, before } => {
+                    let call = calls.get_mut(*id);
+                    call.map(|call| {
+                        let Request {
+                            key,
+                            trace,
+                            generation,
+                            ..
+                        } = request.clone();
+                        call.undo = Some(Failed {
+                            call: *id,
+                            key,
+                            before: before.clone(),
+                            trace,
+                            generation,
+                        });
+                        call
+                    })
+                }
+                Accepted::Unchanged { .. } => None,
+            };
+            let answer = call.map(|call| call.answer.subscribe());
+            Ok(Ok((accepted, answer)))
+        };
+        self.store.write(job).await
+    }
+}

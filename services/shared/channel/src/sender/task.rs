@@ -1,0 +1,468 @@
+//! The task that owns the sender's machine and everything that is under way for it.
+//!
+//! It carries and decides nothing: what comes in is handed to the machine, what the machine wants done is started as a task of its own,
+//! and each task's end is an input again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use duet_protocol::accept::{Accepting, Compensated};
+use duet_protocol::event::{Event, EventId};
+use duet_protocol::receipt::{Receipt, ReceiverName};
+use duet_protocol::record::{Health, HelloAnswer, Recorded};
+use duet_protocol::rules::Rules;
+use duet_protocol::sender::{
+    Answer, Backlog, CallStep, HelloId, Load, Path, Policy, SayHello, Sender as Machine, Sent,
+    Standing, Timing, Transmission,
+};
+use duet_protocol::sequence::Epoch;
+use duet_protocol::settings::Settings;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::broker::{self, Broker, MakeBroker};
+use super::record::{Inbox, judge, record};
+use super::transmit::transmit;
+use super::{Sender, SendingService, SharedCalls, lock};
+use crate::clock::Clock;
+use crate::settings::SettingsState;
+use crate::store::{CommittedGroup, Store, StoreError, Transaction};
+use crate::transport::{Call, CallError, Feedback};
+
+/// What a sender is made of.
+pub struct Parts<S: Store, V: SendingService<S::Connection>> {
+    /// The store, open.
+    pub store: S,
+    /// What it commits, from its opening on.
+    pub committed: mpsc::UnboundedReceiver<CommittedGroup>,
+    /// The service.
+    pub service: Arc<V>,
+    /// The settings in force, followed.
+    pub settings: watch::Receiver<SettingsState>,
+    /// How to call each receiver.
+    pub calls: BTreeMap<ReceiverName, Arc<dyn Call>>,
+    /// How to reach the broker.
+    pub broker: MakeBroker,
+    /// The times by which it waits.
+    pub timing: Timing,
+    /// The rules in force.
+    pub rules: Arc<Rules>,
+    /// The process's clock.
+    pub clock: Clock,
+}
+
+/// How a task under way ended.
+enum Done {
+    Transmitted {
+        transmission: Transmission,
+        sent: Sent,
+        receipts: Vec<Receipt>,
+    },
+    Recorded(Result<Vec<(ReceiverName, Recorded)>, StoreError>),
+    Compensated(EventId, Option<Compensated>),
+    Loaded(Load, Vec<Event>),
+    Backlog(ReceiverName, Backlog),
+    /// The way took the question; the answer comes as feedback, or came already.
+    Asked(HelloId, Option<HelloAnswer>),
+    NotAsked(ReceiverName, HelloId),
+    Judged(ReceiverName, HelloId, Option<(Health, Vec<Recorded>)>),
+}
+
+/// See the module.
+pub struct SenderTask<S: Store, V: SendingService<S::Connection>> {
+    machine: Machine,
+    store: S,
+    committed: mpsc::UnboundedReceiver<CommittedGroup>,
+    service: Arc<V>,
+    settings: watch::Receiver<SettingsState>,
+    pending: SharedCalls<V::Value>,
+    calls: BTreeMap<ReceiverName, Arc<dyn Call>>,
+    broker: Broker,
+    rules: Arc<Rules>,
+    clock: Clock,
+    questions: mpsc::Receiver<oneshot::Sender<Standing>>,
+    receipts: Inbox,
+    recording: bool,
+    tasks: JoinSet<Done>,
+}
+
+/// How long a hello over a call may take.
+const HELLO_PATIENCE: Duration = Duration::from_secs(3);
+/// How many events are taken in before the machine is polled again.
+const AT_ONCE: usize = 64;
+
+impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
+    /// Makes the task, and the handle for those who send.
+    ///
+    /// # Errors
+    /// Those of the store, from which it reads how the outbox stands.
+    pub async fn new(parts: Parts<S, V>) -> Result<(Sender<S, V>, Self), StoreError> {
+        let Parts {
+            store,
+            committed,
+            service,
+            settings,
+            calls,
+            broker,
+            timing,
+            rules,
+            clock,
+        } = parts;
+        let identity = store.identity();
+        let standing = store.outbox().await?;
+        let process = standing
+            .sources
+            .iter()
+            .map(|(source, _)| source.epoch)
+            .max()
+            .unwrap_or(Epoch::ZERO);
+        let mut broker = Broker::new(broker, identity.store);
+        let current = settings.borrow().current.clone();
+        if let Some(settings) = &current {
+            broker.configure(settings).await;
+        }
+        let policy = policy(current.as_deref(), &calls, &broker);
+        let mut machine = Machine::new(
+            rules.clone(),
+            timing,
+            policy,
+            process,
+            process.0 ^ identity.store.0,
+        );
+        for (source, state) in &standing.sources {
+            machine.source_opened(*source, *state);
+        }
+        for (name, _, marks) in &standing.receivers {
+            machine.receiver_known(name.clone(), marks, clock.now());
+        }
+        let (questions, questions_in) = mpsc::channel(8);
+        let pending = SharedCalls::<V::Value>::default();
+        let handle = Sender {
+            store: store.clone(),
+            service: service.clone(),
+            settings: settings.clone(),
+            calls: pending.clone(),
+            rules: rules.clone(),
+            clock,
+            questions,
+        };
+        let task = SenderTask {
+            machine,
+            store,
+            committed,
+            service,
+            settings,
+            pending,
+            calls,
+            broker,
+            rules,
+            clock,
+            questions: questions_in,
+            receipts: Inbox::default(),
+            recording: false,
+            tasks: JoinSet::new(),
+        };
+        Ok((handle, task))
+    }
+
+    /// Runs until it is told to stop and every call is answered. What is in the outbox stays there.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut settings_end = false;
+        loop {
+            let stopping = stop.is_cancelled();
+            self.do_what_is_due(stopping);
+            if stopping && self.machine.standing().calls == 0 && self.tasks.is_empty() {
+                return;
+            }
+            let wake = self
+                .machine
+                .wake_at()
+                .map(|at| self.clock.instant(at).into());
+            let wake_up = async {
+                match wake {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                Some(group) = self.committed.recv() => self.take_committed(group),
+                Some(done) = self.tasks.join_next(), if !self.tasks.is_empty() => match done {
+                    Ok(done) => self.take_done(done),
+                    Err(error) => tracing::error!(%error, "a task of the sender's failed"),
+                },
+                feedback = self.broker.feedback() => self.take_feedback(feedback),
+                changed = self.settings.changed(), if !settings_end => match changed {
+                    Ok(()) => self.configure().await,
+                    Err(_) => settings_end = true,
+                },
+                Some(answer) = self.questions.recv() => drop(answer.send(self.machine.standing())),
+                () = stop.cancelled(), if !stopping => {}
+                () = wake_up => {}
+            }
+        }
+    }
+
+    async fn configure(&mut self) {
+        let current = self.settings.borrow_and_update().current.clone();
+        let Some(settings) = current else { return };
+        self.broker.configure(&settings).await;
+        let policy = policy(Some(&settings), &self.calls, &self.broker);
+        self.machine.configure(policy, self.clock.now());
+    }
+
+    fn take_committed(&mut self, group: CommittedGroup) {
+        let mut groups = vec![group];
+        while groups.len() < AT_ONCE
+            && let Ok(group) = self.committed.try_recv()
+        {
+            groups.push(group);
+        }
+        let events = groups.into_iter().flat_map(|group| group.events);
+        self.machine.committed(
+            events.map(|committed| (committed.event, committed.dispatch)),
+            self.clock.now(),
+        );
+    }
+
+    fn take_feedback(&mut self, feedback: Feedback) {
+        let now = self.clock.now();
+        match feedback {
+            Feedback::Connected => self.machine.reconnected(Path::Broker, now),
+            Feedback::Receipts(receipts) => self.receipts.add(receipts),
+            Feedback::Hello(id, answer) => self.judge(id, answer),
+        }
+    }
+
+    fn judge(&mut self, id: HelloId, answer: HelloAnswer) {
+        let receiver = answer.receiver.clone();
+        if let Some(asked) = self.machine.asked(&receiver, id) {
+            let judging = judge(
+                self.store.clone(),
+                self.pending.clone(),
+                self.rules.clone(),
+                asked,
+                answer,
+            );
+            self.tasks.spawn(async move {
+                let judged = judging.await.inspect_err(
+                    |error| tracing::warn!(%error, "a hello's answer could not be judged"),
+                );
+                Done::Judged(receiver, id, judged.ok().flatten())
+            });
+        }
+    }
+
+    fn take_done(&mut self, done: Done) {
+        let now = self.clock.now();
+        match done {
+            Done::Transmitted {
+                transmission,
+                sent,
+                receipts,
+            } => {
+                self.machine
+                    .transmitted(&transmission.receiver, transmission.id, sent, now);
+                self.receipts.add(receipts);
+            }
+            Done::Recorded(recorded) => {
+                self.recording = false;
+                match recorded {
+                    Ok(recorded) => recorded.iter().for_each(|(receiver, recorded)| {
+                        self.machine.recorded(receiver, recorded, now)
+                    }),
+                    Err(error) => {
+                        tracing::warn!(%error, "receipts could not be recorded; they come again")
+                    }
+                }
+            }
+            Done::Compensated(id, compensated) => self.machine.compensated(id, compensated, now),
+            Done::Loaded(load, events) => self.machine.loaded(load, events, now),
+            Done::Backlog(receiver, backlog) => self.machine.backlog(&receiver, backlog, now),
+            Done::Asked(id, Some(answer)) => self.judge(id, answer),
+            Done::Asked(_, None) => {}
+            Done::NotAsked(receiver, id) => {
+                tracing::debug!(%receiver, ?id, "a hello could not be said; it is said again")
+            }
+            Done::Judged(receiver, id, judged) => {
+                let health = judged.as_ref().map(|(health, _)| *health);
+                if let Some(health) = health.filter(|health| *health != Health::Sound) {
+                    tracing::error!(%receiver, ?health, "the two stores do not fit: one was restored or lost");
+                }
+                for recorded in judged.iter().flat_map(|(_, recorded)| recorded) {
+                    self.machine.recorded(&receiver, recorded, now);
+                }
+                self.machine.judged(&receiver, id, health, now);
+            }
+        }
+    }
+
+    fn do_what_is_due(&mut self, stopping: bool) {
+        let now = self.clock.now();
+        self.machine.scan(now);
+        while let Some((id, step)) = self.machine.poll_call(now) {
+            self.call_step(id, step);
+        }
+        while (!stopping || self.machine.standing().calls > 0)
+            && let Some(transmission) = self.machine.poll_transmit(now)
+        {
+            self.transmit(transmission);
+        }
+        if let Some(receipts) = (!self.recording).then(|| self.receipts.take()).flatten() {
+            self.recording = true;
+            let recording = record(
+                self.store.clone(),
+                self.pending.clone(),
+                self.rules.clone(),
+                receipts,
+            );
+            self.tasks.spawn(async { Done::Recorded(recording.await) });
+        }
+        if stopping {
+            return;
+        }
+        while let Some(load) = self.machine.poll_load() {
+            let store = self.store.clone();
+            self.tasks.spawn(async move {
+                let read = store.events(load.source, load.after, load.limit).await;
+                Done::Loaded(
+                    load,
+                    read.inspect_err(
+                        |error| tracing::warn!(%error, "the outbox could not be read"),
+                    )
+                    .unwrap_or_default(),
+                )
+            });
+        }
+        while let Some(receiver) = self.machine.poll_backlog(now) {
+            let broker = self.broker.publish();
+            self.tasks.spawn(async move {
+                let backlog = match broker {
+                    Some(broker) => broker.backlog().await,
+                    None => Backlog::Unknown,
+                };
+                Done::Backlog(receiver, backlog)
+            });
+        }
+        while let Some(hello) = self.machine.poll_hello(now) {
+            self.say_hello(hello);
+        }
+    }
+
+    fn transmit(&mut self, transmission: Transmission) {
+        let call = self.calls.get(&transmission.receiver).cloned();
+        let broker = self.broker.publish();
+        let wall = self.clock.wall();
+        self.tasks.spawn(async move {
+            let (sent, receipts) = transmit(call, broker, &transmission, wall).await;
+            Done::Transmitted {
+                transmission,
+                sent,
+                receipts,
+            }
+        });
+    }
+
+    fn say_hello(&mut self, hello: SayHello) {
+        let SayHello { id, receiver, path } = hello;
+        let store = self.store.identity().store;
+        let (call, broker) = (self.calls.get(&receiver).cloned(), self.broker.publish());
+        self.tasks.spawn(async move {
+            let asked = match (path, call, broker) {
+                (Path::Broker, _, Some(broker)) => broker
+                    .hello(id, store)
+                    .await
+                    .map(|()| None)
+                    .map_err(|error| error.to_string()),
+                (_, Some(call), _) => call
+                    .hello(store, HELLO_PATIENCE)
+                    .await
+                    .map(Some)
+                    .map_err(|error: CallError| error.to_string()),
+                _ => Err("there is no way to the receiver".to_owned()),
+            };
+            match asked {
+                Ok(answer) => Done::Asked(id, answer),
+                Err(cause) => {
+                    tracing::debug!(%receiver, cause, "hello failed");
+                    Done::NotAsked(receiver, id)
+                }
+            }
+        });
+    }
+
+    fn call_step(&mut self, id: EventId, step: CallStep) {
+        match step {
+            CallStep::Compensate => self.compensate(id),
+            CallStep::Answer(answer) => {
+                let mut calls = lock(&self.pending);
+                // A delivered call can be joined until a receipt covers it; any other is over.
+                match answer {
+                    Answer::Delivered(_) => {
+                        if let Some(call) = calls.get_mut(id) {
+                            call.answer.send_replace(Some(answer));
+                        }
+                        calls.delivered(id);
+                    }
+                    Answer::Failed { .. } | Answer::Accepted | Answer::Unknown => {
+                        if let Some(call) = calls.end(id) {
+                            call.answer.send_replace(Some(answer));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn compensate(&mut self, id: EventId) {
+        let (store, service, rules, clock) = (
+            self.store.clone(),
+            self.service.clone(),
+            self.rules.clone(),
+            self.clock,
+        );
+        let pending = self.pending.clone();
+        self.tasks.spawn(async move {
+            let failed = lock(&pending)
+                .get_mut(id)
+                .and_then(|call| call.undo.clone());
+            let Some(failed) = failed else {
+                return Done::Compensated(id, None);
+            };
+            let job = move |tx: &mut S::Tx<'_>| {
+                let mut rows = service.rows(tx.connection());
+                let mut calls = lock(&pending);
+                let mut accepting = Accepting {
+                    outbox: tx,
+                    rows: &mut rows,
+                    calls: &mut calls,
+                    at: clock.wall(),
+                    rules: &rules,
+                };
+                accepting.compensate(&failed)
+            };
+            let compensated = store.write(job).await;
+            Done::Compensated(
+                id,
+                compensated
+                    .inspect_err(
+                        |error| tracing::error!(%error, "a failed call could not be taken back"),
+                    )
+                    .ok(),
+            )
+        });
+    }
+}
+
+fn policy(
+    settings: Option<&Settings>,
+    calls: &BTreeMap<ReceiverName, Arc<dyn Call>>,
+    broker: &Broker,
+) -> Policy {
+    let call = broker::least(calls.values().map(|call| call.limits()));
+    match settings {
+        Some(settings) => Policy::new(settings, call, broker.capacity()),
+        None => Policy::idle(call),
+    }
+}

@@ -1,0 +1,201 @@
+//! The task that takes messages from a broker, and tells receipts over it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use duet_protocol::receipt::Receipt;
+use duet_protocol::sequence::StoreId;
+use duet_protocol::settings::{Settings, TransportSettings};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::receive::Taken;
+use super::{Receiver, ReceivingService};
+use crate::settings::SettingsState;
+use crate::store::{Store, StoreError};
+use crate::transport::{ConsumeError, Consume, Consumed, Feedback, Incoming, ProvisionError, Steps, Urgency};
+
+/// What the consumer's task needs of a broker.
+#[async_trait]
+pub trait BrokerSide: Send + Sync + 'static {
+    /// Makes the consuming half from its settings; `None` where this process has no broker to go to.
+    fn consumer(&self, settings: &TransportSettings) -> Option<Box<dyn Consume>>;
+    /// Makes what the broker needs, if that is this process's to do.
+    async fn provision(&self, settings: &Settings) -> Result<Steps, ProvisionError>;
+}
+
+/// What the task is made of.
+pub struct ConsumerParts<S: Store, A: ReceivingService<S::Connection>> {
+    /// The receiver.
+    pub receiver: Receiver<S, A>,
+    /// The broker.
+    pub broker: Arc<dyn BrokerSide>,
+    /// The settings in force, followed.
+    pub settings: watch::Receiver<SettingsState>,
+}
+
+/// See the module.
+pub struct ConsumerTask<S: Store, A: ReceivingService<S::Connection>>(ConsumerParts<S, A>);
+
+/// The first wait after a failure; doubles up to [`REST_MAX`].
+const REST: Duration = Duration::from_millis(50);
+const REST_MAX: Duration = Duration::from_secs(2);
+
+/// Why the consumer stopped consuming.
+enum Stopped {
+    Stop,
+    SettingsChanged,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error(transparent)]
+    Provision(#[from] ProvisionError),
+    #[error(transparent)]
+    Consume(#[from] ConsumeError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl<S: Store, A: ReceivingService<S::Connection>> ConsumerTask<S, A> {
+    /// The task for a receiver and its broker.
+    pub fn new(parts: ConsumerParts<S, A>) -> Self {
+        ConsumerTask(parts)
+    }
+
+    /// Runs until it is told to stop; then finishes what it took, gives the rest back, and tells its last receipts.
+    ///
+    /// It goes on consuming what the broker holds in either mode: a switch converts nothing.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut rest = REST;
+        loop {
+            let current = self.0.settings.borrow_and_update().current.clone();
+            let transport = current.as_ref().and_then(|settings| settings.r#async.as_ref());
+            let consumer = transport.and_then(|settings| self.0.broker.consumer(&settings.transport));
+            let (Some(settings), Some(mut consumer)) = (current, consumer) else {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    changed = self.0.settings.changed() => if changed.is_err() { return },
+                }
+                continue;
+            };
+            match self.consume(&settings, &mut *consumer, &mut rest, &stop).await {
+                Ok(Stopped::Stop) => return,
+                Ok(Stopped::SettingsChanged) => rest = REST,
+                Err(error) => {
+                    tracing::warn!(%error, "nothing is consumed; beginning again");
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        () = tokio::time::sleep(rest) => rest = (rest * 2).min(REST_MAX),
+                    }
+                }
+            }
+        }
+    }
+
+    async fn consume(
+        &mut self,
+        settings: &Arc<Settings>,
+        consumer: &mut dyn Consume,
+        rest: &mut Duration,
+        stop: &CancellationToken,
+    ) -> Result<Stopped, Failed> {
+        let steps = tokio::select! {
+            () = stop.cancelled() => return Ok(Stopped::Stop),
+            steps = self.0.broker.provision(settings) => steps?,
+        };
+        for step in steps.0 {
+            tracing::info!(step, "provisioned");
+        }
+        let position = self.0.receiver.0.store.position(&consumer.path()).await?;
+        consumer.start(position).await?;
+        *rest = REST;
+        let receiver = self.0.receiver.clone();
+        receiver.tell_all(consumer).await?;
+        loop {
+            let due = receiver.receipts().wake_at().map(|at| receiver.0.clock.instant(at).into());
+            let receipts_due = async {
+                match due {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                incoming = consumer.next() => match incoming? {
+                    Incoming::Messages(consumed) => receiver.take(consumer, consumed).await?,
+                    Incoming::Hello(id, store) => {
+                        let answer = receiver.hello(store).await?;
+                        consumer.tell(store, &Feedback::Hello(id, answer)).await?;
+                    }
+                },
+                () = receipts_due => receiver.tell_due(consumer).await?,
+                () = receiver.0.advanced.notified() => {}
+                () = stop.cancelled() => {
+                    consumer.release().await;
+                    receiver.tell_all(consumer).await?;
+                    return Ok(Stopped::Stop);
+                }
+                changed = self.0.settings.changed() => {
+                    let now = self.0.settings.borrow().current.clone();
+                    if changed.is_err() || now.is_some_and(|now| now.r#async != settings.r#async) {
+                        consumer.release().await;
+                        return Ok(Stopped::SettingsChanged);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
+    /// Settled only once it is committed: a crash between leaves it to be delivered again.
+    async fn take(&self, consumer: &mut dyn Consume, consumed: Consumed) -> Result<(), Failed> {
+        let Consumed { events, position, undecodable, .. } = consumed;
+        for bad in &undecodable {
+            tracing::error!(place = bad.place.0, cause = bad.cause, "a message could not be decoded; it is kept");
+        }
+        let taken = Taken { path: consumer.path(), position: position.clone(), undecodable };
+        self.receive_batch(events, Urgency::Background, None, Some(taken)).await?;
+        consumer.settle(&position).await?;
+        Ok(())
+    }
+
+    async fn tell_due(&self, consumer: &dyn Consume) -> Result<(), Failed> {
+        let now = self.0.clock.now();
+        let due = self.receipts().poll(now);
+        if !due.is_empty() {
+            let receipts = self.held(due).await?;
+            tell(consumer, receipts).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells every source: at start, so that the senders know this incarnation, and at the end, so that the last word isn't lost.
+    async fn tell_all(&self, consumer: &dyn Consume) -> Result<(), Failed> {
+        let (name, incarnation) = (self.0.name.clone(), self.0.store.identity().incarnation);
+        let job = move |tx: &mut S::Tx<'_>| {
+            let lanes = crate::store::Transaction::lanes(tx, None)?;
+            let receipts = super::receive::receipts(tx, &lanes, &name, incarnation)?;
+            Ok((lanes, receipts))
+        };
+        let (lanes, receipts) = self.0.store.write(job).await?;
+        let now = self.0.clock.now();
+        for lane in lanes {
+            self.receipts().advanced(lane, 0, now);
+        }
+        tell(consumer, receipts).await
+    }
+}
+
+async fn tell(consumer: &dyn Consume, receipts: Vec<Receipt>) -> Result<(), Failed> {
+    let mut by_store: BTreeMap<StoreId, Vec<Receipt>> = BTreeMap::new();
+    for receipt in receipts {
+        by_store.entry(receipt.source.lane.store).or_default().push(receipt);
+    }
+    for (store, receipts) in by_store {
+        consumer.tell(store, &Feedback::Receipts(receipts)).await?;
+    }
+    Ok(())
+}

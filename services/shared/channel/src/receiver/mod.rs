@@ -1,0 +1,102 @@
+//! The receiving side: checks the inbox and applies each event in one transaction, tells the sources what it holds, and tries what is
+//! parked again.
+//!
+//! [`Receiver`] is what the intake's handlers and the consumer's task share; [`ConsumerTask`] takes from a broker and tells over it;
+//! [`ParkedTask`] works through the parked table.
+
+mod consumer;
+mod parked;
+mod receive;
+
+pub use consumer::{BrokerSide, ConsumerParts, ConsumerTask};
+pub use parked::ParkedTask;
+pub use receive::Received;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use duet_protocol::receipt::{Receipt, ReceiverName};
+use duet_protocol::receipts::Receipts;
+use duet_protocol::receive::Apply;
+use duet_protocol::rules::Rules;
+use duet_protocol::sequence::Lane;
+use tokio::sync::Notify;
+
+use crate::clock::Clock;
+use crate::store::{Store, StoreError};
+
+/// What a receiving service brings: its rows.
+pub trait ReceivingService<C>: Send + Sync + 'static {
+    /// Its rows, inside a transaction.
+    type Rows<'t>: Apply<Error = StoreError>
+    where
+        C: 't;
+
+    /// Its rows, inside a transaction.
+    fn rows<'t>(&self, connection: &'t C) -> Self::Rows<'t>;
+}
+
+/// How long an event that could not be applied waits for its next attempt.
+pub const PARKED_RETRY: Duration = Duration::from_secs(5);
+
+/// What the intake's handlers and the tasks share. Cheap to clone.
+pub struct Receiver<S: Store, A: ReceivingService<S::Connection>>(Arc<Inner<S, A>>);
+
+struct Inner<S, A> {
+    store: S,
+    service: Arc<A>,
+    name: ReceiverName,
+    rules: Arc<Rules>,
+    clock: Clock,
+    retry: Duration,
+    receipts: Mutex<Receipts>,
+    /// Receipts may be due sooner than the teller thought.
+    advanced: Notify,
+    /// Something was parked.
+    parked: Notify,
+}
+
+impl<S: Store, A: ReceivingService<S::Connection>> Clone for Receiver<S, A> {
+    fn clone(&self) -> Self {
+        Receiver(self.0.clone())
+    }
+}
+
+impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
+    /// A receiver under the name that the Channel's `to` gives it. What can't be applied is tried again after `retry`.
+    pub fn new(store: S, service: Arc<A>, name: ReceiverName, rules: Arc<Rules>, clock: Clock, retry: Duration) -> Self {
+        Receiver(Arc::new(Inner {
+            store,
+            service,
+            name,
+            rules,
+            clock,
+            retry,
+            receipts: Mutex::default(),
+            advanced: Notify::new(),
+            parked: Notify::new(),
+        }))
+    }
+
+    /// The store, for the service's own reads.
+    pub fn store(&self) -> &S {
+        &self.0.store
+    }
+
+    /// How often each rule of the protocol decided something.
+    pub fn rules(&self) -> &Rules {
+        &self.0.rules
+    }
+
+    /// A panic while they were locked leaves them as they were: each change is one operation.
+    fn receipts(&self) -> MutexGuard<'_, Receipts> {
+        self.0.receipts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is held of some lanes, in a transaction of its own: so it is durable when it is told.
+    async fn held(&self, lanes: Vec<Lane>) -> Result<Vec<Receipt>, StoreError> {
+        let (name, incarnation) = (self.0.name.clone(), self.0.store.identity().incarnation);
+        let job = move |tx: &mut S::Tx<'_>| receive::receipts(tx, &lanes, &name, incarnation);
+        self.0.store.write(job).await
+    }
+}

@@ -1,0 +1,129 @@
+//! Receiving a batch, and answering a hello.
+
+use std::collections::BTreeSet;
+use std::time::SystemTime;
+
+use duet_protocol::event::Event;
+use duet_protocol::inbox::Inbox;
+use duet_protocol::receipt::{Receipt, ReceiverName};
+use duet_protocol::receive::{Arrival, InboxTables, Outcome, Receiving};
+use duet_protocol::record::HelloAnswer;
+use duet_protocol::sequence::{Incarnation, Lane, StoreId};
+use duet_protocol::time::Moment;
+
+use super::{Receiver, ReceivingService};
+use crate::store::{Store, StoreError, Transaction};
+use crate::transport::{Position, Undecodable, Urgency};
+
+/// What came of a batch, durable.
+#[derive(Clone, Debug)]
+pub struct Received {
+    /// One for each event, in order.
+    pub outcomes: Vec<Outcome>,
+    /// What is now held of the batch's sources.
+    pub receipts: Vec<Receipt>,
+    /// When applying began, and when it was durable.
+    pub span: (SystemTime, SystemTime),
+}
+
+/// Where a batch from a broker ends, and what of it made no sense.
+#[derive(Clone, Debug)]
+pub(super) struct Taken {
+    pub(super) path: String,
+    pub(super) position: Position,
+    pub(super) undecodable: Vec<Undecodable>,
+}
+
+impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
+    /// Receives a batch that was delivered by a call. After `deadline` nothing of it is applied: nobody waits for it.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn receive(&self, events: Vec<Event>, urgency: Urgency, deadline: Moment) -> Result<Received, StoreError> {
+        self.receive_batch(events, urgency, Some(deadline), None).await
+    }
+
+    pub(super) async fn receive_batch(
+        &self,
+        events: Vec<Event>,
+        urgency: Urgency,
+        deadline: Option<Moment>,
+        taken: Option<Taken>,
+    ) -> Result<Received, StoreError> {
+        let this = self.clone();
+        let inner = &self.0;
+        let arrival = match urgency {
+            Urgency::Inline => Arrival::Inline,
+            Urgency::Background => Arrival::Background { retry: inner.retry },
+        };
+        let lanes: Vec<Lane> = events.iter().map(|event| event.source.lane).collect::<BTreeSet<_>>().into_iter().collect();
+        let told = lanes.clone();
+        let incarnation = inner.store.identity().incarnation;
+        let job = move |tx: &mut S::Tx<'_>| {
+            let inner = &this.0;
+            let begun = SystemTime::now();
+            let late = deadline.is_some_and(|deadline| inner.clock.now() >= deadline);
+            let outcomes = if late {
+                vec![Outcome::Late; events.len()]
+            } else {
+                let mut rows = inner.service.rows(tx.connection());
+                let mut receiving = Receiving {
+                    inbox: tx,
+                    rows: &mut rows,
+                    max_runs: Inbox::MAX_RUNS,
+                    now: inner.clock.wall(),
+                    rules: &inner.rules,
+                };
+                receiving.receive(&events, arrival)?
+            };
+            if let Some(taken) = &taken {
+                tx.put_position(&taken.path, &taken.position)?;
+                for undecodable in &taken.undecodable {
+                    tx.put_undecodable(&taken.path, undecodable, inner.clock.wall())?;
+                }
+            }
+            let receipts = receipts(tx, &lanes, &inner.name, incarnation)?;
+            Ok((outcomes, receipts, begun))
+        };
+        let (outcomes, receipts, begun) = inner.store.write(job).await?;
+        self.note(&told, &outcomes);
+        Ok(Received { outcomes, receipts, span: (begun, SystemTime::now()) })
+    }
+
+    /// Wakes those who tell receipts and try what is parked.
+    fn note(&self, lanes: &[Lane], outcomes: &[Outcome]) {
+        let received = outcomes.iter().filter(|outcome| outcome.is_final()).count();
+        let now = self.0.clock.now();
+        for lane in lanes {
+            self.receipts().advanced(*lane, received, now);
+        }
+        self.0.advanced.notify_one();
+        if outcomes.contains(&Outcome::Parked) {
+            self.0.parked.notify_one();
+        }
+    }
+
+    /// Answers a hello: what is held of a store's sources.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn hello(&self, store: StoreId) -> Result<HelloAnswer, StoreError> {
+        let (receiver, incarnation) = (self.0.name.clone(), self.0.store.identity().incarnation);
+        let name = receiver.clone();
+        let job = move |tx: &mut S::Tx<'_>| {
+            let lanes = tx.lanes(Some(store))?;
+            receipts(tx, &lanes, &name, incarnation)
+        };
+        let receipts = self.0.store.write(job).await?;
+        Ok(HelloAnswer { receiver, incarnation, receipts })
+    }
+}
+
+/// What is held of some lanes, as this transaction sees it.
+pub(super) fn receipts<T: InboxTables>(tx: &mut T, lanes: &[Lane], name: &ReceiverName, incarnation: Incarnation) -> Result<Vec<Receipt>, T::Error> {
+    let mut receipts = Vec::new();
+    for lane in lanes {
+        receipts.extend(tx.inbox(*lane)?.receipts(*lane, name, incarnation));
+    }
+    Ok(receipts)
+}

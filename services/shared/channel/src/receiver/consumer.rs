@@ -15,7 +15,9 @@ use super::receive::Taken;
 use super::{Receiver, ReceivingService};
 use crate::settings::SettingsState;
 use crate::store::{Store, StoreError};
-use crate::transport::{ConsumeError, Consume, Consumed, Feedback, Incoming, ProvisionError, Steps, Urgency};
+use crate::transport::{
+    Consume, ConsumeError, Consumed, Feedback, Incoming, ProvisionError, Steps, Urgency,
+};
 
 /// What the consumer's task needs of a broker.
 #[async_trait]
@@ -72,8 +74,11 @@ impl<S: Store, A: ReceivingService<S::Connection>> ConsumerTask<S, A> {
         let mut rest = REST;
         loop {
             let current = self.0.settings.borrow_and_update().current.clone();
-            let transport = current.as_ref().and_then(|settings| settings.r#async.as_ref());
-            let consumer = transport.and_then(|settings| self.0.broker.consumer(&settings.transport));
+            let transport = current
+                .as_ref()
+                .and_then(|settings| settings.r#async.as_ref());
+            let consumer =
+                transport.and_then(|settings| self.0.broker.consumer(&settings.transport));
             let (Some(settings), Some(mut consumer)) = (current, consumer) else {
                 tokio::select! {
                     () = stop.cancelled() => return,
@@ -81,7 +86,10 @@ impl<S: Store, A: ReceivingService<S::Connection>> ConsumerTask<S, A> {
                 }
                 continue;
             };
-            match self.consume(&settings, &mut *consumer, &mut rest, &stop).await {
+            match self
+                .consume(&settings, &mut *consumer, &mut rest, &stop)
+                .await
+            {
                 Ok(Stopped::Stop) => return,
                 Ok(Stopped::SettingsChanged) => rest = REST,
                 Err(error) => {
@@ -115,7 +123,10 @@ impl<S: Store, A: ReceivingService<S::Connection>> ConsumerTask<S, A> {
         let receiver = self.0.receiver.clone();
         receiver.tell_all(consumer).await?;
         loop {
-            let due = receiver.receipts().wake_at().map(|at| receiver.0.clock.instant(at).into());
+            let due = receiver
+                .receipts()
+                .wake_at()
+                .map(|at| receiver.0.clock.instant(at).into());
             let receipts_due = async {
                 match due {
                     Some(at) => tokio::time::sleep_until(at).await,
@@ -152,19 +163,33 @@ impl<S: Store, A: ReceivingService<S::Connection>> ConsumerTask<S, A> {
 impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
     /// Settled only once it is committed: a crash between leaves it to be delivered again.
     async fn take(&self, consumer: &mut dyn Consume, consumed: Consumed) -> Result<(), Failed> {
-        let Consumed { events, position, undecodable, .. } = consumed;
+        let Consumed {
+            events,
+            position,
+            undecodable,
+            ..
+        } = consumed;
         for bad in &undecodable {
-            tracing::error!(place = bad.place.0, cause = bad.cause, "a message could not be decoded; it is kept");
+            tracing::error!(
+                place = bad.place.0,
+                cause = bad.cause,
+                "a message could not be decoded; it is kept"
+            );
         }
-        let taken = Taken { path: consumer.path(), position: position.clone(), undecodable };
-        self.receive_batch(events, Urgency::Background, None, Some(taken)).await?;
+        let taken = Taken {
+            path: consumer.path(),
+            position: position.clone(),
+            undecodable,
+        };
+        self.receive_batch(events, Urgency::Background, None, Some(taken))
+            .await?;
         consumer.settle(&position).await?;
         Ok(())
     }
 
     async fn tell_due(&self, consumer: &dyn Consume) -> Result<(), Failed> {
         let now = self.0.clock.now();
-        let due = self.receipts().poll(now);
+        let due: Vec<_> = std::iter::from_fn(|| self.receipts().poll(now)).collect();
         if !due.is_empty() {
             let receipts = self.held(due).await?;
             tell(consumer, receipts).await?;
@@ -183,7 +208,7 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
         let (lanes, receipts) = self.0.store.write(job).await?;
         let now = self.0.clock.now();
         for lane in lanes {
-            self.receipts().advanced(lane, 0, now);
+            self.receipts().told(lane, now);
         }
         tell(consumer, receipts).await
     }
@@ -192,7 +217,10 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
 async fn tell(consumer: &dyn Consume, receipts: Vec<Receipt>) -> Result<(), Failed> {
     let mut by_store: BTreeMap<StoreId, Vec<Receipt>> = BTreeMap::new();
     for receipt in receipts {
-        by_store.entry(receipt.source.lane.store).or_default().push(receipt);
+        by_store
+            .entry(receipt.source.lane.store)
+            .or_default()
+            .push(receipt);
     }
     for (store, receipts) in by_store {
         consumer.tell(store, &Feedback::Receipts(receipts)).await?;

@@ -64,7 +64,14 @@ impl<S: Store, A: ReceivingService<S::Connection>> Clone for Receiver<S, A> {
 
 impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
     /// A receiver under the name that the Channel's `to` gives it. What can't be applied is tried again after `retry`.
-    pub fn new(store: S, service: Arc<A>, name: ReceiverName, rules: Arc<Rules>, clock: Clock, retry: Duration) -> Self {
+    pub fn new(
+        store: S,
+        service: Arc<A>,
+        name: ReceiverName,
+        rules: Arc<Rules>,
+        clock: Clock,
+        retry: Duration,
+    ) -> Self {
         Receiver(Arc::new(Inner {
             store,
             service,
@@ -90,7 +97,10 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
 
     /// A panic while they were locked leaves them as they were: each change is one operation.
     fn receipts(&self) -> MutexGuard<'_, Receipts> {
-        self.0.receipts.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0
+            .receipts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is held of some lanes, in a transaction of its own: so it is durable when it is told.

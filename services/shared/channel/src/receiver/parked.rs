@@ -58,8 +58,15 @@ impl<S: Store, A: ReceivingService<S::Connection>> ParkedTask<S, A> {
                 return Ok(next);
             }
             let outcomes = self.retry(due).await?;
-            let parked = outcomes.iter().filter(|outcome| **outcome == Outcome::Parked).count();
-            tracing::info!(tried = outcomes.len(), still_parked = parked, "tried parked events again");
+            let parked = outcomes
+                .iter()
+                .filter(|outcome| **outcome == Outcome::Parked)
+                .count();
+            tracing::info!(
+                tried = outcomes.len(),
+                still_parked = parked,
+                "tried parked events again"
+            );
         }
     }
 
@@ -69,8 +76,16 @@ impl<S: Store, A: ReceivingService<S::Connection>> ParkedTask<S, A> {
             let inner = &receiver.0;
             let mut rows = inner.service.rows(tx.connection());
             let (now, rules) = (inner.clock.wall(), &inner.rules);
-            let mut receiving = Receiving { inbox: tx, rows: &mut rows, max_runs: Inbox::MAX_RUNS, now, rules };
-            due.iter().map(|event| receiving.retry_parked(event, inner.retry)).collect::<Result<Vec<_>, _>>()
+            let mut receiving = Receiving {
+                inbox: tx,
+                rows: &mut rows,
+                max_runs: Inbox::MAX_RUNS,
+                now,
+                rules,
+            };
+            due.iter()
+                .map(|event| receiving.retry_parked(event, inner.retry))
+                .collect::<Result<Vec<_>, _>>()
         };
         self.0.0.store.write(job).await
     }

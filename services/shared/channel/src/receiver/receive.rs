@@ -39,8 +39,14 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn receive(&self, events: Vec<Event>, urgency: Urgency, deadline: Moment) -> Result<Received, StoreError> {
-        self.receive_batch(events, urgency, Some(deadline), None).await
+    pub async fn receive(
+        &self,
+        events: Vec<Event>,
+        urgency: Urgency,
+        deadline: Moment,
+    ) -> Result<Received, StoreError> {
+        self.receive_batch(events, urgency, Some(deadline), None)
+            .await
     }
 
     pub(super) async fn receive_batch(
@@ -56,8 +62,14 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
             Urgency::Inline => Arrival::Inline,
             Urgency::Background => Arrival::Background { retry: inner.retry },
         };
-        let lanes: Vec<Lane> = events.iter().map(|event| event.source.lane).collect::<BTreeSet<_>>().into_iter().collect();
+        let lanes: Vec<Lane> = events
+            .iter()
+            .map(|event| event.source.lane)
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect();
         let told = lanes.clone();
+        let answered = taken.is_none();
         let incarnation = inner.store.identity().incarnation;
         let job = move |tx: &mut S::Tx<'_>| {
             let inner = &this.0;
@@ -79,23 +91,30 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
             if let Some(taken) = &taken {
                 tx.put_position(&taken.path, &taken.position)?;
                 for undecodable in &taken.undecodable {
-                    tx.put_undecodable(&taken.path, undecodable, inner.clock.wall())?;
+                    tx.put_undecodable(&taken.path, undecodable)?;
                 }
             }
             let receipts = receipts(tx, &lanes, &inner.name, incarnation)?;
             Ok((outcomes, receipts, begun))
         };
         let (outcomes, receipts, begun) = inner.store.write(job).await?;
-        self.note(&told, &outcomes);
-        Ok(Received { outcomes, receipts, span: (begun, SystemTime::now()) })
+        self.note(&told, &outcomes, answered);
+        Ok(Received {
+            outcomes,
+            receipts,
+            span: (begun, SystemTime::now()),
+        })
     }
 
-    /// Wakes those who tell receipts and try what is parked.
-    fn note(&self, lanes: &[Lane], outcomes: &[Outcome]) {
+    /// Wakes those who tell receipts and try what is parked. A call's answer carries its receipts itself.
+    fn note(&self, lanes: &[Lane], outcomes: &[Outcome], answered: bool) {
         let received = outcomes.iter().filter(|outcome| outcome.is_final()).count();
         let now = self.0.clock.now();
         for lane in lanes {
-            self.receipts().advanced(*lane, received, now);
+            match answered {
+                true => self.receipts().told(*lane, now),
+                false => self.receipts().advanced(*lane, received, now),
+            }
         }
         self.0.advanced.notify_one();
         if outcomes.contains(&Outcome::Parked) {
@@ -115,12 +134,21 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
             receipts(tx, &lanes, &name, incarnation)
         };
         let receipts = self.0.store.write(job).await?;
-        Ok(HelloAnswer { receiver, incarnation, receipts })
+        Ok(HelloAnswer {
+            receiver,
+            incarnation,
+            receipts,
+        })
     }
 }
 
 /// What is held of some lanes, as this transaction sees it.
-pub(super) fn receipts<T: InboxTables>(tx: &mut T, lanes: &[Lane], name: &ReceiverName, incarnation: Incarnation) -> Result<Vec<Receipt>, T::Error> {
+pub(super) fn receipts<T: InboxTables>(
+    tx: &mut T,
+    lanes: &[Lane],
+    name: &ReceiverName,
+    incarnation: Incarnation,
+) -> Result<Vec<Receipt>, T::Error> {
     let mut receipts = Vec::new();
     for lane in lanes {
         receipts.extend(tx.inbox(*lane)?.receipts(*lane, name, incarnation));

@@ -17,7 +17,7 @@ use duet_protocol::receive::InboxTables;
 use duet_protocol::sequence::{Incarnation, Lane, Sequence, Source, StoreId};
 use duet_protocol::time::Timestamp;
 
-use crate::transport::Position;
+use crate::transport::{Position, Undecodable};
 
 /// Why a store could not do what it was asked.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -49,6 +49,9 @@ pub trait Transaction<'t>:
     /// The connection, inside this transaction. It is borrowed from the store, not from the transaction, so that the service's
     /// rows and the protocol's tables can be used side by side.
     fn connection(&self) -> &'t Self::Connection;
+
+    /// Keeps a message of `path` that could not be decoded, under its place; once, however often it comes.
+    fn put_undecodable(&mut self, path: &str, undecodable: &Undecodable) -> Result<(), StoreError>;
 
     /// The lanes of a sender's store that the inbox knows of; of every store, if none is named.
     fn lanes(&mut self, store: Option<StoreId>) -> Result<Vec<Lane>, StoreError>;

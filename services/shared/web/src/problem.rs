@@ -163,16 +163,14 @@ impl Problem {
 
     /// A failure of ours: the log gets `error` whole, the caller the trace id to ask by.
     pub fn internal(error: impl fmt::Display) -> Self {
-        let trace_id = trace_id().map(tracing::field::display);
-        tracing::error!(trace_id, %error, "a request failed");
+        tracing::error!(%error, "a request failed");
         let detail = "This is a fault of the service. Its log has the cause under this trace id.";
         Self::new(Kind::Internal, detail)
     }
 
     /// The store did not take or give it, `error` says why; the log gets it, the caller is told to come back.
     pub fn store(error: impl fmt::Display) -> Self {
-        let trace_id = trace_id().map(tracing::field::display);
-        tracing::error!(trace_id, %error, "the store failed");
+        tracing::error!(%error, "the store failed");
         let detail = "Ask again in a moment. The service's log has the cause under this trace id.";
         Self::new(Kind::StoreUnavailable, detail).retry_after(Duration::from_secs(1))
     }

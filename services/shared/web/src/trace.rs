@@ -204,6 +204,8 @@ fn describe(
         KeyValue::new(attribute::URL_PATH, request.path().to_owned()),
     ];
     attributes.extend(route.map(|route| KeyValue::new(attribute::HTTP_ROUTE, route)));
+    let query = Some(request.query_string()).filter(|query| !query.is_empty());
+    attributes.extend(query.map(|query| KeyValue::new(attribute::URL_QUERY, query.to_owned())));
     let peer = request.peer_addr().map(|peer| peer.ip().to_string());
     attributes.extend(peer.map(|peer| KeyValue::new(attribute::CLIENT_ADDRESS, peer)));
     let parameters = [("post", attribute::POST), ("user", attribute::USER)];

@@ -4,8 +4,10 @@
 //! broker; [`Provision`] makes what the broker needs. A transport implements those that it has. `conformance` is the suite that each
 //! passes. A new transport is one file here and one line in the suite.
 
+pub mod cloudevents;
 pub mod http;
 pub mod jetstream;
+pub mod spans;
 
 use std::sync::Arc;
 use std::time::Duration;

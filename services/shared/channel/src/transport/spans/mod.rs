@@ -1,0 +1,39 @@
+//! The spans of events on their way, as design and conventions draw them.
+//!
+//! One event in a request or message has the request's or message's own spans. Where several travel together, each trace keeps its
+//! shape with a span of its own, and what they share (the request, the message, its receipt and its settling) is a trace of its own,
+//! linked both ways and recorded only if a sampled event is in it. What comes late starts a new trace, linked to the one it was
+//! created in. Nothing is computed, and nothing allocated, for a batch of which nothing is sampled.
+
+mod receiving;
+mod sending;
+
+pub use receiving::Receiving;
+pub use sending::{Names, Sending};
+
+use duet_protocol::event::TraceContext;
+use duet_telemetry::{Instruments, Tracer, propagation};
+use opentelemetry::trace::SpanContext;
+
+/// Where the transports tell what they do.
+#[derive(Clone, Debug)]
+pub struct Observer {
+    /// Starts spans.
+    pub tracer: Tracer,
+    /// Counts and measures.
+    pub instruments: Instruments,
+}
+
+/// The `traceparent`'s flags are its last two digits; sampled is the lowest bit. Anything else is not sampled.
+fn is_sampled(trace: &TraceContext) -> bool {
+    let text = trace.traceparent.as_bytes();
+    text.len() >= propagation::Traceparent::LEN
+        && matches!(
+            text[propagation::Traceparent::LEN - 1],
+            b'1' | b'3' | b'5' | b'7' | b'9' | b'b' | b'd' | b'f'
+        )
+}
+
+fn context(trace: &TraceContext) -> SpanContext {
+    propagation::parse(&trace.traceparent, &trace.tracestate).unwrap_or(SpanContext::NONE)
+}

@@ -1,8 +1,9 @@
 //! The store seam: one trait, durable tables for outbox and inbox, and transactions that the service's own statements join.
 //!
 //! A store runs jobs. A job is a function over a transaction; the store groups the jobs that wait, commits them at once, and only
-//! then answers each. `conformance` is the suite that every store passes; [`sqlite`] is the embedded one.
+//! then answers each. [`conformance`] is the suite that every store passes; [`sqlite`] is the embedded one.
 
+pub mod conformance;
 pub mod sqlite;
 
 use std::future::Future;
@@ -92,10 +93,21 @@ pub struct Identity {
 /// How the outbox stands, as read when a sender starts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OutboxStanding {
-    /// Every source with events in the outbox, and each partition's newest, ascending.
+    /// Every source with events in the outbox, and each partition's [`HELLO_EPOCHS`](duet_protocol::record::HELLO_EPOCHS) newest, ascending.
     pub sources: Vec<(Source, EpochState)>,
     /// What each receiver said of them, and under which incarnation it last spoke.
     pub receivers: Vec<(ReceiverName, Incarnation, Vec<(Source, Mark)>)>,
+}
+
+/// How much a store holds that is not yet done with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// For each receiver, the outbox's events that it has not said it holds.
+    pub unacknowledged: Vec<(ReceiverName, u64)>,
+    /// Events that were received and could not be applied yet.
+    pub parked: u64,
+    /// Messages that could not be decoded.
+    pub undecodable: u64,
 }
 
 /// A durable store: the protocol's tables and the service's own, in one place and one transaction.
@@ -112,7 +124,8 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// Who this store is.
     fn identity(&self) -> Identity;
 
-    /// Runs a job in a transaction, and returns once it is durable.
+    /// Runs a job in a transaction, and returns once it is durable. Jobs run in the order in which they are first polled, and
+    /// one that was polled runs even if its caller no longer waits.
     ///
     /// # Errors
     /// [`StoreError`], which says whether anything can be durable.
@@ -163,6 +176,12 @@ pub trait Store: Clone + Send + Sync + 'static {
         limit: usize,
     ) -> impl Future<Output = Result<(Vec<Event>, Option<Timestamp>), StoreError>> + Send;
 
+    /// How much the store holds that is not yet done with. It scans what it counts: for status, not for every request.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    fn counts(&self) -> impl Future<Output = Result<Counts, StoreError>> + Send;
+
     /// How far the consumer of `path` had come when it was last committed.
     ///
     /// # Errors
@@ -172,6 +191,6 @@ pub trait Store: Clone + Send + Sync + 'static {
         path: &str,
     ) -> impl Future<Output = Result<Option<Position>, StoreError>> + Send;
 
-    /// Finishes what waits, and closes. What is submitted afterwards is [`StoreError::Closed`].
+    /// Finishes what waits, and closes: once it returns, the store can be opened again. What is submitted afterwards is [`StoreError::Closed`].
     fn close(&self) -> impl Future<Output = ()> + Send;
 }

@@ -1,0 +1,382 @@
+//! The inbox over SQLite: what was received of each lane, and what is parked.
+
+use std::collections::BTreeMap;
+
+use duet_protocol::event::{Event, EventId, Key, RollingHash};
+use duet_protocol::inbox::{EpochInbox, Inbox, Link};
+use duet_protocol::receive::{Failure, InboxTables, Outcome};
+use duet_protocol::sequence::{Epoch, Lane, Partition, Sequence, StoreId};
+use duet_protocol::time::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::codec::{self, signed, unsigned};
+use super::error::{corrupt, refused};
+use super::transaction::SqliteTx;
+use crate::store::StoreError;
+
+/// What the writer knows of the inbox.
+#[derive(Default)]
+pub(super) struct Memory {
+    lanes: BTreeMap<Lane, Known>,
+    /// How many rows the parked table has.
+    parked: Option<u64>,
+}
+
+/// A lane's inbox as it is, and as its rows have it.
+#[derive(Default)]
+struct Known {
+    /// The lane's row, once it has one.
+    row: Option<i64>,
+    now: Inbox,
+    written: Inbox,
+}
+
+impl Memory {
+    /// The most lanes that are kept in memory between groups.
+    const LANES: usize = 256;
+
+    /// Writes what is only in memory yet.
+    pub(super) fn write_back(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        for (lane, known) in &mut self.lanes {
+            if known.now != known.written {
+                write(connection, *lane, known)?;
+            }
+        }
+        if self.lanes.len() > Self::LANES {
+            self.lanes.clear();
+        }
+        Ok(())
+    }
+}
+
+/// Writes what changed of one lane.
+fn write(connection: &Connection, lane: Lane, known: &mut Known) -> Result<(), StoreError> {
+    let row = match known.row {
+        Some(row) => row,
+        None => {
+            let mut insert = connection.prepare_cached(
+                "INSERT INTO inbox_lanes (store, partitions, partition, floor) VALUES (?1, ?2, ?3, 0)",
+            )?;
+            insert.execute((signed(lane.store.0), lane.partitions, lane.partition.0))?;
+            *known.row.insert(connection.last_insert_rowid())
+        }
+    };
+    let Known { now, written, .. } = known;
+    if now.floor != written.floor {
+        let mut update =
+            connection.prepare_cached("UPDATE inbox_lanes SET floor = ?2 WHERE id = ?1")?;
+        update.execute((row, signed(now.floor.0)))?;
+    }
+    for (epoch, inbox) in &now.epochs {
+        if written.epochs.get(epoch) != Some(inbox) {
+            put_epoch(connection, row, *epoch, inbox)?;
+        }
+    }
+    for epoch in written.epochs.keys() {
+        if !now.epochs.contains_key(epoch) {
+            let mut delete = connection
+                .prepare_cached("DELETE FROM inbox_epochs WHERE lane = ?1 AND epoch = ?2")?;
+            delete.execute((row, signed(epoch.0)))?;
+        }
+    }
+    written.clone_from(now);
+    Ok(())
+}
+
+fn put_epoch(
+    connection: &Connection,
+    lane: i64,
+    epoch: Epoch,
+    inbox: &EpochInbox,
+) -> Result<(), StoreError> {
+    let (link, previous) = match inbox.link {
+        Link::Unknown => (0, None),
+        Link::First => (1, None),
+        Link::After(previous) => (2, Some(signed(previous.0))),
+    };
+    let mut put = connection.prepare_cached(
+        "REPLACE INTO inbox_epochs (lane, epoch, link, previous, last, watermark, hash, runs)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?;
+    put.execute(params![
+        lane,
+        signed(epoch.0),
+        link,
+        previous,
+        inbox.end.map(|end| signed(end.0)),
+        signed(inbox.watermark.0),
+        signed(inbox.hash.0),
+        codec::runs_to_blob(&inbox.runs),
+    ])?;
+    Ok(())
+}
+
+/// What was received of a lane, from its rows.
+fn read(connection: &Connection, lane: Lane) -> Result<Known, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT id, floor FROM inbox_lanes WHERE store = ?1 AND partitions = ?2 AND partition = ?3",
+    )?;
+    let found = select
+        .query_row(
+            (signed(lane.store.0), lane.partitions, lane.partition.0),
+            |row| Ok((row.get::<_, i64>(0)?, Epoch(unsigned(row.get(1)?)))),
+        )
+        .optional()?;
+    let Some((row, floor)) = found else {
+        return Ok(Known::default());
+    };
+    let mut inbox = Inbox {
+        floor,
+        epochs: BTreeMap::new(),
+    };
+    let mut select = connection.prepare_cached(
+        "SELECT epoch, link, previous, last, watermark, hash, runs FROM inbox_epochs WHERE lane = ?1",
+    )?;
+    let mut epochs = select.query([row])?;
+    while let Some(row) = epochs.next()? {
+        let epoch = EpochInbox {
+            link: match (row.get(1)?, row.get::<_, Option<i64>>(2)?) {
+                (0, None) => Link::Unknown,
+                (1, None) => Link::First,
+                (2, Some(previous)) => Link::After(Epoch(unsigned(previous))),
+                (link, _) => return Err(corrupt(format_args!("an inbox's link {link}"))),
+            },
+            end: row
+                .get::<_, Option<i64>>(3)?
+                .map(|end| Sequence(unsigned(end))),
+            watermark: Sequence(unsigned(row.get(4)?)),
+            hash: RollingHash(unsigned(row.get(5)?)),
+            runs: codec::runs_from_blob(row.get_ref(6)?.as_blob().map_err(corrupt)?)?,
+        };
+        inbox.epochs.insert(Epoch(unsigned(row.get(0)?)), epoch);
+    }
+    Ok(Known {
+        row: Some(row),
+        written: inbox.clone(),
+        now: inbox,
+    })
+}
+
+impl SqliteTx<'_> {
+    fn lane(&mut self, lane: Lane) -> Result<&mut Known, StoreError> {
+        let lanes = &mut self.memory.inbox.lanes;
+        if !lanes.contains_key(&lane) {
+            lanes.insert(lane, read(self.connection, lane)?);
+        }
+        lanes.get_mut(&lane).ok_or_else(|| refused("no such lane"))
+    }
+
+    /// How many rows the parked table has. Mostly none, and then nothing has to be looked up in it.
+    fn parked_rows(&mut self) -> Result<u64, StoreError> {
+        match self.memory.inbox.parked {
+            Some(count) => Ok(count),
+            None => {
+                let count = parked(self.connection)?;
+                self.memory.inbox.parked = Some(count);
+                Ok(count)
+            }
+        }
+    }
+}
+
+/// The lanes of a store that the inbox knows of; of every store, if none is named.
+pub(super) fn lanes(
+    tx: &mut SqliteTx<'_>,
+    store: Option<StoreId>,
+) -> Result<Vec<Lane>, StoreError> {
+    tx.memory.inbox.write_back(tx.connection)?;
+    let mut select = tx.connection.prepare_cached(
+        "SELECT store, partitions, partition FROM inbox_lanes WHERE store = ?1 OR ?1 IS NULL",
+    )?;
+    let mut rows = select.query([store.map(|store| signed(store.0))])?;
+    let mut lanes = Vec::new();
+    while let Some(row) = rows.next()? {
+        lanes.push(lane(row)?);
+    }
+    Ok(lanes)
+}
+
+/// A lane from the first three columns of a row.
+fn lane(row: &Row<'_>) -> rusqlite::Result<Lane> {
+    Ok(Lane {
+        store: StoreId(unsigned(row.get(0)?)),
+        partitions: row.get(1)?,
+        partition: Partition(row.get(2)?),
+    })
+}
+
+/// What names a parked event.
+fn name(id: EventId) -> [i64; 5] {
+    let EventId { source, sequence } = id;
+    [
+        signed(source.lane.store.0),
+        source.lane.partitions.into(),
+        source.lane.partition.0.into(),
+        signed(source.epoch.0),
+        signed(sequence.0),
+    ]
+}
+
+/// Where the row is whose event `name` names.
+macro_rules! named {
+    () => {
+        " store = ?1 AND partitions = ?2 AND partition = ?3 AND epoch = ?4 AND sequence = ?5"
+    };
+}
+
+impl InboxTables for SqliteTx<'_> {
+    type Error = StoreError;
+
+    fn inbox(&mut self, lane: Lane) -> Result<Inbox, StoreError> {
+        Ok(self.lane(lane)?.now.clone())
+    }
+
+    fn put_inbox(&mut self, lane: Lane, inbox: &Inbox) -> Result<(), StoreError> {
+        self.lane(lane)?.now.clone_from(inbox);
+        Ok(())
+    }
+
+    fn parked(&mut self, id: EventId) -> Result<Option<Outcome>, StoreError> {
+        if self.parked_rows()? == 0 {
+            return Ok(None);
+        }
+        let mut select = self
+            .connection
+            .prepare_cached(concat!("SELECT 1 FROM parked WHERE", named!()))?;
+        Ok(select.exists(name(id))?.then_some(Outcome::Parked))
+    }
+
+    fn is_key_parked(&mut self, key: &Key) -> Result<bool, StoreError> {
+        if self.parked_rows()? == 0 {
+            return Ok(false);
+        }
+        let mut select = self
+            .connection
+            .prepare_cached("SELECT 1 FROM parked WHERE key = ?1")?;
+        Ok(select.exists([key.as_str()])?)
+    }
+
+    fn park(
+        &mut self,
+        event: &Event,
+        failure: &Failure,
+        next_attempt: Timestamp,
+    ) -> Result<(), StoreError> {
+        let count = self.parked_rows()?;
+        if count >= self.memory.limits.parked {
+            return Err(StoreError::Overloaded); // push back, don't drop
+        }
+        let [store, partitions, partition, epoch, sequence] = name(event.id());
+        let codec::BodyColumns { kind, key, data } = codec::body(&event.body)?;
+        let mut insert = self.connection.prepare_cached(concat!(
+            "INSERT INTO parked (store, partitions, partition, epoch, sequence, ",
+            codec::event_columns!(),
+            ", cause, first_failure, attempts, next_attempt)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 1, ?15)"
+        ))?;
+        insert.execute(params![
+            store,
+            partitions,
+            partition,
+            epoch,
+            sequence,
+            event.time.micros(),
+            kind,
+            key,
+            &*data,
+            &*event.trace.traceparent,
+            &*event.trace.tracestate,
+            signed(event.generation.0),
+            cause(&failure.cause),
+            (self.memory.clock)().micros(),
+            next_attempt.micros(),
+        ])?;
+        self.memory.inbox.parked = Some(count + 1);
+        Ok(())
+    }
+
+    fn park_again(
+        &mut self,
+        id: EventId,
+        failure: &Failure,
+        next_attempt: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut update = self.connection.prepare_cached(concat!(
+            "UPDATE parked SET attempts = attempts + 1, cause = ?6, next_attempt = ?7 WHERE",
+            named!()
+        ))?;
+        let [store, partitions, partition, epoch, sequence] = name(id);
+        update.execute(params![
+            store,
+            partitions,
+            partition,
+            epoch,
+            sequence,
+            cause(&failure.cause),
+            next_attempt.micros()
+        ])?;
+        Ok(())
+    }
+
+    fn unpark(&mut self, id: EventId) -> Result<(), StoreError> {
+        let count = self.parked_rows()?;
+        let mut delete = self
+            .connection
+            .prepare_cached(concat!("DELETE FROM parked WHERE", named!()))?;
+        let gone = delete.execute(name(id))?;
+        self.memory.inbox.parked = Some(count.saturating_sub(gone as u64));
+        Ok(())
+    }
+}
+
+/// As much of a cause as is kept.
+pub(super) fn cause(text: &str) -> &str {
+    const BYTES: usize = 1024;
+    &text[..text.floor_char_boundary(BYTES)]
+}
+
+/// The parked events whose next attempt is due, oldest first, at most `limit`; and when the next one after them is due.
+pub(super) fn due(
+    connection: &Connection,
+    now: Timestamp,
+    limit: usize,
+) -> Result<(Vec<Event>, Option<Timestamp>), StoreError> {
+    let mut select = connection.prepare_cached(concat!(
+        "SELECT store, partitions, partition, epoch, sequence, next_attempt, ",
+        codec::event_columns!(),
+        " FROM parked ORDER BY next_attempt, id"
+    ))?;
+    let mut rows = select.query([])?;
+    let mut events = Vec::new();
+    while let Some(row) = rows.next()? {
+        let next_attempt = Timestamp::from_micros(row.get(5)?);
+        if next_attempt > now || events.len() == limit {
+            return Ok((events, Some(next_attempt)));
+        }
+        let source = lane(row)?.source(Epoch(unsigned(row.get(3)?)));
+        events.push(codec::event(
+            row,
+            6,
+            source,
+            Sequence(unsigned(row.get(4)?)),
+        )?);
+    }
+    Ok((events, None))
+}
+
+/// How many events are parked.
+pub(super) fn parked(connection: &Connection) -> Result<u64, StoreError> {
+    count(connection, "SELECT count(*) FROM parked")
+}
+
+/// How many messages could not be decoded.
+pub(super) fn undecodable(connection: &Connection) -> Result<u64, StoreError> {
+    count(connection, "SELECT count(*) FROM undecodable")
+}
+
+fn count(connection: &Connection, select: &str) -> Result<u64, StoreError> {
+    let count = connection
+        .prepare_cached(select)?
+        .query_row([], |row| row.get(0))?;
+    Ok(unsigned(count))
+}

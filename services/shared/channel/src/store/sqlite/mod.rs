@@ -1,0 +1,138 @@
+//! The embedded store: one SQLite file, one thread that writes, a few connections that read beside it.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `open` | opening: the lock, the settings that make it durable, identity, the new epoch |
+//! | `schema` | the tables, and how an older file gets them |
+//! | `writer` | the thread that groups jobs into commits |
+//! | `transaction` | what a job sees, and what the writer keeps in memory between jobs |
+//! | `outbox`, `inbox` | the protocol's tables over those of SQLite |
+//! | `standing` | how the outbox stands, as read beside the writer |
+//! | `readers` | the threads that read |
+//! | `codec` | how events and runs are kept in columns |
+//! | `savepoint` | what a service wraps an apply in that may fail half-way |
+
+mod codec;
+mod error;
+mod inbox;
+mod open;
+mod outbox;
+mod readers;
+mod savepoint;
+mod schema;
+mod standing;
+#[cfg(test)]
+mod tests;
+mod transaction;
+mod writer;
+
+use std::sync::Arc;
+
+use duet_protocol::event::Event;
+use duet_protocol::sequence::{Sequence, Source};
+use duet_protocol::time::Timestamp;
+use rusqlite::{Connection, OptionalExtension};
+
+use super::{Counts, Identity, OutboxStanding, Store, StoreError};
+use crate::transport::Position;
+
+pub use open::{OpenError, Options, Outbox};
+pub use savepoint::in_savepoint;
+pub use transaction::SqliteTx;
+
+/// An open store. Its clones are the same store.
+///
+/// The writer's and the readers' threads end at [`Store::close`], or when the last clone is dropped.
+#[derive(Clone)]
+pub struct SqliteStore(Arc<Open>);
+
+struct Open {
+    identity: Identity,
+    writer: writer::Writer,
+    readers: readers::Readers,
+}
+
+impl Store for SqliteStore {
+    type Connection = Connection;
+    type Tx<'t> = SqliteTx<'t>;
+
+    fn identity(&self) -> Identity {
+        self.0.identity
+    }
+
+    async fn write<R, J>(&self, job: J) -> Result<R, StoreError>
+    where
+        R: Send + 'static,
+        J: for<'t> FnMut(&mut SqliteTx<'t>) -> Result<R, StoreError> + Send + 'static,
+    {
+        self.0.writer.write(job).await
+    }
+
+    async fn read<R, J>(&self, job: J) -> Result<R, StoreError>
+    where
+        R: Send + 'static,
+        J: FnOnce(&Connection) -> Result<R, StoreError> + Send + 'static,
+    {
+        self.0.readers.read(job).await
+    }
+
+    async fn outbox(&self) -> Result<OutboxStanding, StoreError> {
+        let identity = self.0.identity;
+        self.read(move |connection| standing::outbox(connection, identity))
+            .await
+    }
+
+    async fn events(
+        &self,
+        source: Source,
+        after: Sequence,
+        limit: usize,
+    ) -> Result<Vec<Event>, StoreError> {
+        let identity = self.0.identity;
+        self.read(move |connection| standing::events(connection, identity, source, after, limit))
+            .await
+    }
+
+    async fn oldest(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.read(standing::oldest).await
+    }
+
+    async fn due(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<(Vec<Event>, Option<Timestamp>), StoreError> {
+        self.read(move |connection| inbox::due(connection, now, limit))
+            .await
+    }
+
+    async fn counts(&self) -> Result<Counts, StoreError> {
+        let identity = self.0.identity;
+        self.read(move |connection| {
+            Ok(Counts {
+                unacknowledged: standing::unacknowledged(connection, identity)?,
+                parked: inbox::parked(connection)?,
+                undecodable: inbox::undecodable(connection)?,
+            })
+        })
+        .await
+    }
+
+    async fn position(&self, path: &str) -> Result<Option<Position>, StoreError> {
+        let path = path.to_owned();
+        self.read(move |connection| {
+            let mut select =
+                connection.prepare_cached("SELECT position FROM positions WHERE path = ?1")?;
+            let position: Option<Vec<u8>> =
+                select.query_row([path], |row| row.get(0)).optional()?;
+            Ok(position.map(|bytes| Position(bytes.into())))
+        })
+        .await
+    }
+
+    async fn close(&self) {
+        self.0.readers.close().await;
+        // Last: its connection is then the file's only one, and leaves it whole, without a log beside it.
+        self.0.writer.close().await;
+    }
+}

@@ -1,0 +1,453 @@
+//! Opening: the lock, the settings that make the store durable, its tables, its identity, and the new epoch.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use duet_protocol::receipt::ReceiverName;
+use duet_protocol::rules::Rules;
+use duet_protocol::sequence::{Epoch, Incarnation, StoreId};
+use duet_protocol::settings::Generation;
+use duet_protocol::time::Timestamp;
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::mpsc;
+
+use super::codec::{signed, unsigned};
+use super::error::is_corruption;
+use super::readers::Readers;
+use super::schema::{self, Versions};
+use super::standing;
+use super::transaction::{Limits, Memory, SqliteTx};
+use super::writer::{Grouping, Writer};
+use super::{Open, SqliteStore};
+use crate::store::{Committed, Identity, StoreError};
+
+/// How a store is opened.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The migrations of the service's own tables, oldest first. One that was released is never changed.
+    pub service: &'static [&'static str],
+    /// What the store sends; `None` for one that only receives: no epoch is opened, and nothing can be accepted.
+    pub outbox: Option<Outbox>,
+    /// How many jobs wait at most; more are [`StoreError::Overloaded`].
+    pub jobs_waiting: usize,
+    /// How many jobs share a commit at most.
+    pub group: usize,
+    /// How many threads read.
+    pub readers: usize,
+    /// How many reads wait at most; more are [`StoreError::Overloaded`].
+    pub reads_waiting: usize,
+    /// How many events are parked at most; over it, what would park another is [`StoreError::Overloaded`].
+    pub parked: u64,
+    /// How many undecodable messages are kept at most: the newest.
+    pub undecodable: u64,
+    /// The wall clock.
+    pub clock: fn() -> Timestamp,
+    /// Random bits, other ones at each opening: the new epoch and incarnation have theirs, and a new store its identity.
+    pub random: u64,
+}
+
+/// What a sender's store is opened with.
+#[derive(Clone, Debug)]
+pub struct Outbox {
+    /// The Channel's receivers. One that is new to the store starts at now; what was only kept for one that left is forgotten.
+    pub receivers: Vec<ReceiverName>,
+    /// The Channel's generation.
+    pub generation: Generation,
+}
+
+impl Options {
+    /// A receiver's store with the default limits.
+    pub fn new(service: &'static [&'static str], clock: fn() -> Timestamp, random: u64) -> Self {
+        Options {
+            service,
+            outbox: None,
+            jobs_waiting: 8192,
+            group: 1024,
+            readers: 2,
+            reads_waiting: 1024,
+            parked: 100_000,
+            undecodable: 10_000,
+            clock,
+            random,
+        }
+    }
+
+    /// The same for a sender.
+    pub fn sending(self, receivers: Vec<ReceiverName>, generation: Generation) -> Self {
+        let outbox = Some(Outbox {
+            receivers,
+            generation,
+        });
+        Options { outbox, ..self }
+    }
+}
+
+/// Why a store can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Its directory can't be made or written.
+    #[error("the store's directory {} can't be written: {source}", .directory.display())]
+    Directory {
+        /// The directory.
+        directory: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is open already, here or in another process.
+    #[error("the store {} is in use{}", .path.display(), .process.map(|id| format!(" by process {id}")).unwrap_or_default())]
+    Locked {
+        /// The store's file.
+        path: PathBuf,
+        /// The process that has it open, if it could be told.
+        process: Option<u32>,
+    },
+    /// It was written by a newer version, whose tables this one does not know.
+    #[error(
+        "the {tables} tables of the store {} have version {found}, and this program knows them up to version {known}: use a newer one",
+        .path.display()
+    )]
+    NewerSchema {
+        /// The store's file.
+        path: PathBuf,
+        /// Whose tables: `channel` or `service`.
+        tables: &'static str,
+        /// The file's version.
+        found: usize,
+        /// The newest version known here.
+        known: usize,
+    },
+    /// The file is SQLite's, but not a store of Duet's.
+    #[error("{} is a database of another program", .path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is damaged, or is not SQLite's.
+    #[error("the store {} is damaged: {cause}", .path.display())]
+    Corrupt {
+        /// The store's file.
+        path: PathBuf,
+        /// What was found.
+        cause: Arc<str>,
+    },
+    /// A setting without which commits would not be durable is not in force.
+    #[error("the store {} would not be durable: {setting} is {found:?}, not {needed:?}", .path.display())]
+    NotDurable {
+        /// The store's file.
+        path: PathBuf,
+        /// SQLite's name of the setting.
+        setting: &'static str,
+        /// What it is.
+        found: String,
+        /// What it has to be.
+        needed: &'static str,
+    },
+    /// Anything else.
+    #[error("the store {} can't be opened: {cause}", .path.display())]
+    Failed {
+        /// The store's file.
+        path: PathBuf,
+        /// Why.
+        cause: Arc<str>,
+    },
+}
+
+impl SqliteStore {
+    /// Opens the store in the file at `path`, and makes it and its directory if they aren't there. It blocks: on disk, not for
+    /// long.
+    ///
+    /// With the store comes what it commits: after each commit, and before its callers are answered, the events that it appended,
+    /// in order. The first are those that open this opening's epochs.
+    ///
+    /// # Errors
+    /// [`OpenError`]; then the file is as it was.
+    pub fn open(
+        path: &Path,
+        options: Options,
+    ) -> Result<(Self, mpsc::UnboundedReceiver<Vec<Committed>>), OpenError> {
+        let lock = Lock::take(path)?;
+        let opening = Opening {
+            path,
+            options: &options,
+        };
+        let connection = opening.connection()?;
+        let memory = opening.memory(&connection)?;
+        let (committed, commits) = mpsc::unbounded_channel();
+        opening
+            .start(connection, memory, committed, lock)
+            .map(|store| (store, commits))
+    }
+}
+
+struct Opening<'o> {
+    path: &'o Path,
+    options: &'o Options,
+}
+
+/// What commits stand on: asked for, then read back. The setting, its value, and how it reads.
+const DURABLE: [(&str, &str, &str); 5] = [
+    ("journal_mode", "WAL", "wal"),
+    ("synchronous", "FULL", "2"),
+    // On macOS fsync leaves data in the drive's cache; elsewhere these two change nothing.
+    ("fullfsync", "ON", "1"),
+    ("checkpoint_fullfsync", "ON", "1"),
+    ("foreign_keys", "ON", "1"),
+];
+
+/// How long a statement waits for a lock. Only a tool that looks into the file from outside ever holds one.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// How many prepared statements a connection keeps: the channel's, about fifty, and the service's.
+const STATEMENTS: usize = 128;
+
+impl Opening<'_> {
+    /// The writer's connection, to a file that this version knows.
+    fn connection(&self) -> Result<Connection, OpenError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = self.connect(flags)?;
+        self.versions(&connection)?; // before anything is changed
+        for (setting, value, needed) in DURABLE {
+            let found = self.set(&connection, setting, value)?;
+            if found != needed {
+                return Err(OpenError::NotDurable {
+                    path: self.path.to_owned(),
+                    setting,
+                    found,
+                    needed,
+                });
+            }
+        }
+        Ok(connection)
+    }
+
+    fn connect(&self, flags: OpenFlags) -> Result<Connection, OpenError> {
+        let connection =
+            Connection::open_with_flags(self.path, flags).map_err(|error| self.error(error))?;
+        connection
+            .busy_timeout(BUSY)
+            .map_err(|error| self.error(error))?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        Ok(connection)
+    }
+
+    /// Makes a setting, and reads it back.
+    fn set(
+        &self,
+        connection: &Connection,
+        setting: &str,
+        value: &str,
+    ) -> Result<String, OpenError> {
+        connection
+            .pragma_update_and_check(None, setting, value, |_| Ok(()))
+            .or_else(|error| match error {
+                rusqlite::Error::QueryReturnedNoRows => Ok(()), // most say nothing when they are set
+                error => Err(error),
+            })
+            .map_err(|error| self.error(error))?;
+        let read = connection.pragma_query_value(None, setting, |row| {
+            use rusqlite::types::ValueRef;
+            Ok(match row.get_ref(0)? {
+                ValueRef::Integer(number) => number.to_string(),
+                ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
+                other => format!("{other:?}"),
+            })
+        });
+        read.map_err(|error| self.error(error))
+    }
+
+    fn versions(&self, connection: &Connection) -> Result<Option<Versions>, OpenError> {
+        let path = || self.path.to_owned();
+        let versions = match schema::versions(connection).map_err(|error| self.error(error))? {
+            Ok(Some(versions)) => versions,
+            Ok(None) => return Ok(None),
+            Err(schema::Foreign) => return Err(OpenError::Foreign { path: path() }),
+        };
+        for (tables, found, known) in [
+            ("channel", versions.channel, schema::CHANNEL.len()),
+            ("service", versions.service, self.options.service.len()),
+        ] {
+            if found > known {
+                return Err(OpenError::NewerSchema {
+                    path: path(),
+                    tables,
+                    found,
+                    known,
+                });
+            }
+        }
+        Ok(Some(versions))
+    }
+
+    /// Brings the tables up to date, takes a new incarnation and opens new epochs, all in one transaction.
+    fn memory(&self, connection: &Connection) -> Result<Memory, OpenError> {
+        let begun = connection.execute_batch("BEGIN IMMEDIATE");
+        begun.map_err(|error| self.error(error))?;
+        let versions = self.versions(connection)?;
+        let opened = self
+            .migrate(connection, versions)
+            .and_then(|()| self.take_incarnation(connection))
+            .map_err(StoreError::from)
+            .and_then(|identity| {
+                let limits = Limits {
+                    parked: self.options.parked,
+                    undecodable: self.options.undecodable,
+                };
+                let mut memory = Memory::new(identity, limits, self.options.clock);
+                self.open_epochs(connection, &mut memory)?;
+                connection.execute_batch("COMMIT")?;
+                Ok(memory)
+            });
+        opened.map_err(|error| match error {
+            StoreError::Corrupt(cause) => OpenError::Corrupt {
+                path: self.path.to_owned(),
+                cause,
+            },
+            other => self.failed(other),
+        })
+    }
+
+    fn migrate(&self, connection: &Connection, versions: Option<Versions>) -> rusqlite::Result<()> {
+        let new = StoreId(self.options.random);
+        schema::migrate(connection, versions, self.options.service, new)
+    }
+
+    fn take_incarnation(&self, connection: &Connection) -> rusqlite::Result<Identity> {
+        let (store, partitions, newest) =
+            connection.query_row("SELECT id, partitions, incarnation FROM store", [], |row| {
+                let newest = Epoch(unsigned(row.get(2)?));
+                Ok((StoreId(unsigned(row.get(0)?)), row.get(1)?, newest))
+            })?;
+        let random = (self.options.random >> 32) as u32;
+        let incarnation = Incarnation::next(newest, (self.options.clock)(), random);
+        connection.execute("UPDATE store SET incarnation = ?1", [signed(incarnation.0)])?;
+        Ok(Identity {
+            store,
+            partitions,
+            incarnation,
+        })
+    }
+
+    fn open_epochs(&self, connection: &Connection, memory: &mut Memory) -> Result<(), StoreError> {
+        let Some(outbox) = &self.options.outbox else {
+            return Ok(());
+        };
+        let mut tx = SqliteTx { connection, memory };
+        tx.set_receivers(&outbox.receivers)?;
+        duet_protocol::outbox::open(
+            &mut tx,
+            (self.options.clock)(),
+            self.options.random as u32,
+            outbox.generation,
+            &Rules::default(),
+        )?;
+        tx.write_back()?;
+        standing::prune_marks(connection)
+    }
+
+    /// Starts the threads, and hands the opening's own events on.
+    fn start(
+        &self,
+        connection: Connection,
+        mut memory: Memory,
+        committed: mpsc::UnboundedSender<Vec<Committed>>,
+        lock: Lock,
+    ) -> Result<SqliteStore, OpenError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let readers = (0..self.options.readers.max(1)).map(|_| self.connect(flags));
+        let readers = readers.collect::<Result<_, _>>()?;
+        let identity = memory.identity;
+        let opened = memory.committed();
+        if !opened.is_empty() {
+            let _ = committed.send(opened); // its receiver is our caller's
+        }
+        let Options {
+            jobs_waiting,
+            group,
+            reads_waiting,
+            ..
+        } = *self.options;
+        let readers = Readers::start(readers, reads_waiting.max(1));
+        let grouping = Grouping {
+            connection,
+            memory,
+            committed,
+            _lock: lock,
+        };
+        let writer = Writer::start(grouping, jobs_waiting.max(1), group.max(1));
+        Ok(SqliteStore(Arc::new(Open {
+            identity,
+            writer: writer.map_err(|error| self.failed(error))?,
+            readers: readers.map_err(|error| self.failed(error))?,
+        })))
+    }
+
+    fn error(&self, error: rusqlite::Error) -> OpenError {
+        if is_corruption(&error) {
+            return OpenError::Corrupt {
+                path: self.path.to_owned(),
+                cause: error.to_string().into(),
+            };
+        }
+        self.failed(error)
+    }
+
+    fn failed(&self, cause: impl std::fmt::Display) -> OpenError {
+        OpenError::Failed {
+            path: self.path.to_owned(),
+            cause: cause.to_string().into(),
+        }
+    }
+}
+
+/// Keeps every other process from the store. SQLite's own locks would keep our readers from it too, so it is a file beside it;
+/// the lock goes with the process, however that ends.
+pub(super) struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    fn take(path: &Path) -> Result<Lock, OpenError> {
+        let directory = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let unwritable = |source| OpenError::Directory {
+            directory: directory.to_owned(),
+            source,
+        };
+        fs::create_dir_all(directory).map_err(unwritable)?;
+        let mut name = path.as_os_str().to_owned();
+        name.push(".lock");
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(name)
+            .map_err(unwritable)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                let read = (&file).take(16).read_to_string(&mut holder);
+                return Err(OpenError::Locked {
+                    path: path.to_owned(),
+                    process: read.ok().and_then(|_| holder.trim().parse().ok()),
+                });
+            }
+            Err(TryLockError::Error(source)) => return Err(unwritable(source)),
+        }
+        // Who holds it, for whoever finds it locked.
+        let told = file
+            .set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| writeln!(file, "{}", std::process::id()));
+        told.map_err(unwritable)?;
+        Ok(Lock { _file: file })
+    }
+}

@@ -1,0 +1,387 @@
+//! The outbox over SQLite: epochs, events, receivers and what each of them said.
+
+use std::collections::BTreeMap;
+
+use duet_protocol::accept::Dispatch;
+use duet_protocol::event::{Event, RollingHash};
+use duet_protocol::outbox::{EpochState, Mark, OutboxTables};
+use duet_protocol::receipt::ReceiverName;
+use duet_protocol::sequence::{Epoch, Incarnation, Lane, Partition, Sequence, Source, StoreId};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::codec::{self, signed, unsigned};
+use super::error::refused;
+use super::standing;
+use super::transaction::{Receiver, SqliteTx};
+use crate::store::StoreError;
+
+/// The row of an epoch, which names its events' rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct EpochRow(pub(super) i64);
+
+impl EpochRow {
+    const SEQUENCE_BITS: u32 = 40;
+    const LAST: u64 = (1 << Self::SEQUENCE_BITS) - 1;
+
+    /// The row of an event; those of an epoch stand together, by sequence. What lies beyond any row is the last one.
+    pub(super) const fn event(self, sequence: Sequence) -> i64 {
+        let Sequence(mut sequence) = sequence;
+        if sequence > Self::LAST {
+            sequence = Self::LAST;
+        }
+        self.0 << Self::SEQUENCE_BITS | sequence.cast_signed()
+    }
+
+    /// The row of an epoch's last possible event.
+    pub(super) const fn end(self) -> i64 {
+        self.event(Sequence(Self::LAST))
+    }
+
+    /// The sequence of an event in the row `event`.
+    pub(super) const fn sequence(event: i64) -> Sequence {
+        Sequence(event.cast_unsigned() & Self::LAST)
+    }
+}
+
+/// What the writer knows of the outbox.
+#[derive(Default)]
+pub(super) struct Memory {
+    heads: BTreeMap<Partition, Epoch>,
+    epochs: BTreeMap<(Partition, Epoch), Known>,
+}
+
+/// An epoch as it is, and as its row has it.
+struct Known {
+    row: EpochRow,
+    now: EpochState,
+    written: EpochState,
+}
+
+impl Memory {
+    /// Writes what is only in memory yet.
+    pub(super) fn write_back(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        for known in self.epochs.values_mut() {
+            if known.now == known.written {
+                continue;
+            }
+            let EpochState {
+                last,
+                forgotten,
+                hash,
+            } = known.now;
+            let mut update = connection.prepare_cached(
+                "UPDATE epochs SET last = ?2, forgotten = ?3, hash = ?4 WHERE id = ?1",
+            )?;
+            update.execute(params![
+                known.row.0,
+                signed(last.0),
+                signed(forgotten.0),
+                signed(hash.0)
+            ])?;
+            known.written = known.now;
+        }
+        Ok(())
+    }
+}
+
+impl SqliteTx<'_> {
+    /// What is known of an epoch; `None` if it never was this store's.
+    fn known(&mut self, source: Source) -> Result<Option<&mut Known>, StoreError> {
+        let Lane {
+            store,
+            partitions,
+            partition,
+        } = source.lane;
+        let identity = self.memory.identity;
+        if store != identity.store || partitions != identity.partitions {
+            return Ok(None);
+        }
+        let epochs = &mut self.memory.outbox.epochs;
+        let key = (partition, source.epoch);
+        if !epochs.contains_key(&key) {
+            let mut select = self.connection.prepare_cached(
+                "SELECT id, last, forgotten, hash FROM epochs WHERE partition = ?1 AND epoch = ?2",
+            )?;
+            let found = select
+                .query_row((partition.0, signed(source.epoch.0)), |row| {
+                    Ok((EpochRow(row.get(0)?), standing::epoch_state(row, 1)?))
+                })
+                .optional()?;
+            let Some((row, state)) = found else {
+                return Ok(None);
+            };
+            let known = Known {
+                row,
+                now: state,
+                written: state,
+            };
+            epochs.insert(key, known);
+        }
+        Ok(epochs.get_mut(&key))
+    }
+
+    /// As [`SqliteTx::known`], where the protocol never asks for another's.
+    fn own(&mut self, source: Source) -> Result<&mut Known, StoreError> {
+        self.known(source)?
+            .ok_or_else(|| refused(format_args!("{source} is no epoch of this store")))
+    }
+
+    fn receiver(&self, name: &ReceiverName) -> Option<i64> {
+        let of_that_name = |receiver: &&Receiver| receiver.name == *name;
+        let receivers = &self.memory.receivers;
+        receivers.iter().find(of_that_name).map(|found| found.id)
+    }
+
+    fn own_receiver(&self, name: &ReceiverName) -> Result<i64, StoreError> {
+        self.receiver(name)
+            .ok_or_else(|| refused(format_args!("{name} is no receiver of this channel")))
+    }
+
+    /// Makes `names` the Channel's receivers, at the opening of the store: one that joins starts at now, one that leaves frees
+    /// what the outbox only kept for it.
+    pub(super) fn set_receivers(&mut self, names: &[ReceiverName]) -> Result<(), StoreError> {
+        let known = standing::receivers(self.connection)?;
+        let run = |sql: &str, id: i64| self.connection.prepare_cached(sql)?.execute([id]);
+        for (left, _, _) in known.iter().filter(|(_, name, _)| !names.contains(name)) {
+            run("DELETE FROM receivers WHERE id = ?1", *left)?;
+        }
+        let mut receivers = Vec::with_capacity(names.len());
+        for name in names {
+            let stays = known.iter().find(|(_, known, _)| known == name);
+            let id = match stays {
+                Some((id, _, _)) => *id,
+                None => {
+                    let insert = "INSERT INTO receivers (name, incarnation) VALUES (?1, 0)";
+                    self.connection
+                        .prepare_cached(insert)?
+                        .execute([name.as_str()])?;
+                    let id = self.connection.last_insert_rowid();
+                    run(
+                        "INSERT INTO marks SELECT ?1, id, last, x'' FROM epochs WHERE forgotten < last",
+                        id,
+                    )?;
+                    id
+                }
+            };
+            let name = name.clone();
+            receivers.push(Receiver { id, name });
+        }
+        self.memory.receivers = receivers;
+        for (row, source, state) in standing::sources(self.connection, self.memory.identity)? {
+            let mut slowest = None;
+            for Receiver { id, .. } in &self.memory.receivers {
+                let mark = standing::mark(self.connection, *id, row, state.forgotten)?;
+                let watermark = slowest.map_or(mark.watermark, |other| mark.watermark.min(other));
+                slowest = Some(watermark);
+            }
+            if let Some(slowest) = slowest.filter(|slowest| *slowest > state.forgotten) {
+                self.forget(source, slowest)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl OutboxTables for SqliteTx<'_> {
+    type Error = StoreError;
+
+    fn store(&mut self) -> Result<StoreId, StoreError> {
+        Ok(self.memory.identity.store)
+    }
+
+    fn partitions(&mut self) -> Result<u16, StoreError> {
+        Ok(self.memory.identity.partitions)
+    }
+
+    fn head(&mut self, partition: Partition) -> Result<Option<Epoch>, StoreError> {
+        if let Some(&head) = self.memory.outbox.heads.get(&partition) {
+            return Ok(Some(head));
+        }
+        let mut select = self.connection.prepare_cached(
+            "SELECT epoch FROM epochs WHERE partition = ?1 ORDER BY id DESC LIMIT 1",
+        )?;
+        let head = select.query_row([partition.0], |row| row.get(0));
+        let head = head.optional()?.map(|epoch| Epoch(unsigned(epoch)));
+        if let Some(head) = head {
+            self.memory.outbox.heads.insert(partition, head);
+        }
+        Ok(head)
+    }
+
+    fn epoch(&mut self, source: Source) -> Result<Option<EpochState>, StoreError> {
+        Ok(self.known(source)?.map(|known| known.now))
+    }
+
+    fn unforgotten(&mut self, lane: Lane, before: Epoch) -> Result<Vec<Epoch>, StoreError> {
+        self.memory.outbox.write_back(self.connection)?;
+        let mut select = self.connection.prepare_cached(
+            "SELECT epoch FROM epochs WHERE partition = ?1 AND forgotten < last ORDER BY id",
+        )?;
+        let mut rows = select.query([lane.partition.0])?;
+        let mut epochs = Vec::new();
+        while let Some(row) = rows.next()? {
+            epochs.push(Epoch(unsigned(row.get(0)?)));
+        }
+        epochs.retain(|epoch| *epoch < before);
+        Ok(epochs)
+    }
+
+    fn open_epoch(&mut self, source: Source) -> Result<(), StoreError> {
+        let partition = source.lane.partition;
+        if self
+            .head(partition)?
+            .is_some_and(|head| source.epoch <= head)
+        {
+            return Err(refused(format_args!(
+                "{source} is not above its partition's epochs"
+            )));
+        }
+        let mut insert = self.connection.prepare_cached(
+            "INSERT INTO epochs (partition, epoch, last, forgotten, hash) VALUES (?1, ?2, 0, 0, 0)",
+        )?;
+        insert.execute((partition.0, signed(source.epoch.0)))?;
+        self.memory.outbox.heads.insert(partition, source.epoch);
+        Ok(())
+    }
+
+    fn append(&mut self, event: Event, dispatch: Dispatch) -> Result<(), StoreError> {
+        let known = self.own(event.source)?;
+        if event.sequence != known.now.last.next() || event.sequence.0 > EpochRow::LAST {
+            let id = event.id();
+            return Err(refused(format_args!(
+                "{id:?} is not its source's next event"
+            )));
+        }
+        known.now.last = event.sequence;
+        let id = known.row.event(event.sequence);
+        let codec::BodyColumns { kind, key, data } = codec::body(&event.body)?;
+        let mut insert = self.connection.prepare_cached(concat!(
+            "INSERT INTO outbox (id, hash, ",
+            codec::event_columns!(),
+            ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+        ))?;
+        insert.execute(params![
+            id,
+            signed(event.hash().0),
+            event.time.micros(),
+            kind,
+            key,
+            &*data,
+            &*event.trace.traceparent,
+            &*event.trace.tracestate,
+            signed(event.generation.0),
+        ])?;
+        drop(data);
+        self.appended(event, dispatch);
+        Ok(())
+    }
+
+    fn hash_between(
+        &mut self,
+        source: Source,
+        after: Sequence,
+        up_to: Sequence,
+    ) -> Result<RollingHash, StoreError> {
+        let row = self.own(source)?.row;
+        // Not SQLite's sum(), which fails where ours wraps around.
+        let mut select = self
+            .connection
+            .prepare_cached("SELECT hash FROM outbox WHERE id > ?1 AND id <= ?2")?;
+        sum(select.query((row.event(after), row.event(up_to)))?)
+    }
+
+    fn forget(&mut self, source: Source, up_to: Sequence) -> Result<(), StoreError> {
+        let connection = self.connection;
+        let known = self.own(source)?;
+        if up_to > known.now.last {
+            return Err(refused(format_args!(
+                "{source} has nothing at {up_to} to forget"
+            )));
+        }
+        let (after, up_to_row) = (known.row.event(known.now.forgotten), known.row.event(up_to));
+        let mut delete = connection
+            .prepare_cached("DELETE FROM outbox WHERE id > ?1 AND id <= ?2 RETURNING hash")?;
+        known.now.hash += sum(delete.query((after, up_to_row))?)?;
+        known.now.forgotten = known.now.forgotten.max(up_to);
+        Ok(())
+    }
+
+    fn receivers(&mut self) -> Result<Vec<ReceiverName>, StoreError> {
+        let names = self.memory.receivers.iter().map(|known| known.name.clone());
+        Ok(names.collect())
+    }
+
+    fn incarnation(&mut self, receiver: &ReceiverName) -> Result<Incarnation, StoreError> {
+        let Some(id) = self.receiver(receiver) else {
+            return Ok(Incarnation::ZERO);
+        };
+        let mut select = self
+            .connection
+            .prepare_cached("SELECT incarnation FROM receivers WHERE id = ?1")?;
+        let incarnation: i64 = select.query_row([id], |row| row.get(0))?;
+        Ok(Epoch(unsigned(incarnation)))
+    }
+
+    fn put_incarnation(
+        &mut self,
+        receiver: &ReceiverName,
+        incarnation: Incarnation,
+    ) -> Result<(), StoreError> {
+        let id = self.own_receiver(receiver)?;
+        let mut update = self
+            .connection
+            .prepare_cached("UPDATE receivers SET incarnation = ?2 WHERE id = ?1")?;
+        update.execute((id, signed(incarnation.0)))?;
+        Ok(())
+    }
+
+    fn drop_runs(&mut self, receiver: &ReceiverName) -> Result<(), StoreError> {
+        let id = self.own_receiver(receiver)?;
+        // Without a mark, what is forgotten is what it holds.
+        let mut delete = self
+            .connection
+            .prepare_cached("DELETE FROM marks WHERE receiver = ?1")?;
+        delete.execute([id])?;
+        Ok(())
+    }
+
+    fn mark(&mut self, receiver: &ReceiverName, source: Source) -> Result<Mark, StoreError> {
+        let id = self.own_receiver(receiver)?;
+        match self.known(source)? {
+            None => Ok(Mark::default()),
+            Some(Known { row, now, .. }) => {
+                let (row, forgotten) = (*row, now.forgotten);
+                standing::mark(self.connection, id, row, forgotten)
+            }
+        }
+    }
+
+    fn put_mark(
+        &mut self,
+        receiver: &ReceiverName,
+        source: Source,
+        mark: &Mark,
+    ) -> Result<(), StoreError> {
+        let receiver = self.own_receiver(receiver)?;
+        let epoch = self.own(source)?.row;
+        let mut put = self.connection.prepare_cached(
+            "INSERT INTO marks (receiver, epoch, watermark, runs) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT DO UPDATE SET watermark = excluded.watermark, runs = excluded.runs",
+        )?;
+        put.execute(params![
+            receiver,
+            epoch.0,
+            signed(mark.watermark.0),
+            codec::ranges_to_blob(&mark.runs)
+        ])?;
+        Ok(())
+    }
+}
+
+fn sum(mut hashes: rusqlite::Rows<'_>) -> Result<RollingHash, StoreError> {
+    let mut sum = RollingHash::default();
+    while let Some(row) = hashes.next()? {
+        sum += RollingHash(unsigned(row.get(0)?));
+    }
+    Ok(sum)
+}

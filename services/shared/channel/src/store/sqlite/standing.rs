@@ -1,0 +1,195 @@
+//! How the outbox stands, read from its rows: beside the writer, and at the opening.
+
+use std::ops::RangeInclusive;
+
+use duet_protocol::event::{Event, RollingHash};
+use duet_protocol::outbox::{EpochState, Mark};
+use duet_protocol::receipt::ReceiverName;
+use duet_protocol::record::HELLO_EPOCHS;
+use duet_protocol::sequence::{Epoch, Incarnation, Lane, Partition, Sequence, Source};
+use duet_protocol::time::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::codec::{self, signed, unsigned};
+use super::error::corrupt;
+use super::outbox::EpochRow;
+use crate::store::{Identity, OutboxStanding, StoreError};
+
+/// How many of each partition's newest epochs are kept in view though nothing of them is in the outbox.
+const NEWEST: i64 = HELLO_EPOCHS as i64;
+
+/// The columns last, forgotten and hash of an epoch, the first of which is at `at`.
+pub(super) fn epoch_state(row: &Row<'_>, at: usize) -> rusqlite::Result<EpochState> {
+    Ok(EpochState {
+        last: Sequence(unsigned(row.get(at)?)),
+        forgotten: Sequence(unsigned(row.get(at + 1)?)),
+        hash: RollingHash(unsigned(row.get(at + 2)?)),
+    })
+}
+
+/// Every source with events in the outbox, and each partition's newest, ascending.
+pub(super) fn sources(
+    connection: &Connection,
+    identity: Identity,
+) -> Result<Vec<(EpochRow, Source, EpochState)>, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT id, partition, epoch, last, forgotten, hash FROM
+           (SELECT *, row_number() OVER (PARTITION BY partition ORDER BY id DESC) AS age FROM epochs)
+         WHERE forgotten < last OR age <= ?1 ORDER BY partition, id",
+    )?;
+    let mut rows = select.query([NEWEST])?;
+    let mut sources = Vec::new();
+    while let Some(row) = rows.next()? {
+        let lane = Lane {
+            store: identity.store,
+            partitions: identity.partitions,
+            partition: Partition(row.get(1)?),
+        };
+        let source = lane.source(Epoch(unsigned(row.get(2)?)));
+        sources.push((EpochRow(row.get(0)?), source, epoch_state(row, 3)?));
+    }
+    Ok(sources)
+}
+
+/// The receivers' rows, names, and the newest incarnations they spoke under.
+pub(super) fn receivers(
+    connection: &Connection,
+) -> Result<Vec<(i64, ReceiverName, Incarnation)>, StoreError> {
+    let mut select =
+        connection.prepare_cached("SELECT id, name, incarnation FROM receivers ORDER BY id")?;
+    let mut rows = select.query([])?;
+    let mut receivers = Vec::new();
+    while let Some(row) = rows.next()? {
+        let name = ReceiverName::new(row.get_ref(1)?.as_str().map_err(corrupt)?)
+            .ok_or_else(|| corrupt("a receiver's name of no length a name has"))?;
+        receivers.push((row.get(0)?, name, Epoch(unsigned(row.get(2)?))));
+    }
+    Ok(receivers)
+}
+
+/// What a receiver said of an epoch: at the least, that it holds what is forgotten.
+pub(super) fn mark(
+    connection: &Connection,
+    receiver: i64,
+    epoch: EpochRow,
+    forgotten: Sequence,
+) -> Result<Mark, StoreError> {
+    let mut select = connection
+        .prepare_cached("SELECT watermark, runs FROM marks WHERE receiver = ?1 AND epoch = ?2")?;
+    let mut rows = select.query((receiver, epoch.0))?;
+    match rows.next()? {
+        None => Ok(Mark {
+            watermark: forgotten,
+            runs: Vec::new(),
+        }),
+        Some(row) => Ok(Mark {
+            watermark: Sequence(unsigned(row.get(0)?)).max(forgotten),
+            runs: codec::ranges_from_blob(row.get_ref(1)?.as_blob().map_err(corrupt)?)?,
+        }),
+    }
+}
+
+/// Drops what receivers said of epochs that are wholly forgotten and that no hello is about any more.
+pub(super) fn prune_marks(connection: &Connection) -> Result<(), StoreError> {
+    connection.execute(
+        "DELETE FROM marks WHERE epoch IN (SELECT id FROM
+           (SELECT *, row_number() OVER (PARTITION BY partition ORDER BY id DESC) AS age FROM epochs)
+         WHERE forgotten >= last AND age > ?1)",
+        [NEWEST],
+    )?;
+    Ok(())
+}
+
+/// How the outbox stands.
+pub(super) fn outbox(
+    connection: &Connection,
+    identity: Identity,
+) -> Result<OutboxStanding, StoreError> {
+    let sources = sources(connection, identity)?;
+    let mut standing = OutboxStanding::default();
+    for (id, name, incarnation) in receivers(connection)? {
+        let mut marks = Vec::with_capacity(sources.len());
+        for (epoch, source, state) in &sources {
+            marks.push((*source, mark(connection, id, *epoch, state.forgotten)?));
+        }
+        standing.receivers.push((name, incarnation, marks));
+    }
+    let known = sources
+        .into_iter()
+        .map(|(_, source, state)| (source, state));
+    standing.sources = known.collect();
+    Ok(standing)
+}
+
+/// A source's events after `after`, ascending, at most `limit`.
+pub(super) fn events(
+    connection: &Connection,
+    identity: Identity,
+    source: Source,
+    after: Sequence,
+    limit: usize,
+) -> Result<Vec<Event>, StoreError> {
+    let Lane {
+        store,
+        partitions,
+        partition,
+    } = source.lane;
+    if store != identity.store || partitions != identity.partitions {
+        return Ok(Vec::new());
+    }
+    let mut select =
+        connection.prepare_cached("SELECT id FROM epochs WHERE partition = ?1 AND epoch = ?2")?;
+    let row = select.query_row((partition.0, signed(source.epoch.0)), |row| row.get(0));
+    let Some(epoch) = row.optional()?.map(EpochRow) else {
+        return Ok(Vec::new());
+    };
+    let mut select = connection.prepare_cached(concat!(
+        "SELECT id, ",
+        codec::event_columns!(),
+        " FROM outbox WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3"
+    ))?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut rows = select.query(params![epoch.event(after), epoch.end(), limit])?;
+    let mut events = Vec::new();
+    while let Some(row) = rows.next()? {
+        let sequence = EpochRow::sequence(row.get(0)?);
+        events.push(codec::event(row, 1, source, sequence)?);
+    }
+    Ok(events)
+}
+
+/// When the oldest event in the outbox was accepted.
+pub(super) fn oldest(connection: &Connection) -> Result<Option<Timestamp>, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT min((SELECT time FROM outbox WHERE outbox.id > epochs.id << 40 ORDER BY outbox.id LIMIT 1))
+         FROM epochs WHERE forgotten < last",
+    )?;
+    let oldest: Option<i64> = select.query_row([], |row| row.get(0))?;
+    Ok(oldest.map(Timestamp::from_micros))
+}
+
+/// For each receiver, the outbox's events that it has not said it holds.
+pub(super) fn unacknowledged(
+    connection: &Connection,
+    identity: Identity,
+) -> Result<Vec<(ReceiverName, u64)>, StoreError> {
+    let OutboxStanding { sources, receivers } = outbox(connection, identity)?;
+    let of = |marks: &[(Source, Mark)]| {
+        let missing = sources
+            .iter()
+            .zip(marks)
+            .map(|((_, state), (_, mark))| -> u64 {
+                let above = state.last.0.saturating_sub(mark.watermark.0);
+                let in_run = |run: &RangeInclusive<u64>| {
+                    let before = run.start().saturating_sub(1).max(mark.watermark.0);
+                    run.end().saturating_sub(before)
+                };
+                above.saturating_sub(mark.runs.iter().map(in_run).sum())
+            });
+        missing.sum()
+    };
+    let receivers = receivers.into_iter();
+    Ok(receivers
+        .map(|(name, _, marks)| (name, of(&marks)))
+        .collect())
+}

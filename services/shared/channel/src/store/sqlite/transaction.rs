@@ -1,0 +1,146 @@
+//! What a job sees, and what the writer keeps in memory between jobs.
+//!
+//! Heads, epochs and inboxes are written back: they change in memory, event by event, and their rows are written once, before the
+//! group is committed. Whatever is rolled back is dropped here too, and read again.
+
+use std::sync::Arc;
+
+use duet_protocol::accept::Dispatch;
+use duet_protocol::event::Event;
+use duet_protocol::receipt::ReceiverName;
+use duet_protocol::sequence::{Lane, StoreId};
+use duet_protocol::time::Timestamp;
+use rusqlite::{Connection, params};
+
+use super::{codec, inbox, outbox};
+use crate::store::{Committed, Identity, StoreError, Transaction};
+use crate::transport::{Position, Undecodable};
+
+/// A transaction in SQLite.
+pub struct SqliteTx<'t> {
+    pub(super) connection: &'t Connection,
+    pub(super) memory: &'t mut Memory,
+}
+
+/// What the writer knows without asking SQLite.
+pub(super) struct Memory {
+    pub(super) identity: Identity,
+    pub(super) receivers: Vec<Receiver>,
+    pub(super) limits: Limits,
+    pub(super) clock: fn() -> Timestamp,
+    pub(super) outbox: outbox::Memory,
+    pub(super) inbox: inbox::Memory,
+    /// What the group has appended, in order.
+    appended: Vec<Committed>,
+}
+
+/// A receiver of the Channel's, and its row.
+pub(super) struct Receiver {
+    pub(super) id: i64,
+    pub(super) name: ReceiverName,
+}
+
+/// How many rows the bounded tables hold.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) parked: u64,
+    pub(super) undecodable: u64,
+}
+
+impl Memory {
+    pub(super) fn new(identity: Identity, limits: Limits, clock: fn() -> Timestamp) -> Self {
+        Memory {
+            identity,
+            receivers: Vec::new(),
+            limits,
+            clock,
+            outbox: outbox::Memory::default(),
+            inbox: inbox::Memory::default(),
+            appended: Vec::new(),
+        }
+    }
+
+    /// How much has been appended so far: what [`Memory::rolled_back`] goes back to.
+    pub(super) fn mark(&self) -> usize {
+        self.appended.len()
+    }
+
+    /// What was written since `mark` is rolled back; what was known may rest on it.
+    pub(super) fn rolled_back(&mut self, mark: usize) {
+        self.outbox = outbox::Memory::default();
+        self.inbox = inbox::Memory::default();
+        self.appended.truncate(mark);
+    }
+
+    /// The group is committed: what it appended.
+    pub(super) fn committed(&mut self) -> Vec<Committed> {
+        std::mem::take(&mut self.appended)
+    }
+}
+
+impl SqliteTx<'_> {
+    /// Writes what is only in memory yet.
+    pub(super) fn write_back(&mut self) -> Result<(), StoreError> {
+        self.memory.outbox.write_back(self.connection)?;
+        self.memory.inbox.write_back(self.connection)
+    }
+
+    /// To be handed to the sender once committed.
+    pub(super) fn appended(&mut self, event: Event, dispatch: Dispatch) {
+        self.memory.appended.push(Committed {
+            event: Arc::new(event),
+            dispatch,
+        });
+    }
+}
+
+impl<'t> Transaction<'t> for SqliteTx<'t> {
+    type Connection = Connection;
+
+    fn connection(&self) -> &'t Connection {
+        self.connection
+    }
+
+    fn lanes(&mut self, store: Option<StoreId>) -> Result<Vec<Lane>, StoreError> {
+        inbox::lanes(self, store)
+    }
+
+    fn put_position(&mut self, path: &str, position: &Position) -> Result<(), StoreError> {
+        let mut put = self.connection.prepare_cached(
+            "INSERT INTO positions (path, position) VALUES (?1, ?2)
+             ON CONFLICT DO UPDATE SET position = excluded.position",
+        )?;
+        put.execute(params![path, &position.0[..]])?;
+        Ok(())
+    }
+
+    fn put_undecodable(&mut self, path: &str, undecodable: &Undecodable) -> Result<(), StoreError> {
+        let Undecodable {
+            place,
+            payload,
+            cause,
+        } = undecodable;
+        let mut put = self.connection.prepare_cached(
+            "INSERT INTO undecodable (path, place, payload, cause, at) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT DO NOTHING",
+        )?;
+        let at = (self.memory.clock)().micros();
+        let put = put.execute(params![
+            path,
+            codec::signed(place.0),
+            &payload[..],
+            inbox::cause(cause),
+            at
+        ])?;
+        if put > 0 {
+            // Nothing waits behind these and nothing will ever apply them: over the bound, the oldest go.
+            let newest = self.connection.last_insert_rowid();
+            let oldest = newest.saturating_sub_unsigned(self.memory.limits.undecodable);
+            let mut drop = self
+                .connection
+                .prepare_cached("DELETE FROM undecodable WHERE id <= ?1")?;
+            drop.execute([oldest])?;
+        }
+        Ok(())
+    }
+}

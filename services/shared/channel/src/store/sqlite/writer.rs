@@ -1,0 +1,234 @@
+//! The one thread that writes: it waits for a job, takes what else waits, commits once, and answers all.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread;
+
+use rusqlite::Connection;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{Mutex, mpsc, oneshot};
+
+use super::error::refused;
+use super::open::Lock;
+use super::savepoint::run;
+use super::transaction::{Memory, SqliteTx};
+use crate::store::{Committed, StoreError};
+
+/// How to reach the writer.
+pub(super) struct Writer {
+    queue: mpsc::Sender<Message>,
+    thread: Mutex<Option<thread::JoinHandle<()>>>,
+}
+
+enum Message {
+    Job(Box<dyn Job>),
+    /// Finish what waits, and end.
+    Close,
+}
+
+/// A job that waits to be written.
+trait Job: Send {
+    /// Runs it, perhaps once more than before, and keeps what it returns.
+    fn run(&mut self, tx: &mut SqliteTx<'_>) -> Result<(), StoreError>;
+    /// Answers its caller, with what the last run returned if that is committed.
+    fn answer(self: Box<Self>, outcome: Result<(), StoreError>);
+}
+
+struct Waiting<R, J> {
+    job: J,
+    returned: Option<R>,
+    caller: oneshot::Sender<Result<R, StoreError>>,
+}
+
+impl<R, J> Job for Waiting<R, J>
+where
+    R: Send,
+    J: for<'t> FnMut(&mut SqliteTx<'t>) -> Result<R, StoreError> + Send,
+{
+    fn run(&mut self, tx: &mut SqliteTx<'_>) -> Result<(), StoreError> {
+        self.returned = Some((self.job)(tx)?);
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, outcome: Result<(), StoreError>) {
+        let returned = self.returned.ok_or_else(|| refused("the job did not run"));
+        // A caller that no longer waits changes nothing.
+        let _ = self.caller.send(outcome.and(returned));
+    }
+}
+
+impl Writer {
+    /// Starts the thread, for which at most `waiting` jobs wait, and which commits at most `group` at once.
+    pub(super) fn start(grouping: Grouping, waiting: usize, group: usize) -> std::io::Result<Self> {
+        let (queue, mut jobs) = mpsc::channel(waiting);
+        let write = move || {
+            let mut grouping = grouping;
+            let mut messages = Vec::with_capacity(group);
+            while jobs.blocking_recv_many(&mut messages, group) > 0 {
+                let mut group = Vec::with_capacity(messages.len());
+                for message in messages.drain(..) {
+                    match message {
+                        Message::Job(job) => group.push(job),
+                        Message::Close => jobs.close(),
+                    }
+                }
+                grouping.commit(group);
+            }
+        };
+        let thread = thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(write)?;
+        Ok(Writer {
+            queue,
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    pub(super) async fn write<R, J>(&self, job: J) -> Result<R, StoreError>
+    where
+        R: Send + 'static,
+        J: for<'t> FnMut(&mut SqliteTx<'t>) -> Result<R, StoreError> + Send + 'static,
+    {
+        let (caller, answer) = oneshot::channel();
+        let waiting = Box::new(Waiting {
+            job,
+            returned: None,
+            caller,
+        });
+        match self.queue.try_send(Message::Job(waiting)) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => return Err(StoreError::Overloaded),
+            Err(TrySendError::Closed(_)) => return Err(StoreError::Closed),
+        }
+        match answer.await {
+            Ok(answer) => answer,
+            Err(_) => Err(StoreError::Unknown(Arc::from("the writer ended"))),
+        }
+    }
+
+    /// Has the thread finish what waits, and waits for its end.
+    pub(super) async fn close(&self) {
+        // Fails if it was closed before, or has ended.
+        let _ = self.queue.send(Message::Close).await;
+        join(&self.thread).await;
+    }
+}
+
+/// Waits for a thread's end, unless another call did already.
+pub(super) async fn join(thread: &Mutex<Option<thread::JoinHandle<()>>>) {
+    let mut thread = thread.lock().await;
+    if let Some(thread) = thread.take() {
+        // Both errors are panics, which end the thread all the same.
+        let _ = tokio::task::spawn_blocking(|| thread.join()).await;
+    }
+}
+
+/// What the thread owns.
+pub(super) struct Grouping {
+    pub(super) connection: Connection,
+    pub(super) memory: Memory,
+    pub(super) committed: mpsc::UnboundedSender<Vec<Committed>>,
+    /// Given back last of all.
+    pub(super) _lock: Lock,
+}
+
+impl Grouping {
+    /// Runs the jobs in one transaction, commits it, and answers all.
+    ///
+    /// They run side by side first. If one of them fails, all is rolled back and they run again, each in a savepoint of its own:
+    /// a savepoint copies every page that its job touches, which is too dear for what mostly succeeds.
+    fn commit(&mut self, mut jobs: Vec<Box<dyn Job>>) {
+        if jobs.is_empty() {
+            return;
+        }
+        let outcomes = match self.transaction(|grouping| grouping.together(&mut jobs)) {
+            Err(error @ StoreError::Unknown(_)) => vec![Err(error); jobs.len()],
+            Err(error) if jobs.len() == 1 => vec![Err(error)],
+            Err(_) => {
+                let mut outcomes = Vec::with_capacity(jobs.len());
+                let apart = self.transaction(|grouping| grouping.apart(&mut jobs, &mut outcomes));
+                match apart {
+                    Ok(()) => outcomes,
+                    Err(error) => vec![Err(error); jobs.len()],
+                }
+            }
+            Ok(()) => vec![Ok(()); jobs.len()],
+        };
+        let committed = self.memory.committed();
+        if !committed.is_empty() {
+            // Without a sender nobody has to know: the events are in the outbox.
+            let _ = self.committed.send(committed);
+        }
+        for (job, outcome) in jobs.into_iter().zip(outcomes) {
+            job.answer(outcome);
+        }
+    }
+
+    /// Does `work` in a transaction and commits it; after an error all of it is rolled back.
+    fn transaction(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let done = run(&self.connection, "BEGIN IMMEDIATE")
+            .map_err(StoreError::from)
+            .and_then(|()| work(self))
+            .and_then(|()| {
+                run(&self.connection, "COMMIT")
+                    .map_err(|error| StoreError::Unknown(error.to_string().into()))
+            });
+        if done.is_err() {
+            self.memory.rolled_back(0);
+            if !self.connection.is_autocommit()
+                && let Err(error) = run(&self.connection, "ROLLBACK")
+            {
+                tracing::error!(%error, "a transaction could not be rolled back");
+            }
+        }
+        done
+    }
+
+    fn together(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+        for job in jobs {
+            self.run(job)?;
+        }
+        self.write_back()
+    }
+
+    fn apart(
+        &mut self,
+        jobs: &mut [Box<dyn Job>],
+        outcomes: &mut Vec<Result<(), StoreError>>,
+    ) -> Result<(), StoreError> {
+        for job in jobs {
+            let mark = self.memory.mark();
+            run(&self.connection, "SAVEPOINT job")?;
+            let outcome = self.run(job).and_then(|()| self.write_back());
+            if outcome.is_err() {
+                self.memory.rolled_back(mark);
+                run(&self.connection, "ROLLBACK TO job")?;
+            }
+            run(&self.connection, "RELEASE job")?;
+            outcomes.push(outcome);
+        }
+        Ok(())
+    }
+
+    /// Runs one job; its panic is its error, and no one else's.
+    fn run(&mut self, job: &mut Box<dyn Job>) -> Result<(), StoreError> {
+        let mut tx = SqliteTx {
+            connection: &self.connection,
+            memory: &mut self.memory,
+        };
+        // What a job leaves half-done in the transaction is rolled back, and what is in memory with it.
+        catch_unwind(AssertUnwindSafe(|| job.run(&mut tx)))
+            .unwrap_or_else(|_| Err(refused("the job panicked")))
+    }
+
+    fn write_back(&mut self) -> Result<(), StoreError> {
+        SqliteTx {
+            connection: &self.connection,
+            memory: &mut self.memory,
+        }
+        .write_back()
+    }
+}

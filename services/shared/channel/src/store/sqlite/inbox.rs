@@ -288,7 +288,7 @@ impl InboxTables for SqliteTx<'_> {
             &*event.trace.tracestate,
             signed(event.generation.0),
             cause(&failure.cause),
-            (self.memory.clock)().micros(),
+            self.memory.clock.wall().micros(),
             next_attempt.micros(),
         ])?;
         self.memory.inbox.parked = Some(count + 1);

@@ -10,7 +10,6 @@ use duet_protocol::receipt::ReceiverName;
 use duet_protocol::rules::Rules;
 use duet_protocol::sequence::{Epoch, Incarnation, StoreId};
 use duet_protocol::settings::Generation;
-use duet_protocol::time::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::mpsc;
 
@@ -22,6 +21,7 @@ use super::standing;
 use super::transaction::{Limits, Memory, SqliteTx};
 use super::writer::{Grouping, Writer};
 use super::{Open, SqliteStore};
+use crate::clock::Clock;
 use crate::store::{Committed, Identity, StoreError};
 
 /// How a store is opened.
@@ -43,8 +43,8 @@ pub struct Options {
     pub parked: u64,
     /// How many undecodable messages are kept at most: the newest.
     pub undecodable: u64,
-    /// The wall clock.
-    pub clock: fn() -> Timestamp,
+    /// The process's clocks; the wall clock is what is stored.
+    pub clock: Clock,
     /// Random bits, other ones at each opening: the new epoch and incarnation have theirs, and a new store its identity.
     pub random: u64,
 }
@@ -60,7 +60,7 @@ pub struct Outbox {
 
 impl Options {
     /// A receiver's store with the default limits.
-    pub fn new(service: &'static [&'static str], clock: fn() -> Timestamp, random: u64) -> Self {
+    pub fn new(service: &'static [&'static str], clock: Clock, random: u64) -> Self {
         Options {
             service,
             outbox: None,
@@ -323,7 +323,7 @@ impl Opening<'_> {
                 Ok((StoreId(unsigned(row.get(0)?)), row.get(1)?, newest))
             })?;
         let random = (self.options.random >> 32) as u32;
-        let incarnation = Incarnation::next(newest, (self.options.clock)(), random);
+        let incarnation = Incarnation::next(newest, self.options.clock.wall(), random);
         connection.execute("UPDATE store SET incarnation = ?1", [signed(incarnation.0)])?;
         Ok(Identity {
             store,
@@ -340,7 +340,7 @@ impl Opening<'_> {
         tx.set_receivers(&outbox.receivers)?;
         duet_protocol::outbox::open(
             &mut tx,
-            (self.options.clock)(),
+            self.options.clock.wall(),
             self.options.random as u32,
             outbox.generation,
             &Rules::default(),

@@ -3,13 +3,12 @@
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::sequence::Sequence;
 use duet_protocol::settings::Generation;
-use duet_protocol::time::Timestamp;
 use tempfile::TempDir;
 
 use super::*;
 
 fn options() -> Options {
-    Options::new(&[], || Timestamp::from_micros(1_800_000_000_000_000), 7)
+    Options::new(&[], crate::clock::Clock::start(), 7)
 }
 
 fn sending() -> Options {
@@ -42,7 +41,9 @@ async fn a_store_keeps_its_identity_and_takes_a_new_incarnation() {
 fn a_second_opener_is_told_who_has_it() {
     let directory = TempDir::new().unwrap();
     let _open = SqliteStore::open(&file(&directory), options()).unwrap();
-    let refused = SqliteStore::open(&file(&directory), options()).err().unwrap();
+    let refused = SqliteStore::open(&file(&directory), options())
+        .err()
+        .unwrap();
     let OpenError::Locked { process, .. } = refused else {
         panic!("{refused}");
     };

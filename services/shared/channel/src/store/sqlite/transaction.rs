@@ -9,10 +9,10 @@ use duet_protocol::accept::Dispatch;
 use duet_protocol::event::Event;
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::sequence::{Lane, StoreId};
-use duet_protocol::time::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::{codec, inbox, outbox};
+use crate::clock::Clock;
 use crate::store::{Committed, Identity, StoreError, Transaction};
 use crate::transport::{Position, Undecodable};
 
@@ -27,7 +27,7 @@ pub(super) struct Memory {
     pub(super) identity: Identity,
     pub(super) receivers: Vec<Receiver>,
     pub(super) limits: Limits,
-    pub(super) clock: fn() -> Timestamp,
+    pub(super) clock: Clock,
     pub(super) outbox: outbox::Memory,
     pub(super) inbox: inbox::Memory,
     /// What the group has appended, in order.
@@ -48,7 +48,7 @@ pub(super) struct Limits {
 }
 
 impl Memory {
-    pub(super) fn new(identity: Identity, limits: Limits, clock: fn() -> Timestamp) -> Self {
+    pub(super) fn new(identity: Identity, limits: Limits, clock: Clock) -> Self {
         Memory {
             identity,
             receivers: Vec::new(),
@@ -124,7 +124,7 @@ impl<'t> Transaction<'t> for SqliteTx<'t> {
             "INSERT INTO undecodable (path, place, payload, cause, at) VALUES (?1, ?2, ?3, ?4, ?5)
              ON CONFLICT DO NOTHING",
         )?;
-        let at = (self.memory.clock)().micros();
+        let at = self.memory.clock.wall().micros();
         let put = put.execute(params![
             path,
             codec::signed(place.0),

@@ -54,7 +54,7 @@ impl Config {
             endpoint: None,
             sampling: Sampling::default(),
             export_every: Duration::from_millis(500),
-            queue: 8 * 1024,
+            queue: 4 * 1024,
             export_timeout: Duration::from_secs(5),
         }
     }
@@ -64,6 +64,7 @@ impl Config {
     /// | variable | for |
     /// |---|---|
     /// | `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, `OTEL_EXPORTER_OTLP_ENDPOINT` | the collector; `OTEL_EXPORTER_OTLP_HEADERS` is heeded too |
+    /// | `OTEL_EXPORTER_OTLP_PROTOCOL` | must be `grpc` |
     /// | `OTEL_EXPORTER_OTLP_TIMEOUT` | milliseconds for one export |
     /// | `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES` | the resource; the first wins |
     /// | `OTEL_TRACES_SAMPLER` | see [`Sampling::named`] |
@@ -114,6 +115,16 @@ impl Config {
             config.endpoint = get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
                 .or_else(|| get("OTEL_EXPORTER_OTLP_ENDPOINT"));
         }
+        if let Some(protocol) = get(PROTOCOL)
+            && config.endpoint.is_some()
+            && protocol != "grpc"
+        {
+            return Err(ConfigError {
+                variable: PROTOCOL,
+                value: protocol,
+                expected: "grpc",
+            });
+        }
         if let Some(name) = get(TRACES_SAMPLER) {
             config.sampling = Sampling::named(&name).ok_or(ConfigError {
                 variable: TRACES_SAMPLER,
@@ -149,6 +160,7 @@ impl Config {
     }
 }
 
+const PROTOCOL: &str = "OTEL_EXPORTER_OTLP_PROTOCOL";
 const RESOURCE_ATTRIBUTES: &str = "OTEL_RESOURCE_ATTRIBUTES";
 const TRACES_SAMPLER: &str = "OTEL_TRACES_SAMPLER";
 
@@ -251,6 +263,15 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://all:4317"),
         ]);
         assert_eq!(config.unwrap().endpoint, None);
+    }
+
+    #[test]
+    fn another_protocol_is_refused_where_it_would_be_spoken() {
+        let protocol = ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf");
+        let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://all:4318");
+        assert!(told(&[protocol]).is_ok());
+        let error = told(&[protocol, endpoint]).unwrap_err();
+        assert_eq!((error.variable, error.expected), (protocol.0, "grpc"));
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! Log lines: coloured on a terminal, JSON elsewhere, with the ids of the trace they belong to.
 //!
-//! A line belongs to a trace if it is written while an OpenTelemetry [`Context`] with a span is attached (see
+//! A line belongs to a trace if it is written while an OpenTelemetry [`Context`](opentelemetry::Context) with a span is attached (see
 //! [`Span::context`](crate::Span::context)); whether the trace is recorded doesn't matter.
 
 use std::{
-    fmt,
+    fmt::{self, Write as _},
     io::{self, IsTerminal},
 };
 
@@ -160,14 +160,14 @@ impl Line<'_> {
             trace,
         } = self;
         let time = time.strftime("%H:%M:%S%.3f");
+        let message = Printable(&fields.message);
         write!(
             to,
-            "{dim}{time}{plain} {colour}{level:>5}{plain} {dim}{target}{plain} {}",
-            fields.message
+            "{dim}{time}{plain} {colour}{level:>5}{plain} {dim}{target}{plain} {message}"
         )?;
         for (name, value) in &fields.others {
             match value {
-                Value::String(text) => write!(to, " {dim}{name}={plain}{text}")?,
+                Value::String(text) => write!(to, " {dim}{name}={plain}{}", Printable(text))?,
                 other => write!(to, " {dim}{name}={plain}{other}")?,
             }
         }
@@ -199,6 +199,22 @@ impl Line<'_> {
             line.entry(name).or_insert(value);
         }
         writeln!(to, "{}", Value::Object(line))
+    }
+}
+
+/// Text whose control characters can't do anything to a terminal, nor look like another line.
+struct Printable<'a>(&'a str);
+
+impl fmt::Display for Printable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for char in self.0.chars() {
+            if char.is_control() {
+                write!(f, "{}", char.escape_default())?;
+            } else {
+                f.write_char(char)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -247,5 +263,124 @@ impl Visit for Fields {
 
     fn record_bool(&mut self, field: &Field, value: bool) {
         self.put(field, value.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::{Tracer, names::span};
+
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn written(format: Format, filter: &str, log: impl FnOnce()) -> String {
+        let kept = Kept::default();
+        let to = kept.clone();
+        let subscriber = subscriber(format, EnvFilter::new(filter), move || to.clone());
+        tracing::subscriber::with_default(subscriber, log);
+        let bytes = kept.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    fn json(log: impl FnOnce()) -> Map<String, Value> {
+        serde_json::from_str(&written(Format::Json, "info", log)).unwrap()
+    }
+
+    #[test]
+    fn the_format_is_pretty_on_a_terminal_and_json_elsewhere_unless_one_is_asked_for() {
+        for (name, terminal, format) in [
+            ("", true, Some(Format::Pretty)),
+            ("", false, Some(Format::Json)),
+            ("auto", true, Some(Format::Pretty)),
+            ("auto", false, Some(Format::Json)),
+            ("pretty", false, Some(Format::Pretty)),
+            ("json", true, Some(Format::Json)),
+            ("xml", true, None),
+        ] {
+            assert_eq!(Format::named(name, terminal), format, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_json_line_keeps_the_types_of_its_fields() {
+        let error = io::Error::other("it broke");
+        let line = json(|| {
+            tracing::warn!(count = 3_u64, below = -1, share = 0.5, ok = true, name = "ana", %error, "said {}", 1);
+        });
+        assert_eq!(line["level"], "WARN");
+        assert_eq!(line["target"], module_path!());
+        assert_eq!(line["message"], "said 1");
+        assert_eq!(line["count"], 3);
+        assert_eq!(line["below"], -1);
+        assert_eq!(line["share"], 0.5);
+        assert_eq!(line["ok"], true);
+        assert_eq!(line["name"], "ana");
+        assert_eq!(line["error"], "it broke");
+        let time: Timestamp = line["timestamp"].as_str().unwrap().parse().unwrap();
+        assert!(Timestamp::now().duration_since(time).as_secs() < 60);
+        assert!(!line.contains_key("trace_id"));
+    }
+
+    #[test]
+    fn a_field_cant_pass_for_what_is_the_lines_own() {
+        let line = json(|| tracing::info!(level = "ERROR", timestamp = "never", "said"));
+        assert_eq!(line["level"], "INFO");
+        assert_ne!(line["timestamp"], "never");
+    }
+
+    #[test]
+    fn a_line_within_a_span_names_it_recorded_or_not() {
+        let span = Tracer::default().root(span::COMMIT_REACTION).start();
+        let ids = span.span_context();
+        let line = json(|| {
+            let _attached = span.context().attach();
+            tracing::info!("said");
+        });
+        assert_eq!(line["trace_id"], ids.trace_id().to_string());
+        assert_eq!(line["span_id"], ids.span_id().to_string());
+        let line = written(Format::Pretty, "info", || {
+            let _attached = span.context().attach();
+            tracing::info!("said");
+        });
+        assert!(
+            line.contains(&format!("trace_id={}", ids.trace_id())),
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn a_pretty_line_is_coloured_and_cant_be_broken_by_what_it_tells() {
+        let line = written(Format::Pretty, "info", || {
+            tracing::error!(user = "ana\n\x1b[31mERROR all is lost", "a\nb");
+        });
+        assert!(line.contains("\x1b[31mERROR\x1b[0m"), "{line}");
+        assert!(line.contains(r"a\nb"), "{line}");
+        assert!(line.contains(r"ana\n\u{1b}[31mERROR all is lost"), "{line}");
+        assert_eq!(line.lines().count(), 1, "{line}");
+    }
+
+    #[test]
+    fn what_the_filter_leaves_out_is_not_written() {
+        assert_eq!(
+            written(Format::Json, "info", || tracing::debug!("said")),
+            ""
+        );
+        assert_ne!(
+            written(Format::Json, "debug", || tracing::debug!("said")),
+            ""
+        );
     }
 }

@@ -1,8 +1,9 @@
 //! Which traces are recorded.
 //!
 //! The caller's decision stands if it made one. Else every trace is recorded up to 20 a second, and 1 in 1,000 above that; what
-//! is exceptional (failures, retransmissions, redrives) has a budget of its own, 5 a second. [`Sampler::decide`] is pure: time and
-//! randomness are arguments, and a "no" costs one atomic load. [`ShouldSample`] is a thin shell around it.
+//! is exceptional (failures, retransmissions, redrives) has a budget of its own, 5 a second.
+//! [`Sampler::decide`](crate::sampler::Sampler::decide) is pure: time and randomness are arguments, and a "no" costs one atomic
+//! load. The SDK's `ShouldSample` is a thin shell around it.
 
 use std::{
     sync::Arc,
@@ -151,7 +152,7 @@ impl Sampler {
         }
     }
 
-    /// Whether to record a span. `now` is the time since some fixed moment, and only grows.
+    /// Whether to record a span. `now` is the time since some fixed moment, and matters only where a trace begins.
     pub fn decide(&self, origin: Origin, now: Duration, randomness: Randomness) -> bool {
         if let Origin::Decided { sampled } = origin
             && self.heeds_caller
@@ -186,8 +187,12 @@ impl Clocked {
     }
 
     pub(crate) fn decide(&self, origin: Origin, trace_id: TraceId) -> bool {
-        self.sampler
-            .decide(origin, self.since.elapsed(), Randomness::of(trace_id))
+        let now = match origin {
+            // Most spans by far, and nothing depends on the time.
+            Origin::Decided { .. } => Duration::ZERO,
+            Origin::Ordinary | Origin::Exceptional => self.since.elapsed(),
+        };
+        self.sampler.decide(origin, now, Randomness::of(trace_id))
     }
 }
 

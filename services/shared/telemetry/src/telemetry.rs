@@ -30,6 +30,9 @@ pub enum TelemetryError {
         /// Why.
         source: ExporterBuildError,
     },
+    /// There is a collector, and no tokio runtime to reach it by.
+    #[error("traces are exported from within a tokio runtime, and there is none")]
+    NoRuntime,
     /// The metrics can't be registered.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
@@ -52,10 +55,7 @@ impl Telemetry {
     /// collector that is away is no error: it is looked for again with each export.
     ///
     /// # Errors
-    /// If the collector's address can't be one.
-    ///
-    /// # Panics
-    /// If there is an endpoint and no tokio runtime.
+    /// If the collector's address can't be one, or there is a collector and no tokio runtime.
     pub fn start(config: Config) -> Result<Self, TelemetryError> {
         let resource = config.resource();
         let metrics = Metrics::new(resource.clone())?;
@@ -114,6 +114,9 @@ fn record(
     endpoint: String,
     resource: Resource,
 ) -> Result<(SdkTracerProvider, Tracer), TelemetryError> {
+    if tokio::runtime::Handle::try_current().is_err() {
+        return Err(TelemetryError::NoRuntime);
+    }
     let exporter = SpanExporter::builder()
         .with_tonic()
         .with_endpoint(endpoint.clone())

@@ -73,7 +73,8 @@ impl Tracer {
     }
 
     /// A span of something that several traces share (a request, a message, a commit). It begins a trace of its own, recorded
-    /// only if one of theirs is, and linked to those. For the way back, [link](Span::link) theirs to this one.
+    /// only if one of theirs is, and linked to those. For the way back, [link](Span::link) theirs to this one. Of a single trace
+    /// it is a trace that is linked to it instead of going on in it.
     pub fn shared<'a>(
         &'a self,
         name: SpanName<'a>,

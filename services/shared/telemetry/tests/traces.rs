@@ -4,7 +4,7 @@
 use std::time::{Duration, SystemTime};
 
 use duet_telemetry::{
-    Config, MAX_LINKS, Span, Telemetry, Tracer, current, describe,
+    Config, MAX_LINKS, Span, Telemetry, TelemetryError, Tracer, current, describe,
     names::{attribute, event, span},
     propagation::{self, Traceparent},
     sampler::{Rates, Roots, Sampling},
@@ -435,4 +435,77 @@ async fn an_endpoint_that_is_no_url_is_refused_by_name() {
     config.endpoint = Some("http://[".into());
     let error = Telemetry::start(config).unwrap_err();
     assert!(error.to_string().contains("http://["), "{error}");
+}
+
+#[test]
+fn a_collector_without_a_runtime_is_refused() {
+    let mut config = Config::new("reaction", "0.0.0");
+    config.endpoint = Some("http://127.0.0.1:4317".into());
+    let error = Telemetry::start(config).unwrap_err();
+    assert!(matches!(error, TelemetryError::NoRuntime), "{error}");
+}
+
+#[tokio::test]
+async fn events_that_share_a_request_keep_the_shape_of_their_traces() {
+    let process = Process::start(nothing_ordinary()).await;
+    let tracer = &process.tracer;
+    let caller = caller("01");
+    let part = tracer.child(span::DELIVER_REACTION, &caller).start();
+    let request = tracer
+        .shared(span::client("POST", "/v1/events"), [part.span_context()])
+        .start();
+    part.link(request.span_context());
+
+    let intake = tracer
+        .entry(
+            span::server("POST", "/v1/events"),
+            Some(&over_the_wire(&request)),
+        )
+        .start();
+    let received = tracer
+        .entry(span::RECEIVE_REACTION, Some(&over_the_wire(&part)))
+        .start();
+    received.link(intake.span_context());
+    intake.link(received.span_context());
+    let apply = tracer
+        .child(span::APPLY_REACTION, received.span_context())
+        .start();
+    let group = tracer
+        .shared(span::COMMIT_GROUP, [apply.span_context()])
+        .start();
+    apply.link(group.span_context());
+    for span in [group, apply, received, intake, request, part] {
+        span.end();
+    }
+
+    let spans = process.end().await;
+    let (callers, shared): (Vec<_>, Vec<_>) = spans
+        .into_iter()
+        .partition(|span| span.trace_id == caller.trace_id().to_string());
+    assert_eq!(
+        drawn(&callers),
+        "reaction: deliver reaction CLIENT
+  reaction: receive reaction SERVER
+    reaction: apply reaction INTERNAL
+"
+    );
+    assert_eq!(
+        drawn(&shared),
+        "reaction: POST /v1/events CLIENT
+  reaction: POST /v1/events SERVER
+reaction: commit group INTERNAL
+"
+    );
+    for (part, whole) in [
+        ("deliver reaction", "POST /v1/events"),
+        ("apply reaction", "commit group"),
+    ] {
+        let part = named(&callers, part);
+        let whole = shared
+            .iter()
+            .find(|span| span.name == whole && span.kind != Kind::Server)
+            .unwrap();
+        assert_eq!(part.links[0].span_id, whole.span_id);
+        assert_eq!(whole.links[0].span_id, part.span_id);
+    }
 }

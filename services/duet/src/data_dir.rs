@@ -20,11 +20,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// Where a pair lives if nothing else is said, below the working directory.
+const DEFAULT: &str = ".duet";
+
 /// Which directory a verb works on.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct DataDir {
     /// Where the pair keeps its stores, its Channel document and its addresses
-    #[arg(long = "data-dir", value_name = "DIR", default_value = ".duet")]
+    #[arg(long = "data-dir", value_name = "DIR", default_value = DEFAULT)]
     path: PathBuf,
 }
 
@@ -33,6 +36,18 @@ pub(crate) struct DataDir {
 pub(crate) struct Held(#[expect(dead_code, reason = "the lock lives as long as the file")] File);
 
 impl DataDir {
+    #[cfg(test)]
+    pub(crate) fn at(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+        }
+    }
+
+    /// As given, unless it is the default.
+    pub(crate) fn given(&self) -> Option<&Path> {
+        (self.path != Path::new(DEFAULT)).then_some(&self.path)
+    }
+
     /// The Channel document's usual place.
     pub(crate) fn channel(&self) -> PathBuf {
         self.path.join("channel.yaml")

@@ -25,6 +25,15 @@ impl Process {
         Self::with_id(std::process::id())
     }
 
+    /// Another one, that had the same id before.
+    #[cfg(test)]
+    pub(crate) fn born_earlier(self) -> Self {
+        Self {
+            born: "earlier".to_owned(),
+            ..self
+        }
+    }
+
     pub(crate) fn is_running(&self) -> bool {
         Self::with_id(self.pid).as_ref() == Some(self)
     }

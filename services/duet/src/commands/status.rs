@@ -41,8 +41,20 @@ enum State {
     },
     Up {
         readiness: Readiness,
+        #[serde(serialize_with = "told")]
         channel: Result<Observed, String>,
     },
+}
+
+/// As it was told, or `{"error": …}`.
+fn told<S: serde::Serializer>(
+    channel: &Result<Observed, String>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    match channel {
+        Ok(observed) => observed.serialize(to),
+        Err(error) => serde_json::json!({ "error": error }).serialize(to),
+    }
 }
 
 impl State {

@@ -19,6 +19,6 @@ pub use nats::NatsServer;
 /// A collector that keeps what it is sent, for tests to read.
 pub use otlp::{Event, Kind, Link, OtlpReceiver, Span, Status, drawn};
 /// Reaction and Notification as separate processes, with a broker between them.
-pub use pair::{Mode, Pair, PairBuilder, Reply, Service};
+pub use pair::{Load, Mode, Pair, PairBuilder, Reply, Service, Told};
 /// A child that dies with the test.
 pub use process::{Exit, Process, running};

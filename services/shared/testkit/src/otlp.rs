@@ -39,17 +39,9 @@ impl OtlpReceiver {
     /// # Panics
     /// If it can't.
     pub async fn start() -> Self {
-        Self::start_at(([127, 0, 0, 1], 0).into()).await
-    }
-
-    /// Listens at `address`: where another did before.
-    ///
-    /// # Panics
-    /// If it can't.
-    pub async fn start_at(address: SocketAddr) -> Self {
-        let listener = tokio::net::TcpListener::bind(address)
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
             .await
-            .expect("the address can be bound");
+            .expect("a free port can be bound");
         let address = listener
             .local_addr()
             .expect("a bound socket has an address");

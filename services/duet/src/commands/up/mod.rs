@@ -26,7 +26,12 @@ use parts::Parts;
 use ports::Addresses;
 use roster::Roster;
 use signals::Signals;
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -80,6 +85,7 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
 
 async fn up(mut options: Options) -> Result<(), Failure> {
     let mut signals = Signals::listen()?;
+    let given = options.data.given().map(Path::to_owned);
     let held = options.data.hold()?;
     leftovers::end(&options.data).await?;
     let channel = channel(&options)?;
@@ -97,10 +103,17 @@ async fn up(mut options: Options) -> Result<(), Failure> {
     let _pages = ports.pages.map(pages::serve).transpose()?;
     // What is held for the children is free for them now.
     drop(ports.held);
+    let announce = || match options.json {
+        true => print_json(&roster.now()),
+        false => {
+            print(welcome::text(&roster.now(), &channel, given.as_deref()));
+            Ok(())
+        }
+    };
     // From here on there is something to stop, whatever happens.
     let mut parts = Parts::new(&options, addresses, roster.clone(), nats_server);
     let outcome = tokio::select! {
-        outcome = serve(&options, &mut parts, &roster, &channel) => outcome,
+        outcome = serve(&mut parts, &announce) => outcome,
         () = signals.stop() => Ok(()),
     };
     if outcome.is_ok() {
@@ -120,17 +133,11 @@ async fn up(mut options: Options) -> Result<(), Failure> {
 
 /// Starts everything and says so; then there is nothing to do but to keep it running.
 async fn serve(
-    options: &Options,
     parts: &mut Parts,
-    roster: &Roster,
-    channel: &ChannelFile,
+    announce: impl Fn() -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     parts.start().await?;
-    if options.json {
-        print_json(&roster.now())?;
-    } else {
-        print(welcome::text(&roster.now(), channel));
-    }
+    announce()?;
     std::future::pending().await
 }
 
@@ -146,11 +153,7 @@ fn channel(options: &Options) -> Result<ChannelFile, Failure> {
     ChannelFile::read(&path)
 }
 
-fn running(
-    options: &Options,
-    at: &Addresses,
-    channel: &std::path::Path,
-) -> Result<Running, Failure> {
+fn running(options: &Options, at: &Addresses, channel: &Path) -> Result<Running, Failure> {
     let duet = crate::process::Process::this()
         .ok_or_else(|| Failure::new(Kind::Failed, "can't tell when this process was started"))?;
     let service = |public, internal| Service {

@@ -4,9 +4,10 @@ use crate::{
     channel_file::{ChannelFile, name},
     running::Running,
 };
+use std::path::Path;
 
-/// As printed on stdout.
-pub(super) fn text(running: &Running, channel: &ChannelFile) -> String {
+/// As printed on stdout. `data_dir` is as given; commands need not name it where it is the default.
+pub(super) fn text(running: &Running, channel: &ChannelFile, data_dir: Option<&Path>) -> String {
     let Running {
         reaction,
         notification,
@@ -14,12 +15,15 @@ pub(super) fn text(running: &Running, channel: &ChannelFile) -> String {
         ..
     } = running;
     let duet = invoked_as();
+    let on = data_dir
+        .map(|dir| format!(" --data-dir {}", dir.display()))
+        .unwrap_or_default();
     let jaeger = running
         .jaeger
         .as_deref()
         .unwrap_or("not in this build (make run has it)");
     let traced = match (&running.jaeger, &running.otlp) {
-        (Some(_), _) => format!("  {duet} trace --last\n"),
+        (Some(_), _) => format!("  {duet} trace --last{on}\n"),
         (None, Some(otlp)) => format!("  (traces go to {otlp})\n"),
         (None, None) => String::new(),
     };
@@ -44,7 +48,7 @@ Bob posts, Ana reacts, Bob is notified; then the other mode:
   curl -X PUT {post} {json} -d '{{\"owner\":\"bob\",\"title\":\"Hello\"}}'
   curl -X PUT {post}/reactions/ana {json} -d '{{\"kind\":\"like\"}}'
   curl {notification}/v1/users/bob/notifications
-  {duet} mode {other}
+  {duet} mode {other}{on}
 {traced}
 Ctrl-C stops everything.
 ",

@@ -1,9 +1,11 @@
 //! Reaction and Notification as separate processes, with a broker between them.
 
 mod api;
+mod load;
 mod service;
 
 pub use api::Reply;
+pub use load::{Load, Told};
 pub use service::Service;
 
 use crate::{NatsServer, eventually, eventually::until};

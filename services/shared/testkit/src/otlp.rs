@@ -39,9 +39,17 @@ impl OtlpReceiver {
     /// # Panics
     /// If it can't.
     pub async fn start() -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        Self::start_at(([127, 0, 0, 1], 0).into()).await
+    }
+
+    /// Listens at `address`: where another did before.
+    ///
+    /// # Panics
+    /// If it can't.
+    pub async fn start_at(address: SocketAddr) -> Self {
+        let listener = tokio::net::TcpListener::bind(address)
             .await
-            .expect("a free port can be bound");
+            .expect("the address can be bound");
         let address = listener
             .local_addr()
             .expect("a bound socket has an address");

@@ -65,7 +65,7 @@ pub enum LogsError {
 }
 
 /// Writes this process' log lines to standard error from now on: what `RUST_LOG` asks for, else `info`; as `DUET_LOG_FORMAT` asks
-/// for, see [`Format::named`].
+/// for, see [`Format::named`]; without colours if `NO_COLOR` is set.
 ///
 /// # Errors
 /// If one of the two says what can't be, or it has been called before.
@@ -76,18 +76,24 @@ pub fn init() -> Result<(), LogsError> {
         Format::named(&asked, io::stderr().is_terminal()).ok_or(LogsError::Format(asked))?;
     let filter = variable("RUST_LOG");
     let filter = if filter.is_empty() { "info" } else { &filter };
-    let subscriber = subscriber(format, EnvFilter::try_new(filter)?, io::stderr);
+    let coloured = format == Format::Pretty && variable("NO_COLOR").is_empty();
+    let subscriber = subscriber(format, coloured, EnvFilter::try_new(filter)?, io::stderr);
     tracing::subscriber::set_global_default(subscriber)?;
     Ok(())
 }
 
-fn subscriber<W>(format: Format, filter: EnvFilter, to: W) -> impl Subscriber + Send + Sync
+fn subscriber<W>(
+    format: Format,
+    coloured: bool,
+    filter: EnvFilter,
+    to: W,
+) -> impl Subscriber + Send + Sync
 where
     W: for<'a> tracing_subscriber::fmt::MakeWriter<'a> + Send + Sync + 'static,
 {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_ansi(format == Format::Pretty)
+        .with_ansi(coloured)
         .fmt_fields(DefaultFields::new())
         .event_format(Lines(format))
         .with_writer(to)
@@ -289,7 +295,7 @@ mod tests {
     fn written(format: Format, filter: &str, log: impl FnOnce()) -> String {
         let kept = Kept::default();
         let to = kept.clone();
-        let subscriber = subscriber(format, EnvFilter::new(filter), move || to.clone());
+        let subscriber = subscriber(format, true, EnvFilter::new(filter), move || to.clone());
         tracing::subscriber::with_default(subscriber, log);
         let bytes = kept.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()

@@ -192,7 +192,15 @@ impl Parts {
         }
         unless_set("OTEL_BSP_SCHEDULE_DELAY", EXPORT_EVERY);
         if let Some(otlp) = &running.otlp {
-            env.push(("OTEL_EXPORTER_OTLP_ENDPOINT", otlp.into()));
+            // Whatever this shell has for other programs.
+            for (variable, value) in [
+                ("OTEL_EXPORTER_OTLP_ENDPOINT", otlp.as_str()),
+                ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", otlp.as_str()),
+                ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+                ("OTEL_SERVICE_NAME", name),
+            ] {
+                env.push((variable, value.into()));
+            }
         }
         let program = std::env::current_exe().unwrap_or_else(|_| "duet".into());
         Spec {

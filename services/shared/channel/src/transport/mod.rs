@@ -10,11 +10,11 @@ pub mod jetstream;
 pub mod spans;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use duet_protocol::event::{Event, TraceContext};
+use duet_protocol::event::Event;
 use duet_protocol::receipt::Receipt;
 use duet_protocol::receive::Outcome;
 use duet_protocol::record::HelloAnswer;
@@ -207,10 +207,10 @@ pub enum Incoming {
 /// Messages that were taken from a broker, in its order.
 #[derive(Clone, Debug)]
 pub struct Consumed {
-    /// The events in them, each with the context of the span that sent it.
+    /// The events in them, each with the context of the span that sent it: the parent of its `process` span.
     pub events: Vec<Event>,
-    /// The context that each event travelled under, in the same order: the parent of its `process` span.
-    pub carried: Vec<TraceContext>,
+    /// When they were asked for, and when they were there.
+    pub span: (SystemTime, SystemTime),
     /// How far this comes.
     pub position: Position,
     /// Messages that could not be decoded: their place, and why. They are kept by place and settled; nothing waits behind them.

@@ -1,0 +1,104 @@
+//! Questions to JetStream's API, each bounded in time.
+
+use async_nats::jetstream::response::Response;
+use async_nats::jetstream::{ErrorCode, consumer, stream};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::connection::Nats;
+
+/// Why JetStream gave no answer to use.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum ApiError {
+    /// It did not answer.
+    #[error("{0}")]
+    Silent(String),
+    /// It refused.
+    #[error("{0}")]
+    Refused(String),
+}
+
+async fn ask<T: DeserializeOwned>(
+    nats: &Nats,
+    subject: String,
+    payload: &impl Serialize,
+) -> Result<Result<T, async_nats::jetstream::Error>, ApiError> {
+    if !nats.is_connected() {
+        return Err(ApiError::Silent("not connected".to_owned()));
+    }
+    match nats.context().request(subject, payload).await {
+        Ok(Response::Ok(answer)) => Ok(Ok(answer)),
+        Ok(Response::Err { error }) => Ok(Err(error)),
+        Err(error) => Err(ApiError::Silent(error.to_string())),
+    }
+}
+
+fn or_none<T>(
+    answer: Result<T, async_nats::jetstream::Error>,
+    missing: &[ErrorCode],
+) -> Result<Option<T>, ApiError> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(error) if missing.contains(&error.error_code()) => Ok(None),
+        Err(error) => Err(refused(error)),
+    }
+}
+
+fn refused(error: async_nats::jetstream::Error) -> ApiError {
+    ApiError::Refused(error.to_string())
+}
+
+#[derive(Serialize)]
+struct Nothing {}
+
+/// A stream as its leader knows it; `None` if there is none.
+pub(super) async fn stream(nats: &Nats, name: &str) -> Result<Option<stream::Info>, ApiError> {
+    let answer = ask(nats, format!("STREAM.INFO.{name}"), &Nothing {}).await?;
+    or_none(answer, &[ErrorCode::STREAM_NOT_FOUND])
+}
+
+/// A consumer as its leader knows it; `None` if there is none.
+pub(super) async fn consumer(
+    nats: &Nats,
+    stream: &str,
+    name: &str,
+) -> Result<Option<consumer::Info>, ApiError> {
+    let answer = ask(nats, format!("CONSUMER.INFO.{stream}.{name}"), &Nothing {}).await?;
+    or_none(
+        answer,
+        &[ErrorCode::CONSUMER_NOT_FOUND, ErrorCode::STREAM_NOT_FOUND],
+    )
+}
+
+pub(super) async fn create_stream(nats: &Nats, config: &stream::Config) -> Result<(), ApiError> {
+    let answer =
+        ask::<stream::Info>(nats, format!("STREAM.CREATE.{}", config.name), config).await?;
+    answer.map(drop).map_err(refused)
+}
+
+pub(super) async fn update_stream(nats: &Nats, config: &stream::Config) -> Result<(), ApiError> {
+    let answer =
+        ask::<stream::Info>(nats, format!("STREAM.UPDATE.{}", config.name), config).await?;
+    answer.map(drop).map_err(refused)
+}
+
+/// Makes a consumer, or changes the one of its name.
+pub(super) async fn put_consumer(
+    nats: &Nats,
+    stream: &str,
+    config: &consumer::Config,
+) -> Result<(), ApiError> {
+    #[derive(Serialize)]
+    struct Put<'a> {
+        stream_name: &'a str,
+        config: &'a consumer::Config,
+    }
+    let name = config.durable_name.as_deref().unwrap_or_default();
+    let put = Put {
+        stream_name: stream,
+        config,
+    };
+    let answer =
+        ask::<consumer::Info>(nats, format!("CONSUMER.CREATE.{stream}.{name}"), &put).await?;
+    answer.map(drop).map_err(refused)
+}

@@ -1,0 +1,308 @@
+//! The receiving half.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use async_nats::jetstream::AckKind;
+use async_nats::{Message, Subject, Subscriber};
+use async_trait::async_trait;
+use bytes::Bytes;
+use duet_protocol::receipt::ReceiverName;
+use duet_protocol::sender::{Backlog, BrokerPlace};
+use duet_protocol::sequence::StoreId;
+use duet_protocol::settings::JetStreamSettings;
+use duet_telemetry::instruments::Destination;
+use futures::StreamExt;
+
+use super::connection::{Nats, PATIENCE};
+use super::position::Place;
+use super::pull::Pull;
+use super::{SYSTEM, api, message, publish, subjects};
+use crate::transport::spans::Observer;
+use crate::transport::{
+    Consume, ConsumeError, Consumed, Features, Feedback, Incoming, Position, Undecodable,
+    cloudevents,
+};
+
+/// Once this many events are taken, no further message is: a message has at most as many again.
+const EVENTS: usize = cloudevents::MAX_EVENTS;
+/// Once this many bytes are taken, no further message is.
+const BYTES: usize = 2 * 1024 * 1024;
+/// The most bytes that are kept of a message that can't be decoded.
+const KEPT: usize = 64 * 1024;
+
+/// Takes messages from a durable pull consumer that has the receiver's name, and answers senders over plain NATS.
+#[derive(Debug)]
+pub struct JetStreamConsume {
+    nats: Nats,
+    stream: String,
+    subject: String,
+    receiver: ReceiverName,
+    destination: Destination,
+    observer: Observer,
+    /// When the stream was created, once started.
+    created: Option<u64>,
+    pull: Option<Pull>,
+    hellos: Option<Subscriber>,
+    /// Given out and not settled: the delivery, and where to settle it.
+    taken: VecDeque<(u64, Subject)>,
+}
+
+impl JetStreamConsume {
+    /// Takes what `receiver`'s consumer has.
+    pub fn new(
+        nats: Nats,
+        settings: &JetStreamSettings,
+        receiver: ReceiverName,
+        observer: Observer,
+    ) -> Self {
+        let subject = settings.stream.subject.clone();
+        JetStreamConsume {
+            nats,
+            stream: settings.stream.name.clone(),
+            destination: Destination {
+                system: SYSTEM,
+                name: subject.as_str().into(),
+            },
+            subject,
+            receiver,
+            observer,
+            created: None,
+            pull: None,
+            hellos: None,
+            taken: VecDeque::new(),
+        }
+    }
+
+    /// The message and all that is there behind it, within bounds.
+    fn collect(&mut self, first: Message, asked: SystemTime) -> Result<Consumed, ConsumeError> {
+        let created = self.created.unwrap_or(0);
+        let mut place = Place {
+            stream: self.stream.clone(),
+            created,
+            ..Place::default()
+        };
+        let (mut events, mut undecodable) = (Vec::new(), Vec::new());
+        let (mut messages, mut bytes) = (0, 0);
+        let mut next = Some(first);
+        while let Some(message) = next.take() {
+            messages += 1;
+            bytes += message.length;
+            let (sequence, delivery) = numbers(&message)?;
+            // Redelivered messages come out of the stream's order.
+            place.sequence = place.sequence.max(sequence);
+            place.delivery = delivery;
+            match message::decode(message.headers.as_ref(), &message.payload) {
+                Ok(decoded) => events.extend(decoded),
+                Err(error) => undecodable.push(Undecodable {
+                    place: BrokerPlace(sequence),
+                    payload: kept(&message.payload),
+                    cause: error.to_string(),
+                }),
+            }
+            self.taken
+                .extend(message.reply.map(|reply| (delivery, reply)));
+            if events.len() < EVENTS && bytes < BYTES && undecodable.len() < EVENTS {
+                // What an error has to say is said by the next `next`.
+                next = self
+                    .pull
+                    .as_mut()
+                    .and_then(|pull| pull.ready().ok().flatten());
+            }
+        }
+        self.observer
+            .instruments
+            .consumed(&self.destination, messages);
+        Ok(Consumed {
+            events,
+            span: (asked, SystemTime::now()),
+            position: place.position(),
+            undecodable,
+        })
+    }
+
+    async fn answer(&self, to: Subject, kind: AckKind) -> Result<(), ConsumeError> {
+        self.nats
+            .client()
+            .publish(to, kind.into())
+            .await
+            .map_err(failed)
+    }
+}
+
+fn failed(error: impl std::fmt::Display) -> ConsumeError {
+    ConsumeError(Arc::from(error.to_string()))
+}
+
+/// A copy, so that the message's own memory is not held for it.
+fn kept(payload: &Bytes) -> Bytes {
+    Bytes::copy_from_slice(&payload[..payload.len().min(KEPT)])
+}
+
+/// A message's place in the stream, and among the consumer's deliveries.
+fn numbers(message: &Message) -> Result<(u64, u64), ConsumeError> {
+    let reply = message
+        .reply
+        .as_ref()
+        .ok_or_else(|| failed("a message without a place"))?;
+    // `$JS.ACK.<stream>.<consumer>.<delivered>.<sequence>.<delivery>.<time>.<pending>`, or after ADR-15 with domain and account
+    // before the stream and perhaps more at the end.
+    let tokens: Vec<&str> = reply.split('.').collect();
+    let from = if tokens.len() == 9 { 5 } else { 7 };
+    let number = |at: usize| tokens.get(at).and_then(|token| token.parse().ok());
+    match (number(from), number(from + 1)) {
+        (Some(sequence), Some(delivery)) if reply.starts_with("$JS.ACK.") => {
+            Ok((sequence, delivery))
+        }
+        _ => Err(failed(format!("a message with an unknown place: {reply}"))),
+    }
+}
+
+#[async_trait]
+impl Consume for JetStreamConsume {
+    fn features(&self) -> Features {
+        super::FEATURES
+    }
+
+    fn path(&self) -> String {
+        format!("jetstream/{}", self.stream)
+    }
+
+    /// The broker's consumer knows what is settled. What was committed and is not settled comes again, and changes nothing.
+    async fn start(&mut self, position: Option<Position>) -> Result<(), ConsumeError> {
+        self.pull = None;
+        self.taken.clear();
+        let stream = api::stream(&self.nats, &self.stream)
+            .await
+            .map_err(failed)?
+            .ok_or_else(|| failed(format!("there is no stream {}", self.stream)))?;
+        let created = publish::created(&stream);
+        if let Some(before) = position.as_ref().and_then(Place::read)
+            && (before.created != created || stream.state.last_sequence < before.sequence)
+        {
+            tracing::warn!(
+                stream = self.stream,
+                "the stream is another than before, or has lost its end: what was in it is sent again"
+            );
+            self.observer.instruments.consumer_rebuilt("stream");
+        }
+        let consumer = api::consumer(&self.nats, &self.stream, self.receiver.as_str())
+            .await
+            .map_err(failed)?;
+        consumer.ok_or_else(|| {
+            failed(format!(
+                "there is no consumer {} of {}",
+                self.receiver, self.stream
+            ))
+        })?;
+        if self.hellos.is_none() {
+            let hellos = self
+                .nats
+                .client()
+                .queue_subscribe(subjects::hellos(&self.subject), self.receiver.to_string());
+            self.hellos = Some(hellos.await.map_err(failed)?);
+        }
+        self.pull = Some(
+            Pull::begin(&self.nats, &self.stream, self.receiver.as_str())
+                .await
+                .map_err(failed)?,
+        );
+        self.created = Some(created);
+        Ok(())
+    }
+
+    async fn next(&mut self) -> Result<Incoming, ConsumeError> {
+        let asked = SystemTime::now();
+        if self.created.is_none() {
+            return Err(failed("not started"));
+        }
+        if self.pull.is_none() {
+            self.pull = Some(
+                Pull::begin(&self.nats, &self.stream, self.receiver.as_str())
+                    .await
+                    .map_err(failed)?,
+            );
+        }
+        let (Some(pull), Some(hellos)) = (self.pull.as_mut(), self.hellos.as_mut()) else {
+            return Err(failed("not started"));
+        };
+        loop {
+            tokio::select! {
+                message = pull.next() => {
+                    let message = message.map_err(failed)?;
+                    return self.collect(message, asked).map(Incoming::Messages);
+                }
+                hello = hellos.next() => {
+                    let hello = hello.ok_or_else(|| failed("the connection is closed"))?;
+                    if let Some((id, store)) = subjects::who_says_hello(&hello.subject) {
+                        return Ok(Incoming::Hello(id, store));
+                    }
+                }
+            }
+        }
+    }
+
+    /// An answer that is lost has the message delivered again, which changes nothing.
+    async fn settle(&mut self, position: &Position) -> Result<(), ConsumeError> {
+        let place =
+            Place::read(position).ok_or_else(|| failed("a position of another transport"))?;
+        if place.stream != self.stream || Some(place.created) != self.created {
+            return Err(failed("a position in another stream"));
+        }
+        while let Some((_, reply)) = self
+            .taken
+            .pop_front_if(|(delivery, _)| *delivery <= place.delivery)
+        {
+            self.answer(reply, AckKind::Ack).await?;
+        }
+        Ok(())
+    }
+
+    async fn release(&mut self) {
+        let mut back: Vec<Subject> = self.taken.drain(..).map(|(_, reply)| reply).collect();
+        if let Some(pull) = self.pull.take() {
+            pull.end(|message| back.extend(message.reply)).await;
+        }
+        let given_back = async {
+            for reply in back {
+                self.answer(reply, AckKind::Nak(None)).await?;
+            }
+            self.nats.client().flush().await.map_err(failed)
+        };
+        /// What can't be given back in this time comes again after the consumer's AckWait.
+        const AT_MOST: Duration = Duration::from_secs(1);
+        match tokio::time::timeout(AT_MOST, given_back).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "messages could not be given back"),
+            Err(_) => tracing::debug!("messages could not be given back in time"),
+        }
+    }
+
+    async fn backlog(&self) -> Backlog {
+        let receivers = std::slice::from_ref(&self.receiver);
+        match publish::backlog(&self.nats, &self.stream, receivers).await {
+            Ok(Some(backlog)) => backlog,
+            Ok(None) | Err(_) => Backlog::Unknown,
+        }
+    }
+
+    async fn tell(&self, store: StoreId, feedback: &Feedback) -> Result<(), ConsumeError> {
+        let (subject, payload) = match feedback {
+            Feedback::Receipts(receipts) => (
+                subjects::receipts(&self.subject, store),
+                cloudevents::receipts_to_json(receipts),
+            ),
+            Feedback::Hello(id, answer) => (
+                subjects::hello_answer(&self.subject, store, *id),
+                cloudevents::hello_to_json(answer),
+            ),
+            Feedback::Connected => return Ok(()),
+        };
+        let told = self.nats.client().publish(subject, payload.into());
+        tokio::time::timeout(PATIENCE, told)
+            .await
+            .map_err(failed)?
+            .map_err(failed)
+    }
+}

@@ -1,0 +1,137 @@
+//! Makes stream and consumers as the settings have them.
+//!
+//! The stream is made on a subject that nobody uses, then the consumers, then it takes its subject: an Interest stream without a
+//! consumer acknowledges what is published and drops it, so what is published earlier has to find no stream.
+
+mod plan;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_nats::jetstream::{consumer, stream};
+use async_trait::async_trait;
+use duet_protocol::receipt::ReceiverName;
+use duet_protocol::settings::JetStreamSettings;
+
+use super::api::{self, ApiError};
+use super::connection::Nats;
+use crate::transport::{Provision, ProvisionError, Steps};
+
+pub use plan::{Action, OWNER, Plan};
+
+/// Provisions one channel's stream, and a consumer for each of its receivers.
+#[derive(Clone, Debug)]
+pub struct JetStreamProvision {
+    nats: Nats,
+    channel: String,
+    settings: JetStreamSettings,
+    receivers: Vec<ReceiverName>,
+}
+
+/// What there is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// The stream of the settings' name.
+    pub stream: Option<stream::Config>,
+    /// Of the receivers' consumers, those that there are.
+    pub consumers: BTreeMap<ReceiverName, consumer::Config>,
+}
+
+impl JetStreamProvision {
+    /// For the channel of this name. A stream that is another channel's is left alone.
+    pub fn new(
+        nats: Nats,
+        channel: &str,
+        settings: JetStreamSettings,
+        receivers: Vec<ReceiverName>,
+    ) -> Self {
+        JetStreamProvision {
+            nats,
+            channel: channel.to_owned(),
+            settings,
+            receivers,
+        }
+    }
+}
+
+impl From<ApiError> for ProvisionError {
+    fn from(error: ApiError) -> Self {
+        let cause = Arc::from(error.to_string());
+        match error {
+            ApiError::Silent(_) => ProvisionError::Unreachable(cause),
+            ApiError::Refused(_) => ProvisionError::Refused(cause),
+        }
+    }
+}
+
+#[async_trait]
+impl Provision for JetStreamProvision {
+    type Observed = Observed;
+    type Plan = Plan;
+
+    async fn observe(&self) -> Result<Observed, ProvisionError> {
+        let name = &self.settings.stream.name;
+        let Some(stream) = api::stream(&self.nats, name).await? else {
+            return Ok(Observed::default());
+        };
+        let mut observed = Observed {
+            stream: Some(stream.config),
+            consumers: BTreeMap::new(),
+        };
+        for receiver in &self.receivers {
+            if let Some(consumer) = api::consumer(&self.nats, name, receiver.as_str()).await? {
+                observed.consumers.insert(receiver.clone(), consumer.config);
+            }
+        }
+        Ok(observed)
+    }
+
+    fn plan(&self, observed: &Observed) -> Result<Plan, ProvisionError> {
+        plan::plan(&self.channel, &self.settings, &self.receivers, observed)
+    }
+
+    async fn apply(&self, plan: Plan) -> Result<Steps, ProvisionError> {
+        let mut steps = Steps::default();
+        for action in plan.0 {
+            steps.0.push(action.to_string());
+            match action {
+                Action::CreateStream(config) => api::create_stream(&self.nats, &config).await?,
+                Action::UpdateStream { config, .. } | Action::TakeSubject(config) => {
+                    api::update_stream(&self.nats, &config).await?
+                }
+                Action::PutConsumer { config, .. } => {
+                    api::put_consumer(&self.nats, &self.settings.stream.name, &config).await?
+                }
+            }
+        }
+        Ok(steps)
+    }
+}
+
+/// Observes, plans and applies until nothing is left to do. Another process may do the same at the same time: what it was quicker at
+/// is seen by looking again.
+///
+/// # Errors
+/// [`ProvisionError`]; a refused change only if it is still wanted after looking again.
+pub async fn ensure<P: Provision<Plan = Plan>>(provision: &P) -> Result<Steps, ProvisionError> {
+    const TRIES: usize = 3;
+    let mut steps = Steps::default();
+    let mut refused = None;
+    for _ in 0..TRIES {
+        let observed = provision.observe().await?;
+        let plan = provision.plan(&observed)?;
+        if plan.0.is_empty() {
+            return Ok(steps);
+        }
+        match provision.apply(plan).await {
+            Ok(done) => steps.0.extend(done.0),
+            Err(ProvisionError::Refused(cause)) => refused = Some(cause),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(ProvisionError::Refused(
+        refused.unwrap_or_else(|| "what was changed does not stay".into()),
+    ))
+}

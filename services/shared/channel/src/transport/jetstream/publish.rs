@@ -1,0 +1,313 @@
+//! The sending half.
+
+use std::time::{Duration, Instant};
+
+use async_nats::client::RequestErrorKind;
+use async_nats::jetstream::ErrorCode;
+use async_nats::jetstream::publish::PublishAck;
+use async_nats::jetstream::response::Response;
+use async_nats::{Message, Request};
+use async_trait::async_trait;
+use duet_protocol::receipt::ReceiverName;
+use duet_protocol::sender::{Backlog, BrokerPlace, HelloId, MessageId};
+use duet_protocol::sequence::StoreId;
+use duet_protocol::settings::JetStreamSettings;
+use duet_telemetry::instruments::Destination;
+use duet_telemetry::names::{attribute, span};
+use futures::stream::{self, BoxStream};
+use futures::{FutureExt, StreamExt};
+use opentelemetry::KeyValue;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::connection::{Nats, PATIENCE};
+use super::{SYSTEM, api, message, subjects};
+use crate::transport::spans::{Names, Observer, Sending};
+use crate::transport::{Batch, Features, Feedback, Limits, Publish, PublishError, cloudevents};
+
+/// Messages under way at once. Each may carry a batch.
+const IN_FLIGHT: usize = 128;
+/// Of what a server takes in one message, the share for headers: those of one event in binary mode, the longest key twice over.
+const HEADERS: usize = 8 * 1024;
+/// How long the broker may take to say that a message is stored.
+const ACK: Duration = PATIENCE;
+
+/// Publishes on a stream's subject, and hears what its consumers' receivers say.
+#[derive(Debug)]
+pub struct JetStreamPublish {
+    nats: Nats,
+    stream: String,
+    subject: String,
+    receivers: Vec<ReceiverName>,
+    destination: Destination,
+    observer: Observer,
+    end: CancellationToken,
+    _end: DropGuard,
+}
+
+impl JetStreamPublish {
+    /// Publishes for `receivers`, each of which has a consumer of its name.
+    pub fn new(
+        nats: Nats,
+        settings: &JetStreamSettings,
+        receivers: Vec<ReceiverName>,
+        observer: Observer,
+    ) -> Self {
+        let subject = settings.stream.subject.clone();
+        let end = CancellationToken::new();
+        JetStreamPublish {
+            nats,
+            stream: settings.stream.name.clone(),
+            destination: Destination {
+                system: SYSTEM,
+                name: subject.as_str().into(),
+            },
+            subject,
+            receivers,
+            observer,
+            _end: end.clone().drop_guard(),
+            end,
+        }
+    }
+
+    async fn stored(
+        &self,
+        id: MessageId,
+        batch: &Batch,
+        sending: &Sending<'_>,
+    ) -> Result<BrokerPlace, PublishError> {
+        // What is given to a client without a connection waits in its queue, and may be sent long after.
+        if !self.nats.is_connected() {
+            return Err(PublishError::NotStored("not connected".into()));
+        }
+        let (headers, payload) = message::encode(id, &self.stream, batch, sending);
+        // The client itself refuses what is more than this server takes.
+        if batch.events.len() > cloudevents::MAX_EVENTS || payload.len() > cloudevents::MAX_BYTES {
+            return Err(PublishError::NotStored(
+                "more than a message carries".into(),
+            ));
+        }
+        sending.describe(|_| {
+            vec![KeyValue::new(
+                attribute::MESSAGING_MESSAGE_BODY_SIZE,
+                payload.len() as i64,
+            )]
+        });
+        let mut connections = self.nats.connections();
+        connections.mark_unchanged();
+        let request = Request::new()
+            .headers(headers)
+            .payload(payload)
+            .timeout(Some(ACK));
+        let asked = self
+            .nats
+            .client()
+            .send_request(self.subject.clone(), request);
+        tokio::select! {
+            biased;
+            answer = tokio::time::timeout(ACK, asked) => match answer {
+                Ok(Ok(message)) => acknowledged(&message),
+                Ok(Err(error)) => Err(not_acknowledged(&error)),
+                Err(_) => Err(PublishError::Unknown("no answer in time".into())),
+            },
+            _ = connections.changed() => Err(PublishError::Unknown("the connection was lost".into())),
+        }
+    }
+
+    async fn say(&self, subject: String) -> Result<(), PublishError> {
+        if !self.nats.is_connected() {
+            return Err(PublishError::NotStored("not connected".into()));
+        }
+        let said = self.nats.client().publish(subject, bytes::Bytes::new());
+        match tokio::time::timeout(PATIENCE, said).await {
+            Ok(said) => said.map_err(|error| PublishError::NotStored(error.to_string().into())),
+            Err(_) => Err(PublishError::Unknown("no answer in time".into())),
+        }
+    }
+
+    async fn asked_backlog(&self) -> Result<Option<Backlog>, api::ApiError> {
+        backlog(&self.nats, &self.stream, &self.receivers).await
+    }
+}
+
+/// The stream first: what was its end then is done with if nothing is outstanding now.
+pub(super) async fn backlog(
+    nats: &Nats,
+    stream: &str,
+    receivers: &[ReceiverName],
+) -> Result<Option<Backlog>, api::ApiError> {
+    let Some(seen) = api::stream(nats, stream).await? else {
+        return Ok(None);
+    };
+    let last = seen.state.last_sequence;
+    let (mut ack_floor, mut outstanding) = (last, 0);
+    for receiver in receivers {
+        let Some(consumer) = api::consumer(nats, stream, receiver.as_str()).await? else {
+            return Ok(None);
+        };
+        ack_floor = ack_floor.min(consumer.ack_floor.stream_sequence);
+        outstanding = outstanding.max(consumer.num_pending + consumer.num_ack_pending as u64);
+    }
+    Ok(Some(Backlog::Known {
+        created: created(&seen),
+        last: BrokerPlace(last),
+        ack_floor: BrokerPlace(ack_floor),
+        outstanding,
+    }))
+}
+
+/// When a stream was created, in nanoseconds since 1970.
+pub(super) fn created(stream: &async_nats::jetstream::stream::Info) -> u64 {
+    u64::try_from(stream.created.unix_timestamp_nanos()).unwrap_or(0)
+}
+
+fn acknowledged(message: &Message) -> Result<BrokerPlace, PublishError> {
+    match serde_json::from_slice(&message.payload) {
+        Ok(Response::Ok(PublishAck { sequence, .. })) => Ok(BrokerPlace(sequence)),
+        Ok(Response::Err { error }) => {
+            let cause = error.to_string().into();
+            Err(if is_full(error.error_code()) {
+                PublishError::Full(cause)
+            } else {
+                PublishError::NotStored(cause)
+            })
+        }
+        Err(error) => Err(PublishError::Unknown(
+            format!("the answer makes no sense: {error}").into(),
+        )),
+    }
+}
+
+/// A full stream with discard New is 10077; a full account or server has codes of its own.
+fn is_full(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::STREAM_STORE_FAILED
+            | ErrorCode::INSUFFICIENT_RESOURCES
+            | ErrorCode::STORAGE_RESOURCES_EXCEEDED
+            | ErrorCode::MEMORY_RESOURCES_EXCEEDED
+    )
+}
+
+fn not_acknowledged(error: &async_nats::client::RequestError) -> PublishError {
+    let cause = || error.to_string().into();
+    match error.kind() {
+        RequestErrorKind::NoResponders => {
+            PublishError::NotStored("there is no stream on the subject".into())
+        }
+        RequestErrorKind::InvalidSubject | RequestErrorKind::MaxPayloadExceeded => {
+            PublishError::NotStored(cause())
+        }
+        RequestErrorKind::TimedOut | RequestErrorKind::Other => PublishError::Unknown(cause()),
+    }
+}
+
+/// The conventions' `error.type`.
+fn error_type(error: &PublishError) -> &'static str {
+    match error {
+        PublishError::Full(_) => "full",
+        PublishError::NotStored(_) => "not_stored",
+        PublishError::Unknown(_) => "no_answer",
+    }
+}
+
+#[async_trait]
+impl Publish for JetStreamPublish {
+    fn limits(&self) -> Limits {
+        let message = self.nats.client().max_payload().saturating_sub(HEADERS);
+        Limits {
+            events: cloudevents::MAX_EVENTS,
+            bytes: message.min(cloudevents::MAX_BYTES),
+            header_bytes: HEADERS,
+            in_flight: IN_FLIGHT,
+        }
+    }
+
+    fn features(&self) -> Features {
+        super::FEATURES
+    }
+
+    async fn publish(
+        &self,
+        id: MessageId,
+        batch: &Batch,
+    ) -> Result<Option<BrokerPlace>, PublishError> {
+        let names = Names {
+            one: span::send(&self.subject),
+            part: span::create(&self.subject),
+            whole: span::send_batch(&self.subject),
+        };
+        let sending = Sending::begin(&self.observer.tracer, names, batch);
+        let began = Instant::now();
+        let stored = self.stored(id, batch, &sending).await;
+        let result = stored.as_ref().map(drop).map_err(error_type);
+        self.observer
+            .instruments
+            .sent(&self.destination, result, began.elapsed());
+        sending.describe(|_| {
+            vec![
+                KeyValue::new(attribute::MESSAGING_SYSTEM, SYSTEM),
+                KeyValue::new(attribute::MESSAGING_DESTINATION_NAME, self.subject.clone()),
+                KeyValue::new(attribute::MESSAGING_MESSAGE_ID, id.to_string()),
+            ]
+        });
+        if let Err(error) = &stored {
+            sending.fail(error_type(error), &error.to_string());
+        }
+        stored.map(Some)
+    }
+
+    async fn hello(&self, id: HelloId, store: StoreId) -> Result<(), PublishError> {
+        self.say(subjects::hello(&self.subject, store, id)).await
+    }
+
+    async fn feedback(&self, store: StoreId) -> BoxStream<'static, Feedback> {
+        let mut connections = self.nats.connections();
+        connections.mark_unchanged();
+        let connected = stream::unfold((connections, 0), |(mut connections, made)| async move {
+            let now = connections.wait_for(|now| now.made > made).await.ok()?.made;
+            Some((Feedback::Connected, (connections, now)))
+        });
+        let told = match self
+            .nats
+            .client()
+            .subscribe(subjects::told(&self.subject, store))
+            .await
+        {
+            Ok(told) => told
+                .filter_map(|message| async move { read(&message) })
+                .boxed(),
+            Err(error) => {
+                tracing::error!(%error, "receipts can't be heard");
+                stream::pending().boxed()
+            }
+        };
+        let end = self.end.clone();
+        stream::select(told, connected)
+            .take_until(async move { end.cancelled().await }.boxed())
+            .boxed()
+    }
+
+    async fn backlog(&self) -> Backlog {
+        match self.asked_backlog().await {
+            Ok(Some(backlog)) => backlog,
+            Ok(None) => Backlog::Unknown,
+            Err(error) => {
+                tracing::debug!(%error, "the broker does not say what is outstanding");
+                Backlog::Unknown
+            }
+        }
+    }
+}
+
+fn read(message: &Message) -> Option<Feedback> {
+    let read = match subjects::what_is_told(&message.subject)? {
+        Some(id) => {
+            cloudevents::hello_from_json(&message.payload).map(|answer| Feedback::Hello(id, answer))
+        }
+        None => cloudevents::receipts_from_json(&message.payload).map(Feedback::Receipts),
+    };
+    read.inspect_err(
+        |error| tracing::warn!(%error, subject = %message.subject, "a receiver was not understood"),
+    )
+    .ok()
+}

@@ -1,0 +1,182 @@
+//! Asking a consumer for messages: what is asked for and not there yet is bounded, and asked for anew when a connection is.
+
+use std::time::{Duration, Instant};
+
+use async_nats::{HeaderMap, Message, StatusCode, Subscriber};
+use bytes::Bytes;
+use futures::{FutureExt, StreamExt};
+use serde::Serialize;
+use tokio::sync::watch;
+
+use super::connection::{Connections, Nats};
+
+/// The most messages that are asked for ahead.
+const MESSAGES: u64 = 256;
+/// The most bytes that are asked for ahead; more if one message can be larger than half of it.
+const BYTES: u64 = 4 * 1024 * 1024;
+/// What a message takes beside what its publisher sent: subjects.
+const ENVELOPE: u64 = 4 * 1024;
+/// How long one question stands.
+const EXPIRES: Duration = Duration::from_secs(30);
+/// While nothing comes, the broker says so this often.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+/// Silence for this long means that the question is lost.
+const SILENCE: Duration = HEARTBEAT.saturating_mul(2);
+
+/// A standing question for a consumer's messages.
+#[derive(Debug)]
+pub(super) struct Pull {
+    nats: Nats,
+    next: String,
+    inbox: String,
+    subscriber: Subscriber,
+    connections: watch::Receiver<Connections>,
+    heard: Instant,
+    /// Asked for and not come yet.
+    messages: u64,
+    bytes: u64,
+}
+
+#[derive(Serialize)]
+struct Question {
+    batch: u64,
+    max_bytes: u64,
+    expires: u64,
+    idle_heartbeat: u64,
+}
+
+impl Pull {
+    pub(super) async fn begin(nats: &Nats, stream: &str, consumer: &str) -> Result<Self, String> {
+        let inbox = nats.client().new_inbox();
+        let subscriber = nats
+            .client()
+            .subscribe(inbox.clone())
+            .await
+            .map_err(|error| error.to_string())?;
+        let mut connections = nats.connections();
+        connections.mark_unchanged();
+        Ok(Pull {
+            nats: nats.clone(),
+            next: format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"),
+            inbox,
+            subscriber,
+            connections,
+            heard: Instant::now(),
+            messages: 0,
+            bytes: 0,
+        })
+    }
+
+    /// The next message. Cancelling it loses nothing.
+    pub(super) async fn next(&mut self) -> Result<Message, String> {
+        loop {
+            self.ask().await?;
+            let silence = tokio::time::sleep_until((self.heard + SILENCE).into());
+            tokio::select! {
+                biased;
+                message = self.subscriber.next() => match message {
+                    Some(message) => if let Some(message) = self.take(message)? { return Ok(message) },
+                    None => return Err("the connection is closed".to_owned()),
+                },
+                changed = self.connections.changed() => {
+                    changed.map_err(|_| "the connection is closed".to_owned())?;
+                    // A server forgets the questions of a connection that ends.
+                    (self.messages, self.bytes) = (0, 0);
+                }
+                () = silence => return Err("the consumer is silent".to_owned()),
+            }
+        }
+    }
+
+    /// A message that is already there.
+    pub(super) fn ready(&mut self) -> Result<Option<Message>, String> {
+        while let Some(Some(message)) = self.subscriber.next().now_or_never() {
+            if let Some(message) = self.take(message)? {
+                return Ok(Some(message));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Ends the question; what came in the meantime is given to `each`.
+    pub(super) async fn end(mut self, mut each: impl FnMut(Message)) {
+        if let Err(error) = self.subscriber.unsubscribe().await {
+            tracing::debug!(%error, "a subscription could not be ended");
+        }
+        while let Some(Some(message)) = self.subscriber.next().now_or_never() {
+            if is_message(&message) {
+                each(message);
+            }
+        }
+    }
+
+    /// Asks for more once half of what was asked for has come.
+    async fn ask(&mut self) -> Result<(), String> {
+        let largest = self.nats.client().max_payload() as u64 + ENVELOPE;
+        let most = BYTES.max(2 * largest);
+        if self.messages > MESSAGES / 2 || self.bytes > most / 2 || !self.nats.is_connected() {
+            return Ok(());
+        }
+        let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let question = Question {
+            batch: MESSAGES - self.messages,
+            max_bytes: most - self.bytes,
+            expires: nanos(EXPIRES),
+            idle_heartbeat: nanos(HEARTBEAT),
+        };
+        let payload =
+            Bytes::from(serde_json::to_vec(&question).map_err(|error| error.to_string())?);
+        let asked =
+            self.nats
+                .client()
+                .publish_with_reply(self.next.clone(), self.inbox.clone(), payload);
+        asked.await.map_err(|error| error.to_string())?;
+        if self.messages == 0 {
+            self.heard = Instant::now();
+        }
+        self.messages += question.batch;
+        self.bytes += question.max_bytes;
+        Ok(())
+    }
+
+    /// A message, or what the broker says of the question.
+    fn take(&mut self, message: Message) -> Result<Option<Message>, String> {
+        self.heard = Instant::now();
+        if is_message(&message) {
+            self.messages = self.messages.saturating_sub(1);
+            self.bytes = self.bytes.saturating_sub(message.length as u64);
+            return Ok(Some(message));
+        }
+        let pending = message.headers.as_ref().and_then(unanswered);
+        match (message.status, pending) {
+            (Some(StatusCode::IDLE_HEARTBEAT), _) => Ok(None),
+            (Some(StatusCode::NO_RESPONDERS), _) => Err("there is no such consumer".to_owned()),
+            (_, _) if message.description.as_deref() == Some("Consumer Deleted") => {
+                Err("the consumer was deleted".to_owned())
+            }
+            // A question that ended: after its time, or because the next message did not fit into what was left of its bytes.
+            (_, Some((messages, bytes))) => {
+                self.messages = self.messages.saturating_sub(messages);
+                self.bytes = self.bytes.saturating_sub(bytes);
+                Ok(None)
+            }
+            (status, None) => {
+                let status = status.map(|status| status.to_string()).unwrap_or_default();
+                Err(format!(
+                    "the consumer says {status} {}",
+                    message.description.unwrap_or_default()
+                ))
+            }
+        }
+    }
+}
+
+fn is_message(message: &Message) -> bool {
+    message.status.is_none_or(|status| status == StatusCode::OK)
+}
+
+/// What was left of a question that ended.
+fn unanswered(headers: &HeaderMap) -> Option<(u64, u64)> {
+    let number = |name| headers.get(name)?.as_str().parse().ok();
+    number("Nats-Pending-Messages").zip(number("Nats-Pending-Bytes"))
+}

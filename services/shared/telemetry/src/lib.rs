@@ -54,6 +54,8 @@ pub mod propagation;
 mod rate_limit;
 /// Which traces are recorded.
 pub mod sampler;
+/// The SDK's view of the sampler.
+mod should_sample;
 /// One span.
 mod span;
 /// Start and shutdown.

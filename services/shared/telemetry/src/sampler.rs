@@ -3,20 +3,13 @@
 //! The caller's decision stands if it made one. Else every trace is recorded up to 20 a second, and 1 in 1,000 above that; what
 //! is exceptional (failures, retransmissions, redrives) has a budget of its own, 5 a second.
 //! [`Sampler::decide`](crate::sampler::Sampler::decide) is pure: time and randomness are arguments, and a "no" costs one atomic
-//! load. The SDK's `ShouldSample` is a thin shell around it.
+//! load. `should_sample.rs` is the thin shell around it.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
-use opentelemetry::{
-    Context, KeyValue,
-    trace::{Link, SpanKind, TraceContextExt, TraceId},
-};
-use opentelemetry_sdk::trace::{SamplingDecision, SamplingResult, ShouldSample};
+use opentelemetry::trace::TraceId;
 
-use crate::{ids, names::attribute, rate_limit::RateLimit};
+use crate::rate_limit::RateLimit;
 
 /// Where a span comes from, as far as sampling is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,87 +161,6 @@ impl Sampler {
             }
             (Roots::Limited, Origin::Exceptional) => self.exceptional.permit(now),
         }
-    }
-}
-
-/// A [`Sampler`] and its clock.
-#[derive(Debug)]
-pub(crate) struct Clocked {
-    sampler: Sampler,
-    since: Instant,
-}
-
-impl Clocked {
-    pub(crate) fn new(sampling: Sampling) -> Self {
-        Self {
-            sampler: Sampler::new(sampling),
-            since: Instant::now(),
-        }
-    }
-
-    pub(crate) fn decide(&self, origin: Origin, trace_id: TraceId) -> bool {
-        let now = match origin {
-            // Most spans by far, and nothing depends on the time.
-            Origin::Decided { .. } => Duration::ZERO,
-            Origin::Ordinary | Origin::Exceptional => self.since.elapsed(),
-        };
-        self.sampler.decide(origin, now, Randomness::of(trace_id))
-    }
-}
-
-/// The SDK's view of the sampler: for the spans of [`Tracer`](crate::Tracer), which are decided before they get here, and for
-/// whatever else uses the OpenTelemetry API, which says that a root is exceptional by the attribute `duet.sampling`.
-#[derive(Clone, Debug)]
-pub(crate) struct SdkSampler(pub(crate) Arc<Clocked>);
-
-impl ShouldSample for SdkSampler {
-    fn should_sample(
-        &self,
-        parent: Option<&Context>,
-        trace_id: TraceId,
-        _name: &str,
-        _kind: &SpanKind,
-        attributes: &[KeyValue],
-        _links: &[Link],
-    ) -> SamplingResult {
-        let span = parent.map(|context| context.span());
-        let caller = span
-            .as_ref()
-            .map(|span| span.span_context())
-            .filter(|caller| caller.is_valid());
-        let sampled = ids::is_decided()
-            || self.0.decide(
-                caller.map_or_else(
-                    || root_origin(attributes),
-                    |caller| Origin::Decided {
-                        sampled: caller.is_sampled(),
-                    },
-                ),
-                trace_id,
-            );
-        SamplingResult {
-            decision: if sampled {
-                SamplingDecision::RecordAndSample
-            } else {
-                SamplingDecision::Drop
-            },
-            attributes: Vec::new(),
-            trace_state: caller
-                .map(|caller| caller.trace_state().clone())
-                .unwrap_or_default(),
-        }
-    }
-}
-
-fn root_origin(attributes: &[KeyValue]) -> Origin {
-    let exceptional = attributes.iter().any(|attribute| {
-        attribute.key.as_str() == attribute::SAMPLING
-            && attribute.value.as_str() == attribute::SAMPLING_EXCEPTIONAL
-    });
-    if exceptional {
-        Origin::Exceptional
-    } else {
-        Origin::Ordinary
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     ids,
     instruments::Instruments,
     metrics::{Metrics, MetricsError},
-    sampler::{Clocked, SdkSampler},
+    should_sample::{Clocked, SdkSampler},
     tracer::{MAX_LINKS, Tracer},
 };
 

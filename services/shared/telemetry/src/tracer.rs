@@ -14,7 +14,8 @@ use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, Span as SdkSpan};
 use crate::{
     ids::{self, Ids},
     names::{attribute, span::SpanName},
-    sampler::{Clocked, Origin},
+    sampler::Origin,
+    should_sample::Clocked,
     span::{Span, Unrecorded},
 };
 

@@ -7,4 +7,5 @@ pub mod receiver;
 pub mod sender;
 pub mod settings;
 pub mod store;
+mod strikes;
 pub mod transport;

@@ -151,6 +151,20 @@ pub enum TransportSettings {
 }
 
 impl TransportSettings {
+    /// Where messages go: a subject.
+    pub fn destination(&self) -> &str {
+        match self {
+            TransportSettings::NatsJetStream(settings) => &settings.stream.subject,
+        }
+    }
+
+    /// What OpenTelemetry's conventions call the broker (`messaging.system`).
+    pub const fn system(&self) -> &'static str {
+        match self {
+            TransportSettings::NatsJetStream(_) => "nats",
+        }
+    }
+
     /// How long a consumer may hold a message before it is given out again.
     pub const fn ack_wait(&self) -> Duration {
         match self {

@@ -2,19 +2,25 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
+use duet_protocol::event::Event;
 use duet_protocol::receipt::Receipt;
+use duet_protocol::receive::Outcome;
 use duet_protocol::sequence::StoreId;
-use duet_protocol::settings::{Settings, TransportSettings};
+use duet_protocol::settings::{Settings, TracesAsync, TransportSettings};
+use duet_telemetry::instruments::Destination;
+use opentelemetry::KeyValue;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::receive::Taken;
+use super::receive::{Received, Taken};
 use super::{Receiver, ReceivingService};
 use crate::settings::SettingsState;
 use crate::store::{Store, StoreError};
+use crate::transport::cloudevents::outcome_word;
+use crate::transport::spans::{Observer, Receiving as Spans, time_of};
 use crate::transport::{
     Consume, ConsumeError, Consumed, Feedback, Incoming, ProvisionError, Steps, Urgency,
 };
@@ -36,6 +42,8 @@ pub struct ConsumerParts<S: Store, A: ReceivingService<S::Connection>> {
     pub broker: Arc<dyn BrokerSide>,
     /// The settings in force, followed.
     pub settings: watch::Receiver<SettingsState>,
+    /// Where it tells what it does.
+    pub observer: Observer,
 }
 
 /// See the module.
@@ -122,6 +130,8 @@ impl<S: Store, A: ReceivingService<S::Connection>> ConsumerTask<S, A> {
         *rest = REST;
         let receiver = self.0.receiver.clone();
         receiver.tell_all(consumer).await?;
+        let watched = Watched::new(&self.0.observer, settings);
+        let mut asked = SystemTime::now();
         loop {
             let due = receiver
                 .receipts()
@@ -135,7 +145,10 @@ impl<S: Store, A: ReceivingService<S::Connection>> ConsumerTask<S, A> {
             };
             tokio::select! {
                 incoming = consumer.next() => match incoming? {
-                    Incoming::Messages(consumed) => receiver.take(consumer, consumed).await?,
+                    Incoming::Messages(consumed) => {
+                        receiver.take(consumer, consumed, &watched, asked).await?;
+                        asked = SystemTime::now();
+                    }
                     Incoming::Hello(id, store) => {
                         let answer = receiver.hello(store).await?;
                         consumer.tell(store, &Feedback::Hello(id, answer)).await?;
@@ -160,9 +173,80 @@ impl<S: Store, A: ReceivingService<S::Connection>> ConsumerTask<S, A> {
     }
 }
 
+/// What the task tells of what it takes.
+struct Watched {
+    observer: Observer,
+    destination: Destination,
+    traces: TracesAsync,
+}
+
+impl Watched {
+    fn new(observer: &Observer, settings: &Settings) -> Self {
+        let transport = settings
+            .r#async
+            .as_ref()
+            .map(|settings| &settings.transport);
+        let (system, name) = transport.map_or(("", ""), |transport| {
+            (transport.system(), transport.destination())
+        });
+        let destination = Destination {
+            system,
+            name: name.into(),
+        };
+        Watched {
+            observer: observer.clone(),
+            destination,
+            traces: settings.traces,
+        }
+    }
+
+    fn taken(&self, events: &[Event], asked: SystemTime) -> Spans {
+        self.observer.instruments.consumed(&self.destination, 1);
+        let name = &self.destination.name;
+        Spans::messages(
+            &self.observer.tracer,
+            name,
+            self.traces,
+            events,
+            (asked, SystemTime::now()),
+        )
+    }
+
+    fn received(
+        &self,
+        spans: &mut Spans,
+        events: &[Event],
+        received: &Received,
+        describe: impl Fn(&Event) -> Vec<KeyValue>,
+    ) {
+        let (begun, durable) = received.span;
+        let Observer {
+            tracer,
+            instruments,
+        } = &self.observer;
+        spans.applied(tracer, events, &received.outcomes, received.span, describe);
+        instruments.processed(
+            &self.destination,
+            durable.duration_since(begun).unwrap_or_default(),
+        );
+        for (event, outcome) in events.iter().zip(&received.outcomes) {
+            instruments.received(outcome_word(outcome), 1);
+            if *outcome == Outcome::Applied {
+                instruments.notified("async", time_of(event.time), durable);
+            }
+        }
+    }
+}
+
 impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
     /// Settled only once it is committed: a crash between leaves it to be delivered again.
-    async fn take(&self, consumer: &mut dyn Consume, consumed: Consumed) -> Result<(), Failed> {
+    async fn take(
+        &self,
+        consumer: &mut dyn Consume,
+        consumed: Consumed,
+        watched: &Watched,
+        asked: SystemTime,
+    ) -> Result<(), Failed> {
         let Consumed {
             events,
             position,
@@ -176,14 +260,21 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
                 "a message could not be decoded; it is kept"
             );
         }
+        let events: Arc<[Event]> = events.into();
+        let mut spans = watched.taken(&events, asked);
         let taken = Taken {
             path: consumer.path(),
             position: position.clone(),
             undecodable,
         };
-        self.receive_batch(events, Urgency::Background, None, Some(taken))
+        let received = self
+            .receive_batch(events.clone(), Urgency::Background, None, Some(taken))
             .await?;
+        let describe = |event: &Event| self.0.service.describe(event);
+        watched.received(&mut spans, &events, &received, describe);
+        let settling = spans.settle(&watched.observer.tracer);
         consumer.settle(&position).await?;
+        drop(settling);
         Ok(())
     }
 

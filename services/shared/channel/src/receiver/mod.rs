@@ -15,11 +15,13 @@ pub use receive::Received;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use duet_protocol::event::Event;
 use duet_protocol::receipt::{Receipt, ReceiverName};
 use duet_protocol::receipts::Receipts;
 use duet_protocol::receive::Apply;
 use duet_protocol::rules::Rules;
 use duet_protocol::sequence::Lane;
+use opentelemetry::KeyValue;
 use tokio::sync::Notify;
 
 use crate::clock::Clock;
@@ -34,6 +36,12 @@ pub trait ReceivingService<C>: Send + Sync + 'static {
 
     /// Its rows, inside a transaction.
     fn rows<'t>(&self, connection: &'t C) -> Self::Rows<'t>;
+
+    /// What an event's spans tell of it, asked of recorded events only.
+    fn describe(&self, event: &Event) -> Vec<KeyValue> {
+        let _ = event;
+        Vec::new()
+    }
 }
 
 /// How long an event that could not be applied waits for its next attempt.

@@ -1,6 +1,7 @@
 //! Receiving a batch, and answering a hello.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use duet_protocol::event::Event;
@@ -41,17 +42,17 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
     /// Those of the store.
     pub async fn receive(
         &self,
-        events: Vec<Event>,
+        events: impl Into<Arc<[Event]>>,
         urgency: Urgency,
         deadline: Moment,
     ) -> Result<Received, StoreError> {
-        self.receive_batch(events, urgency, Some(deadline), None)
+        self.receive_batch(events.into(), urgency, Some(deadline), None)
             .await
     }
 
     pub(super) async fn receive_batch(
         &self,
-        events: Vec<Event>,
+        events: Arc<[Event]>,
         urgency: Urgency,
         deadline: Option<Moment>,
         taken: Option<Taken>,

@@ -4,6 +4,7 @@
 //! handler that is dropped leaves nothing half done.
 
 mod broker;
+mod observe;
 mod record;
 mod request;
 mod service;

@@ -180,8 +180,8 @@ impl<S: Store, V: SendingService<S::Connection>> Sender<S, V> {
             let call = match &accepted {
                 Accepted::Joined(id) => calls.get_mut(*id),
                 Accepted::Written { id, before } => {
-                    let call = calls.get_mut(*id);
-                    call.map(|call| {
+                    let mut call = calls.get_mut(*id);
+                    if let Some(call) = &mut call {
                         let Request {
                             key,
                             trace,
@@ -195,8 +195,8 @@ impl<S: Store, V: SendingService<S::Connection>> Sender<S, V> {
                             trace,
                             generation,
                         });
-                        call
-                    })
+                    }
+                    call
                 }
                 Accepted::Unchanged { .. } => None,
             };

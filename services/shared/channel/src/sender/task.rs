@@ -18,17 +18,21 @@ use duet_protocol::sender::{
 };
 use duet_protocol::sequence::Epoch;
 use duet_protocol::settings::Settings;
+use duet_telemetry::names::span;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::broker::{self, Broker, MakeBroker};
+use super::observe::Told;
 use super::record::{Inbox, judge, record};
 use super::transmit::transmit;
 use super::{Sender, SendingService, SharedCalls, lock};
 use crate::clock::Clock;
 use crate::settings::SettingsState;
 use crate::store::{CommittedGroup, Store, StoreError, Transaction};
+use crate::strikes::{self, Strikes};
+use crate::transport::spans::{Observer, context, is_sampled};
 use crate::transport::{Call, CallError, Feedback};
 
 /// What a sender is made of.
@@ -45,6 +49,8 @@ pub struct Parts<S: Store, V: SendingService<S::Connection>> {
     pub calls: BTreeMap<ReceiverName, Arc<dyn Call>>,
     /// How to reach the broker.
     pub broker: MakeBroker,
+    /// Where it tells what it does.
+    pub observer: Observer,
     /// The times by which it waits.
     pub timing: Timing,
     /// The rules in force.
@@ -85,6 +91,8 @@ pub struct SenderTask<S: Store, V: SendingService<S::Connection>> {
     questions: mpsc::Receiver<oneshot::Sender<Standing>>,
     receipts: Inbox,
     recording: bool,
+    told: Told,
+    strikes: Strikes,
     tasks: JoinSet<Done>,
 }
 
@@ -106,6 +114,7 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
             settings,
             calls,
             broker,
+            observer,
             timing,
             rules,
             clock,
@@ -162,6 +171,8 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
             questions: questions_in,
             receipts: Inbox::default(),
             recording: false,
+            strikes: Strikes::new(observer.instruments.clone()),
+            told: Told::new(observer),
             tasks: JoinSet::new(),
         };
         Ok((handle, task))
@@ -170,6 +181,7 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
     /// Runs until it is told to stop and every call is answered. What is in the outbox stays there.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut settings_end = false;
+        let mut strikes_due = tokio::time::interval(strikes::EVERY);
         loop {
             let stopping = stop.is_cancelled();
             self.do_what_is_due(stopping);
@@ -200,6 +212,7 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
                 Some(answer) = self.questions.recv() => drop(answer.send(self.machine.standing())),
                 () = stop.cancelled(), if !stopping => {}
                 () = wake_up => {}
+                _ = strikes_due.tick() => self.strikes.tell(&self.rules),
             }
         }
     }
@@ -219,6 +232,10 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
         {
             groups.push(group);
         }
+        let now = self.clock.now();
+        groups
+            .iter()
+            .for_each(|group| self.told.committed(group, now));
         let events = groups.into_iter().flat_map(|group| group.events);
         self.machine.committed(
             events.map(|committed| (committed.event, committed.dispatch)),
@@ -269,9 +286,9 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
             Done::Recorded(recorded) => {
                 self.recording = false;
                 match recorded {
-                    Ok(recorded) => recorded.iter().for_each(|(receiver, recorded)| {
-                        self.machine.recorded(receiver, recorded, now)
-                    }),
+                    Ok(recorded) => recorded
+                        .iter()
+                        .for_each(|(receiver, recorded)| self.take_recorded(receiver, recorded)),
                     Err(error) => {
                         tracing::warn!(%error, "receipts could not be recorded; they come again")
                     }
@@ -291,10 +308,18 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
                     tracing::error!(%receiver, ?health, "the two stores do not fit: one was restored or lost");
                 }
                 for recorded in judged.iter().flat_map(|(_, recorded)| recorded) {
-                    self.machine.recorded(&receiver, recorded, now);
+                    self.take_recorded(&receiver, recorded);
                 }
                 self.machine.judged(&receiver, id, health, now);
             }
+        }
+    }
+
+    fn take_recorded(&mut self, receiver: &ReceiverName, recorded: &Recorded) {
+        let now = self.clock.now();
+        self.machine.recorded(receiver, recorded, now);
+        for (source, mark) in &recorded.marks {
+            self.told.received(receiver, *source, mark, now);
         }
     }
 
@@ -422,7 +447,7 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
             self.rules.clone(),
             self.clock,
         );
-        let pending = self.pending.clone();
+        let (pending, tracer) = (self.pending.clone(), self.told.observer().tracer.clone());
         self.tasks.spawn(async move {
             let failed = lock(&pending)
                 .get_mut(id)
@@ -430,6 +455,7 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
             let Some(failed) = failed else {
                 return Done::Compensated(id, None);
             };
+            let trace = failed.trace.clone();
             let job = move |tx: &mut S::Tx<'_>| {
                 let mut rows = service.rows(tx.connection());
                 let mut calls = lock(&pending);
@@ -442,7 +468,13 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
                 };
                 accepting.compensate(&failed)
             };
+            let span = is_sampled(&trace).then(|| {
+                tracer
+                    .child(span::COMPENSATE_REACTION, &context(&trace))
+                    .start()
+            });
             let compensated = store.write(job).await;
+            drop(span);
             Done::Compensated(
                 id,
                 compensated

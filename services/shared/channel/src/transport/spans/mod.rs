@@ -11,7 +11,10 @@ mod sending;
 pub use receiving::Receiving;
 pub use sending::{Names, Sending};
 
+use std::time::{Duration, SystemTime};
+
 use duet_protocol::event::TraceContext;
+use duet_protocol::time::Timestamp;
 use duet_telemetry::{Instruments, Tracer, propagation};
 use opentelemetry::trace::SpanContext;
 
@@ -25,7 +28,7 @@ pub struct Observer {
 }
 
 /// The `traceparent`'s flags are its last two digits; sampled is the lowest bit. Anything else is not sampled.
-fn is_sampled(trace: &TraceContext) -> bool {
+pub(crate) fn is_sampled(trace: &TraceContext) -> bool {
     let text = trace.traceparent.as_bytes();
     text.len() >= propagation::Traceparent::LEN
         && matches!(
@@ -34,6 +37,11 @@ fn is_sampled(trace: &TraceContext) -> bool {
         )
 }
 
-fn context(trace: &TraceContext) -> SpanContext {
+pub(crate) fn context(trace: &TraceContext) -> SpanContext {
     propagation::parse(&trace.traceparent, &trace.tracestate).unwrap_or(SpanContext::NONE)
+}
+
+/// A stored time, as spans take it.
+pub(crate) fn time_of(at: Timestamp) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_micros(at.micros().unsigned_abs())
 }

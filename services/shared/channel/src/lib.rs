@@ -2,6 +2,7 @@
 //!
 //! The shell does the I/O and decides nothing; what to send, retry, apply or retransmit is decided in `duet-protocol`.
 
+pub mod brokers;
 pub mod clock;
 pub mod receiver;
 pub mod sender;

@@ -1,0 +1,75 @@
+//! The brokers that this build knows, made from the settings: the one place that a new broker's transport is named in.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use duet_protocol::receipt::ReceiverName;
+use duet_protocol::settings::{Settings, TransportSettings};
+
+use crate::receiver::BrokerSide;
+use crate::sender::MakeBroker;
+use crate::transport::jetstream::{
+    JetStreamConsume, JetStreamProvision, JetStreamPublish, Nats, ensure,
+};
+use crate::transport::spans::Observer;
+use crate::transport::{Consume, ProvisionError, Publish, Steps};
+
+/// The connections of one process, and what it tells of them.
+#[derive(Clone, Debug)]
+pub struct Brokers {
+    /// NATS, if this process knows a server.
+    pub nats: Option<Nats>,
+    /// The receivers that messages are for: a sender's, or the one that this process is.
+    pub receivers: Vec<ReceiverName>,
+    /// Where it tells what it does.
+    pub observer: Observer,
+    /// Whether this process makes what the broker needs. Where an operator does it, no.
+    pub provision: bool,
+}
+
+impl Brokers {
+    /// The sending half.
+    pub fn publishing(self) -> MakeBroker {
+        Box::new(move |settings| {
+            let TransportSettings::NatsJetStream(settings) = settings;
+            let nats = self.nats.clone()?;
+            let publish = JetStreamPublish::new(
+                nats,
+                settings,
+                self.receivers.clone(),
+                self.observer.clone(),
+            );
+            Some(Arc::new(publish) as Arc<dyn Publish>)
+        })
+    }
+}
+
+#[async_trait]
+impl BrokerSide for Brokers {
+    fn consumer(&self, settings: &TransportSettings) -> Option<Box<dyn Consume>> {
+        let TransportSettings::NatsJetStream(settings) = settings;
+        let (nats, receiver) = (self.nats.clone()?, self.receivers.first()?.clone());
+        Some(Box::new(JetStreamConsume::new(
+            nats,
+            settings,
+            receiver,
+            self.observer.clone(),
+        )))
+    }
+
+    async fn provision(&self, settings: &Settings) -> Result<Steps, ProvisionError> {
+        match (&settings.r#async, &self.nats) {
+            (Some(asynchronous), Some(nats)) if self.provision => {
+                let TransportSettings::NatsJetStream(jetstream) = &asynchronous.transport;
+                let provision = JetStreamProvision::new(
+                    nats.clone(),
+                    &settings.channel,
+                    jetstream.clone(),
+                    self.receivers.clone(),
+                );
+                ensure(&provision).await
+            }
+            _ => Ok(Steps::default()),
+        }
+    }
+}

@@ -26,6 +26,9 @@ pub(super) struct PathState {
 #[derive(Debug, Default)]
 struct BrokerView {
     asked_at: Option<Moment>,
+    /// The highest place that was given, and what it was when the broker was last asked: a stream that ends before that lost it.
+    given: BrokerPlace,
+    given_when_asked: BrokerPlace,
     known: Option<(u64, BrokerPlace)>,
     /// Ascending in both: from when on everything up to a place was done with.
     done: VecDeque<(Moment, BrokerPlace)>,
@@ -74,11 +77,18 @@ impl PathState {
         self.rests_until.is_some_and(|until| now < until)
     }
 
+    /// The broker stored a message, at a place.
+    pub(super) fn stored(&mut self, place: Option<BrokerPlace>) {
+        self.succeeded();
+        self.broker.given = self.broker.given.max(place.unwrap_or_default());
+    }
+
     /// Whether the broker is to be asked for its backlog; counts as asked.
     pub(super) fn ask_backlog(&mut self, now: Moment, timing: &Timing) -> bool {
         let due = self.backlog_due(timing) <= now;
         if due {
             self.broker.asked_at = Some(now);
+            self.broker.given_when_asked = self.broker.given;
         }
         due
     }
@@ -109,11 +119,13 @@ impl PathState {
             return Stream::Continues;
         };
         view.silent = false;
-        let reset = view
+        let anew = view
             .known
             .is_some_and(|(was_created, was_last)| was_created != created || last < was_last);
+        let reset = anew || last < view.given_when_asked;
         view.known = Some((created, last));
         if reset {
+            (view.given, view.given_when_asked) = (last, last);
             view.done.clear();
             return Stream::Reset;
         }

@@ -359,7 +359,7 @@ impl Peer {
                 }
             }
             Sent::Stored(place) => {
-                state.succeeded();
+                state.stored(place);
                 for (event, _) in &under_way.transmission.events {
                     let id = event.id();
                     if common.rules.holds(Rule::ForgetOnReceipt) {

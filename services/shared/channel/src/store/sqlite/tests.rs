@@ -1,51 +1,45 @@
 //! What only SQLite's store promises; what every store does is in [`crate::store::conformance`].
 
+mod conformance;
+mod kill;
+mod limits;
+mod opening;
+
+use std::path::PathBuf;
+
 use duet_protocol::receipt::ReceiverName;
-use duet_protocol::sequence::Sequence;
 use duet_protocol::settings::Generation;
 use tempfile::TempDir;
 
 use super::*;
+use crate::clock::Clock;
+
+/// A table of the service's own.
+const TABLE: &str = "CREATE TABLE own (row INTEGER PRIMARY KEY)";
 
 fn options() -> Options {
-    Options::new(&[], crate::clock::Clock::start(), 7)
+    Options::new(&[TABLE], Clock::start(), rand::random())
 }
 
-fn sending() -> Options {
-    let receiver = ReceiverName::new("notification").unwrap();
-    options().sending(vec![receiver], Generation::FIRST)
+fn sending(receivers: &[&str]) -> Options {
+    let name = |name: &&str| ReceiverName::new(name).unwrap();
+    options().sending(receivers.iter().map(name).collect(), Generation::FIRST)
 }
 
-fn file(directory: &TempDir) -> std::path::PathBuf {
-    directory.path().join("deep").join("store.db")
+/// Where a store is, in a directory that is not there yet.
+fn file(directory: &TempDir) -> PathBuf {
+    directory.path().join("data").join("store.db")
 }
 
-#[tokio::test]
-async fn a_store_keeps_its_identity_and_takes_a_new_incarnation() {
-    let directory = TempDir::new().unwrap();
-    let (store, mut commits) = SqliteStore::open(&file(&directory), sending()).unwrap();
-    let first = store.identity();
-    assert_eq!(commits.recv().await.unwrap().len(), 1);
-    let standing = store.outbox().await.unwrap();
-    assert_eq!(standing.sources.len(), 1);
-    assert_eq!(standing.sources[0].1.last, Sequence(1));
-    store.close().await;
-    let (store, _commits) = SqliteStore::open(&file(&directory), sending()).unwrap();
-    assert_eq!(store.identity().store, first.store);
-    assert!(store.identity().incarnation > first.incarnation);
-    assert_eq!(store.outbox().await.unwrap().sources.len(), 2);
-    store.close().await;
+fn put(connection: &Connection, row: u32) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("INSERT INTO own VALUES (?1)")?
+        .execute([row])?;
+    Ok(())
 }
 
-#[test]
-fn a_second_opener_is_told_who_has_it() {
-    let directory = TempDir::new().unwrap();
-    let _open = SqliteStore::open(&file(&directory), options()).unwrap();
-    let refused = SqliteStore::open(&file(&directory), options())
-        .err()
-        .unwrap();
-    let OpenError::Locked { process, .. } = refused else {
-        panic!("{refused}");
-    };
-    assert_eq!(process, Some(std::process::id()));
+fn rows(connection: &Connection) -> Result<Vec<u32>, StoreError> {
+    let mut select = connection.prepare_cached("SELECT row FROM own ORDER BY row")?;
+    let rows = select.query_map([], |row| row.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }

@@ -1,0 +1,133 @@
+//! Bounds, and failures that only SQLite has.
+
+use bytes::Bytes;
+use duet_protocol::event::{Body, Data, Event, Key, TraceContext};
+use duet_protocol::receive::{Failure, InboxTables};
+use duet_protocol::sender::BrokerPlace;
+use duet_protocol::sequence::{Epoch, Lane};
+use tempfile::TempDir;
+
+use super::*;
+use crate::store::Transaction;
+use crate::transport::Undecodable;
+
+fn failure() -> Failure {
+    Failure {
+        cause: "no".repeat(10_000).into(),
+    }
+}
+
+#[tokio::test]
+async fn a_full_parked_table_pushes_back() {
+    let directory = TempDir::new().unwrap();
+    let few = Options {
+        parked: 2,
+        ..options()
+    };
+    let (store, _commits) = SqliteStore::open(&file(&directory), few).unwrap();
+    let park = |sequence| {
+        let event = Event {
+            source: Lane::default().source(Epoch(1)),
+            sequence: Sequence(sequence),
+            time: Timestamp::default(),
+            body: Body::Data(Data {
+                kind: "dev.duet.tested".into(),
+                key: Key::new("post/user").unwrap(),
+                json: Bytes::new(),
+            }),
+            trace: TraceContext::default(),
+            generation: Generation::FIRST,
+        };
+        store.write(move |tx| tx.park(&event, &failure(), Timestamp::default()))
+    };
+    park(2).await.unwrap();
+    park(3).await.unwrap();
+    assert!(matches!(park(4).await, Err(StoreError::Overloaded)));
+    assert_eq!(store.counts().await.unwrap().parked, 2);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn of_the_undecodable_the_newest_are_kept() {
+    let directory = TempDir::new().unwrap();
+    let few = Options {
+        undecodable: 3,
+        ..options()
+    };
+    let (store, _commits) = SqliteStore::open(&file(&directory), few).unwrap();
+    for place in 1..=10 {
+        let undecodable = Undecodable {
+            place: BrokerPlace(place),
+            payload: Bytes::new(),
+            cause: String::new(),
+        };
+        let put = store.write(move |tx| tx.put_undecodable("nats", &undecodable));
+        put.await.unwrap();
+    }
+    let places = store.read(|connection| {
+        let mut select = connection.prepare("SELECT place FROM undecodable ORDER BY place")?;
+        let places = select.query_map([], |row| row.get::<_, i64>(0))?;
+        Ok(places.collect::<Result<Vec<_>, _>>()?)
+    });
+    assert_eq!(places.await.unwrap(), [8, 9, 10]);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn an_apply_that_fails_in_a_savepoint_has_written_nothing() {
+    let directory = TempDir::new().unwrap();
+    let (store, _commits) = SqliteStore::open(&file(&directory), options()).unwrap();
+    let job = |tx: &mut SqliteTx<'_>| {
+        let connection = tx.connection();
+        for row in 0..4 {
+            let applied = in_savepoint(connection, |connection| {
+                put(connection, row)?;
+                Ok(if row % 2 == 0 { Ok(()) } else { Err(failure()) })
+            })?;
+            assert_eq!(applied.is_ok(), row % 2 == 0);
+        }
+        Ok(())
+    };
+    store.write(job).await.unwrap();
+    assert_eq!(store.read(rows).await.unwrap(), [0, 2]);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_commit_that_fails_is_of_unknown_outcome_and_the_next_one_works() {
+    let directory = TempDir::new().unwrap();
+    let deferred = Options {
+        service: &[
+            TABLE,
+            "CREATE TABLE child (own INTEGER REFERENCES own DEFERRABLE INITIALLY DEFERRED)",
+        ],
+        ..options()
+    };
+    let (store, _commits) = SqliteStore::open(&file(&directory), deferred).unwrap();
+    let orphan = store.write(|tx| {
+        put(tx.connection(), 1)?;
+        let insert = "INSERT INTO child VALUES (7)"; // checked at the commit
+        tx.connection().execute(insert, [])?;
+        Ok(())
+    });
+    assert!(matches!(orphan.await, Err(StoreError::Unknown(_))));
+    store.write(|tx| put(tx.connection(), 2)).await.unwrap();
+    assert_eq!(store.read(rows).await.unwrap(), [2]);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_read_that_panics_or_fails_leaves_its_reader_usable() {
+    let directory = TempDir::new().unwrap();
+    let one = Options {
+        readers: 1,
+        ..options()
+    };
+    let (store, _commits) = SqliteStore::open(&file(&directory), one).unwrap();
+    let panicked = store.read::<(), _>(|_| panic!("a read of the test's panics"));
+    assert!(panicked.await.is_err());
+    let wrote = store.read(|connection| put(connection, 1));
+    assert!(wrote.await.is_err());
+    assert_eq!(store.read(rows).await.unwrap().len(), 0);
+    store.close().await;
+}

@@ -1,0 +1,143 @@
+//! Opening: what is in force afterwards, and what is refused.
+
+use std::fs;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::store::Transaction;
+
+fn refused(path: &std::path::Path, options: Options) -> OpenError {
+    SqliteStore::open(path, options).err().unwrap()
+}
+
+#[tokio::test]
+async fn commits_are_flushed_and_foreign_keys_hold() {
+    let directory = TempDir::new().unwrap();
+    let (store, _commits) = SqliteStore::open(&file(&directory), options()).unwrap();
+    let settings = store.write(|tx| {
+        let read = |setting| {
+            tx.connection()
+                .pragma_query_value(None, setting, |row| row.get::<_, i64>(0))
+        };
+        let journal: String = tx
+            .connection()
+            .pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+        Ok((
+            journal,
+            read("synchronous")?,
+            read("fullfsync")?,
+            read("foreign_keys")?,
+        ))
+    });
+    assert_eq!(settings.await.unwrap(), ("wal".to_owned(), 2, 1, 1));
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_store_that_only_receives_opens_no_epoch() {
+    let directory = TempDir::new().unwrap();
+    let (store, mut commits) = SqliteStore::open(&file(&directory), options()).unwrap();
+    assert_eq!(store.outbox().await.unwrap(), OutboxStanding::default());
+    store.close().await;
+    assert!(commits.recv().await.is_none());
+}
+
+#[tokio::test]
+async fn the_service_s_migrations_are_run_once_each() {
+    let directory = TempDir::new().unwrap();
+    let (store, _commits) = SqliteStore::open(&file(&directory), options()).unwrap();
+    store.write(|tx| put(tx.connection(), 1)).await.unwrap();
+    store.close().await;
+    let more = Options {
+        service: &[TABLE, "INSERT INTO own VALUES (2)"],
+        ..options()
+    };
+    for _ in 0..2 {
+        let (store, _commits) = SqliteStore::open(&file(&directory), more.clone()).unwrap();
+        assert_eq!(store.read(rows).await.unwrap(), [1, 2]);
+        store.close().await;
+    }
+    let error = refused(&file(&directory), options());
+    assert!(
+        error.to_string().contains("service tables")
+            && error.to_string().contains("version 2")
+            && error.to_string().contains("version 1"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_store_of_a_newer_schema_is_refused_and_left_as_it_was() {
+    let directory = TempDir::new().unwrap();
+    let (store, _commits) = SqliteStore::open(&file(&directory), options()).unwrap();
+    store.close().await;
+    let connection = Connection::open(file(&directory)).unwrap();
+    connection.pragma_update(None, "user_version", 99).unwrap();
+    drop(connection);
+    let before = fs::read(file(&directory)).unwrap();
+    let error = refused(&file(&directory), options());
+    let OpenError::NewerSchema {
+        found: 99,
+        known: 1,
+        tables: "channel",
+        ..
+    } = error
+    else {
+        panic!("{error}");
+    };
+    assert!(error.to_string().contains("version 99") && error.to_string().contains("version 1"));
+    assert_eq!(fs::read(file(&directory)).unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_second_opener_is_told_who_has_it() {
+    let directory = TempDir::new().unwrap();
+    let (store, _commits) = SqliteStore::open(&file(&directory), options()).unwrap();
+    let error = refused(&file(&directory), options());
+    let OpenError::Locked { process, .. } = error else {
+        panic!("{error}");
+    };
+    assert_eq!(process, Some(std::process::id()));
+    store.close().await;
+    let (store, _commits) = SqliteStore::open(&file(&directory), options()).unwrap();
+    store.close().await;
+}
+
+#[test]
+fn a_directory_that_can_t_be_made_is_named() {
+    let directory = TempDir::new().unwrap();
+    let in_the_way = directory.path().join("data");
+    fs::write(&in_the_way, "").unwrap();
+    let error = refused(&in_the_way.join("store.db"), options());
+    assert!(matches!(error, OpenError::Directory { .. }), "{error}");
+    assert!(error.to_string().contains(in_the_way.to_str().unwrap()));
+}
+
+#[test]
+fn a_file_that_is_no_store_is_refused() {
+    let directory = TempDir::new().unwrap();
+    let garbage = directory.path().join("garbage");
+    fs::write(&garbage, [0x5a; 8192]).unwrap();
+    let error = refused(&garbage, options());
+    assert!(matches!(error, OpenError::Corrupt { .. }), "{error}");
+
+    let foreign = directory.path().join("foreign");
+    let connection = Connection::open(&foreign).unwrap();
+    connection.execute_batch("CREATE TABLE t (a)").unwrap();
+    drop(connection);
+    let error = refused(&foreign, options());
+    assert!(matches!(error, OpenError::Foreign { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_damaged_store_is_refused() {
+    let directory = TempDir::new().unwrap();
+    let (store, _commits) = SqliteStore::open(&file(&directory), options()).unwrap();
+    store.close().await;
+    let mut bytes = fs::read(file(&directory)).unwrap();
+    bytes[4096..].fill(0x5a);
+    fs::write(file(&directory), bytes).unwrap();
+    let error = refused(&file(&directory), options());
+    assert!(matches!(error, OpenError::Corrupt { .. }), "{error}");
+}

@@ -30,7 +30,7 @@ use super::transmit::transmit;
 use super::{Sender, SendingService, SharedCalls, lock};
 use crate::clock::Clock;
 use crate::settings::SettingsState;
-use crate::store::{CommittedGroup, Store, StoreError, Transaction};
+use crate::store::{CommittedGroup, ReceiverStanding, Store, StoreError, Transaction};
 use crate::strikes::{self, Strikes};
 use crate::transport::spans::{Observer, context, is_sampled};
 use crate::transport::{Call, CallError, Feedback};
@@ -143,7 +143,7 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
         for (source, state) in &standing.sources {
             machine.source_opened(*source, *state);
         }
-        for (name, _, marks) in &standing.receivers {
+        for ReceiverStanding { name, marks, .. } in &standing.receivers {
             machine.receiver_known(name.clone(), marks, clock.now());
         }
         let (questions, questions_in) = mpsc::channel(8);

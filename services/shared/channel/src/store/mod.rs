@@ -95,8 +95,19 @@ pub struct Identity {
 pub struct OutboxStanding {
     /// Every source with events in the outbox, and each partition's [`HELLO_EPOCHS`](duet_protocol::record::HELLO_EPOCHS) newest, ascending.
     pub sources: Vec<(Source, EpochState)>,
-    /// What each receiver said of them, and under which incarnation it last spoke.
-    pub receivers: Vec<(ReceiverName, Incarnation, Vec<(Source, Mark)>)>,
+    /// What each receiver said of them.
+    pub receivers: Vec<ReceiverStanding>,
+}
+
+/// What one receiver said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceiverStanding {
+    /// Who.
+    pub name: ReceiverName,
+    /// The newest incarnation that it spoke under; zero if it never spoke.
+    pub incarnation: Incarnation,
+    /// What it holds of each of [`OutboxStanding::sources`], in the same order.
+    pub marks: Vec<(Source, Mark)>,
 }
 
 /// How much a store holds that is not yet done with.

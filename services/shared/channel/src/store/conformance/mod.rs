@@ -19,7 +19,7 @@ use duet_protocol::settings::Generation;
 use duet_protocol::time::Timestamp;
 use tokio::sync::mpsc;
 
-use crate::store::{Committed, Store, StoreError};
+use crate::store::{Committed, CommittedGroup, Store, StoreError};
 
 /// A store to be tested: always the same one, empty at first, open once at a time.
 pub trait Subject: 'static {
@@ -30,7 +30,7 @@ pub trait Subject: 'static {
     fn open(
         &self,
         opening: Opening,
-    ) -> impl Future<Output = (Self::Store, mpsc::UnboundedReceiver<Vec<Committed>>)> + Send;
+    ) -> impl Future<Output = (Self::Store, mpsc::UnboundedReceiver<CommittedGroup>)> + Send;
 
     /// Writes a row of the service's own.
     fn put(connection: &<Self::Store as Store>::Connection, row: u32) -> Result<(), StoreError>;
@@ -154,8 +154,9 @@ fn lane<S: Store>(store: &S) -> Lane {
 }
 
 /// What has been handed over so far.
-fn handed_over(commits: &mut mpsc::UnboundedReceiver<Vec<Committed>>) -> Vec<Vec<Committed>> {
-    std::iter::from_fn(|| commits.try_recv().ok()).collect()
+fn handed_over(commits: &mut mpsc::UnboundedReceiver<CommittedGroup>) -> Vec<Vec<Committed>> {
+    let groups = std::iter::from_fn(|| commits.try_recv().ok());
+    groups.map(|group| group.events).collect()
 }
 
 /// Holds the writer in a job until told to go on, so that what is submitted meanwhile waits together.

@@ -1,6 +1,7 @@
 //! The inbox over SQLite: what was received of each lane, and what is parked.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use duet_protocol::event::{Event, EventId, Key, RollingHash};
 use duet_protocol::inbox::{EpochInbox, Inbox, Link};
@@ -10,7 +11,7 @@ use duet_protocol::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::codec::{self, signed, unsigned};
-use super::error::{corrupt, refused};
+use super::error::corrupt;
 use super::transaction::SqliteTx;
 use crate::store::StoreError;
 
@@ -159,11 +160,10 @@ fn read(connection: &Connection, lane: Lane) -> Result<Known, StoreError> {
 
 impl SqliteTx<'_> {
     fn lane(&mut self, lane: Lane) -> Result<&mut Known, StoreError> {
-        let lanes = &mut self.memory.inbox.lanes;
-        if !lanes.contains_key(&lane) {
-            lanes.insert(lane, read(self.connection, lane)?);
+        match self.memory.inbox.lanes.entry(lane) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(unknown) => Ok(unknown.insert(read(self.connection, lane)?)),
         }
-        lanes.get_mut(&lane).ok_or_else(|| refused("no such lane"))
     }
 
     /// How many rows the parked table has. Mostly none, and then nothing has to be looked up in it.

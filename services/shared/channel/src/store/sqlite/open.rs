@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::rules::Rules;
@@ -22,7 +22,7 @@ use super::transaction::{Limits, Memory, SqliteTx};
 use super::writer::{Grouping, Writer};
 use super::{Open, SqliteStore};
 use crate::clock::Clock;
-use crate::store::{Committed, Identity, StoreError};
+use crate::store::{CommittedGroup, Identity, StoreError};
 
 /// How a store is opened.
 #[derive(Clone, Debug)]
@@ -167,18 +167,24 @@ impl SqliteStore {
     pub fn open(
         path: &Path,
         options: Options,
-    ) -> Result<(Self, mpsc::UnboundedReceiver<Vec<Committed>>), OpenError> {
+    ) -> Result<(Self, mpsc::UnboundedReceiver<CommittedGroup>), OpenError> {
         let lock = Lock::take(path)?;
         let opening = Opening {
             path,
             options: &options,
         };
         let connection = opening.connection()?;
+        let began = SystemTime::now();
         let memory = opening.memory(&connection)?;
         let (committed, commits) = mpsc::unbounded_channel();
-        opening
-            .start(connection, memory, committed, lock)
-            .map(|store| (store, commits))
+        let grouping = Grouping {
+            connection,
+            memory,
+            committed,
+            began,
+            _lock: lock,
+        };
+        opening.start(grouping).map(|store| (store, commits))
     }
 }
 
@@ -349,22 +355,13 @@ impl Opening<'_> {
         standing::prune_marks(connection)
     }
 
-    /// Starts the threads, and hands the opening's own events on.
-    fn start(
-        &self,
-        connection: Connection,
-        mut memory: Memory,
-        committed: mpsc::UnboundedSender<Vec<Committed>>,
-        lock: Lock,
-    ) -> Result<SqliteStore, OpenError> {
+    /// Hands the opening's own events on, and starts the threads.
+    fn start(&self, mut grouping: Grouping) -> Result<SqliteStore, OpenError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let readers = (0..self.options.readers.max(1)).map(|_| self.connect(flags));
         let readers = readers.collect::<Result<_, _>>()?;
-        let identity = memory.identity;
-        let opened = memory.committed();
-        if !opened.is_empty() {
-            let _ = committed.send(opened); // its receiver is our caller's
-        }
+        let identity = grouping.memory.identity;
+        grouping.hand_over();
         let Options {
             jobs_waiting,
             group,
@@ -372,12 +369,6 @@ impl Opening<'_> {
             ..
         } = *self.options;
         let readers = Readers::start(readers, reads_waiting.max(1));
-        let grouping = Grouping {
-            connection,
-            memory,
-            committed,
-            _lock: lock,
-        };
         let writer = Writer::start(grouping, jobs_waiting.max(1), group.max(1));
         Ok(SqliteStore(Arc::new(Open {
             identity,

@@ -1,6 +1,7 @@
 //! The outbox over SQLite: epochs, events, receivers and what each of them said.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use duet_protocol::accept::Dispatch;
 use duet_protocol::event::{Event, RollingHash};
@@ -96,28 +97,25 @@ impl SqliteTx<'_> {
         if store != identity.store || partitions != identity.partitions {
             return Ok(None);
         }
-        let epochs = &mut self.memory.outbox.epochs;
-        let key = (partition, source.epoch);
-        if !epochs.contains_key(&key) {
-            let mut select = self.connection.prepare_cached(
-                "SELECT id, last, forgotten, hash FROM epochs WHERE partition = ?1 AND epoch = ?2",
-            )?;
-            let found = select
-                .query_row((partition.0, signed(source.epoch.0)), |row| {
-                    Ok((EpochRow(row.get(0)?), standing::epoch_state(row, 1)?))
-                })
-                .optional()?;
-            let Some((row, state)) = found else {
-                return Ok(None);
-            };
-            let known = Known {
+        let unknown = match self.memory.outbox.epochs.entry((partition, source.epoch)) {
+            Entry::Occupied(known) => return Ok(Some(known.into_mut())),
+            Entry::Vacant(unknown) => unknown,
+        };
+        let mut select = self.connection.prepare_cached(
+            "SELECT id, last, forgotten, hash FROM epochs WHERE partition = ?1 AND epoch = ?2",
+        )?;
+        let found = select
+            .query_row((partition.0, signed(source.epoch.0)), |row| {
+                Ok((EpochRow(row.get(0)?), standing::epoch_state(row, 1)?))
+            })
+            .optional()?;
+        Ok(found.map(|(row, state)| {
+            unknown.insert(Known {
                 row,
                 now: state,
                 written: state,
-            };
-            epochs.insert(key, known);
-        }
-        Ok(epochs.get_mut(&key))
+            })
+        }))
     }
 
     /// As [`SqliteTx::known`], where the protocol never asks for another's.

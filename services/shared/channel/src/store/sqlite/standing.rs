@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::codec::{self, signed, unsigned};
 use super::error::corrupt;
 use super::outbox::EpochRow;
-use crate::store::{Identity, OutboxStanding, StoreError};
+use crate::store::{Identity, OutboxStanding, ReceiverStanding, StoreError};
 
 /// How many of each partition's newest epochs are kept in view though nothing of them is in the outbox.
 const NEWEST: i64 = HELLO_EPOCHS as i64;
@@ -112,7 +112,11 @@ pub(super) fn outbox(
         for (epoch, source, state) in &sources {
             marks.push((*source, mark(connection, id, *epoch, state.forgotten)?));
         }
-        standing.receivers.push((name, incarnation, marks));
+        standing.receivers.push(ReceiverStanding {
+            name,
+            incarnation,
+            marks,
+        });
     }
     let known = sources
         .into_iter()
@@ -190,6 +194,6 @@ pub(super) fn unacknowledged(
     };
     let receivers = receivers.into_iter();
     Ok(receivers
-        .map(|(name, _, marks)| (name, of(&marks)))
+        .map(|receiver| (receiver.name, of(&receiver.marks)))
         .collect())
 }

@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
+use std::time::SystemTime;
 
 use rusqlite::Connection;
 use tokio::sync::mpsc::error::TrySendError;
@@ -12,7 +13,7 @@ use super::error::refused;
 use super::open::Lock;
 use super::savepoint::run;
 use super::transaction::{Memory, SqliteTx};
-use crate::store::{Committed, StoreError};
+use crate::store::{CommittedGroup, StoreError};
 
 /// How to reach the writer.
 pub(super) struct Writer {
@@ -127,7 +128,9 @@ pub(super) async fn join(thread: &Mutex<Option<thread::JoinHandle<()>>>) {
 pub(super) struct Grouping {
     pub(super) connection: Connection,
     pub(super) memory: Memory,
-    pub(super) committed: mpsc::UnboundedSender<Vec<Committed>>,
+    pub(super) committed: mpsc::UnboundedSender<CommittedGroup>,
+    /// When the last transaction began.
+    pub(super) began: SystemTime,
     /// Given back last of all.
     pub(super) _lock: Lock,
 }
@@ -154,13 +157,19 @@ impl Grouping {
             }
             Ok(()) => vec![Ok(()); jobs.len()],
         };
-        let committed = self.memory.committed();
-        if !committed.is_empty() {
-            // Without a sender nobody has to know: the events are in the outbox.
-            let _ = self.committed.send(committed);
-        }
+        self.hand_over();
         for (job, outcome) in jobs.into_iter().zip(outcomes) {
             job.answer(outcome);
+        }
+    }
+
+    /// Hands on what was just committed.
+    pub(super) fn hand_over(&mut self) {
+        let events = self.memory.committed();
+        if !events.is_empty() {
+            let span = (self.began, SystemTime::now());
+            // Without a sender nobody has to know: the events are in the outbox.
+            let _ = self.committed.send(CommittedGroup { events, span });
         }
     }
 
@@ -169,6 +178,7 @@ impl Grouping {
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
+        self.began = SystemTime::now();
         let done = run(&self.connection, "BEGIN IMMEDIATE")
             .map_err(StoreError::from)
             .and_then(|()| work(self))

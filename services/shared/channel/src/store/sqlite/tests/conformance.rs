@@ -4,7 +4,7 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 
 use super::{Connection, SqliteStore, StoreError, file, sending};
-use crate::store::Committed;
+use crate::store::CommittedGroup;
 use crate::store::conformance::{Opening, Subject};
 
 struct Sqlite(TempDir);
@@ -21,7 +21,7 @@ impl Subject for Sqlite {
     async fn open(
         &self,
         opening: Opening,
-    ) -> (SqliteStore, mpsc::UnboundedReceiver<Vec<Committed>>) {
+    ) -> (SqliteStore, mpsc::UnboundedReceiver<CommittedGroup>) {
         let mut options = sending(opening.receivers);
         options.jobs_waiting = opening.jobs_waiting;
         SqliteStore::open(&file(&self.0), options).unwrap()

@@ -5,6 +5,7 @@
 //! passes. A new transport is one file here and one line in the suite.
 
 pub mod cloudevents;
+pub mod conformance;
 pub mod http;
 pub mod jetstream;
 pub mod spans;

@@ -70,8 +70,15 @@ struct Wire<'a> {
     traceparent: Option<Cow<'a, str>>,
     #[serde(borrow)]
     tracestate: Option<Cow<'a, str>>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "also_null")]
     data: Option<&'a RawValue>,
+}
+
+/// `null` is data, too.
+fn also_null<'de: 'a, 'a, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<&'a RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 /// The events of a JSON batch. Their data shares `body`'s memory.

@@ -98,10 +98,12 @@ impl JetStreamPublish {
             .headers(headers)
             .payload(payload)
             .timeout(Some(ACK));
-        let asked = self
-            .nats
-            .client()
-            .send_request(self.subject.clone(), request);
+        // Tokio's budget for a task may not come between the first poll and the client's queue: the order would be lost.
+        let asked = tokio::task::unconstrained(
+            self.nats
+                .client()
+                .send_request(self.subject.clone(), request),
+        );
         tokio::select! {
             biased;
             answer = tokio::time::timeout(ACK, asked) => match answer {

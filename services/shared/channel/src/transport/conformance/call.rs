@@ -1,0 +1,1 @@
+//! What a transport that calls promises.

@@ -194,6 +194,9 @@ impl<O: OutboxTables, R: Rows<Error = O::Error>, T: Default> Accepting<'_, O, R,
         if !does && !self.rules.holds(Rule::UndoJoins) {
             return Ok(Some(unchanged));
         }
+        if self.calls.has_failed(id) && !self.rules.holds(Rule::JoinUntilCompensated) {
+            return Ok(Some(unchanged));
+        }
         if self.calls.is_known(id) {
             return Ok(Some(Accepted::Joined(id)));
         }

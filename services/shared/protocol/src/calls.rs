@@ -17,6 +17,7 @@ pub struct Calls<T = ()>(BTreeMap<EventId, Call<T>>);
 struct Call<T> {
     key: Key,
     does: bool,
+    failed: bool,
     answered: bool,
     covered: bool,
     shell: T,
@@ -34,6 +35,7 @@ impl<T: Default> Calls<T> {
         let call = Call {
             key,
             does,
+            failed: false,
             answered: false,
             covered: false,
             shell: T::default(),
@@ -51,6 +53,19 @@ impl<T> Calls<T> {
     /// What the shell keeps of a call.
     pub fn get_mut(&mut self, id: EventId) -> Option<&mut T> {
         self.0.get_mut(&id).map(|call| &mut call.shell)
+    }
+
+    /// The call failed and is to be taken back; what the shell keeps of it. It can be joined until that is committed.
+    pub fn failed(&mut self, id: EventId) -> Option<&mut T> {
+        self.0.get_mut(&id).map(|call| {
+            call.failed = true;
+            &mut call.shell
+        })
+    }
+
+    /// Whether the call failed and waits for its compensation.
+    pub(crate) fn has_failed(&self, id: EventId) -> bool {
+        self.0.get(&id).is_some_and(|call| call.failed)
     }
 
     /// The call has ended: it failed and that is committed, or its transaction was rolled back.

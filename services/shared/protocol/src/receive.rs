@@ -1,5 +1,6 @@
 //! Receiving: one transaction checks the inbox and applies each event, or parks it. A second copy changes nothing.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::time::Duration;
@@ -61,6 +62,12 @@ pub enum Arrival {
         /// The wait before the next attempt.
         retry: Duration,
     },
+}
+
+/// Whether a parked event is to be tried now, where no wait is longer than `longest`. [A wall clock that was set back would
+/// otherwise make it wait for as long as that was.]
+pub fn is_retry_due(next_attempt: Timestamp, now: Timestamp, longest: Duration) -> bool {
+    next_attempt <= now || next_attempt > now + longest
 }
 
 /// What a receiver's transaction reads and writes besides the service's own rows.
@@ -133,14 +140,14 @@ impl<I: InboxTables, A: Apply<Error = I::Error>> Receiving<'_, I, A> {
     ///
     /// # Errors
     /// Those of the tables; then nothing of the batch may be committed.
-    pub fn receive(
+    pub fn receive<E: Borrow<Event>>(
         &mut self,
-        events: &[Event],
+        events: &[E],
         arrival: Arrival,
     ) -> Result<Vec<Outcome>, I::Error> {
         let mut inboxes: BTreeMap<Lane, (Inbox, Version)> = BTreeMap::new();
         let mut outcomes = Vec::with_capacity(events.len());
-        for event in events {
+        for event in events.iter().map(E::borrow) {
             let inbox = match inboxes.entry(event.source.lane) {
                 Entry::Occupied(entry) => &mut entry.into_mut().0,
                 Entry::Vacant(entry) => {

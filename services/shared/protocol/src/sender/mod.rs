@@ -42,6 +42,21 @@ struct Kept {
     /// Read from the store after this; at most one read is under way.
     wanted: Option<Sequence>,
     loading: bool,
+    /// The last read gave nothing: not before this.
+    read_again: Option<Moment>,
+}
+
+impl Kept {
+    /// Whether what is not in memory has to be waited for.
+    fn waits(&self, now: Moment) -> bool {
+        self.may_be_read().is_none_or(|at| now < at)
+    }
+
+    /// When what is not in memory may be asked for; `None` while it is being read.
+    fn may_be_read(&self) -> Option<Moment> {
+        let free = self.wanted.is_none() && !self.loading;
+        free.then(|| self.read_again.unwrap_or(Moment::START))
+    }
 }
 
 /// What is the same for all of a sender's parts.
@@ -128,7 +143,8 @@ impl Sender {
             calls: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             steps: VecDeque::new(),
-            hellos: 0,
+            // An answer to an earlier process's hello must not pass for one to ours.
+            hellos: process.0,
             next_scan: Moment::START,
         }
     }
@@ -293,17 +309,10 @@ impl Sender {
 
     /// What to read back from the store.
     pub fn poll_load(&mut self) -> Option<Load> {
+        // Always at least a batch: what memory is full of may have to wait for it.
+        let batch = self.common.policy.capacity(self.common.policy.path).events;
         let room = self.common.timing.max_kept.saturating_sub(self.kept);
-        if room == 0 {
-            return None;
-        }
-        let limit = room.min(
-            self.common
-                .policy
-                .capacity(self.common.policy.path)
-                .events
-                .max(256),
-        );
+        let limit = room.min(batch.max(256)).max(batch);
         let (source, kept) = self
             .sources
             .iter_mut()
@@ -323,6 +332,9 @@ impl Sender {
             return;
         };
         kept.loading = false;
+        kept.read_again = events
+            .is_empty()
+            .then(|| now + self.common.timing.backoff_initial);
         for event in events {
             let sequence = event.sequence;
             let wanted = self
@@ -378,20 +390,20 @@ impl Sender {
                 .values()
                 .all(|peer| peer.unreceived(*source) == 0)
         };
-        let newer = |source: &Source| {
-            self.sources
-                .keys()
-                .filter(|other| other.lane == source.lane && *other > source)
-                .count()
-        };
-        let done: Vec<Source> = self
-            .sources
-            .keys()
-            .filter(|source| newer(source) >= HELLO_EPOCHS && is_done(source))
-            .copied()
-            .collect();
+        let (mut lane, mut newer) = (None, 0);
+        let mut done = Vec::new();
+        for source in self.sources.keys().rev() {
+            if lane.replace(source.lane) != Some(source.lane) {
+                newer = 0;
+            }
+            if newer >= HELLO_EPOCHS && is_done(source) {
+                done.push(*source);
+            }
+            newer += 1;
+        }
         for source in done {
-            self.sources.remove(&source);
+            let kept = self.sources.remove(&source);
+            self.kept -= kept.map_or(0, |kept| kept.events.len());
             for peer in self.peers.values_mut() {
                 peer.forget_source(source);
             }
@@ -490,7 +502,7 @@ impl Sender {
         let timing = &self.common.timing;
         let mut wake = self.deadlines.first().map(|(deadline, _)| *deadline);
         for peer in self.peers.values() {
-            wake = sooner(wake, peer.wake_at(&self.common));
+            wake = sooner(wake, peer.wake_at(&self.sources, &self.common));
             wake = sooner(wake, peer.hello.wake_at(timing));
             if peer.has_awaiting() {
                 wake = sooner(wake, Some(self.next_scan));

@@ -125,7 +125,6 @@ impl Peer {
     pub(super) fn call(&mut self, event: &Event) {
         if let Some(track) = self.tracks.get_mut(&event.source) {
             track.set(event.sequence, Slot::Inline);
-            track.pass_inline();
         }
         self.inline.push_back(event.id());
     }
@@ -254,7 +253,7 @@ impl Peer {
             if !track.is_due(now, linger, capacity.events) {
                 continue;
             }
-            let Some(kept) = sources.get_mut(source) else {
+            let Some(kept) = sources.get_mut(source).filter(|kept| !kept.waits(now)) else {
                 continue;
             };
             let mut events: Vec<(Arc<Event>, Attempt)> = Vec::new();
@@ -299,9 +298,7 @@ impl Peer {
                     },
                 );
             }
-            if let Some((last, _)) = sends.last() {
-                track.advance(*last, now);
-            }
+            track.taken(now);
             self.path(path).in_flight += 1;
             return Some(self.send(path, Urgency::Background, events, common));
         }
@@ -499,16 +496,12 @@ impl Peer {
         for (source, mark) in &recorded.marks {
             self.held.insert(*source, mark.watermark);
             if let Some(track) = self.tracks.get_mut(source) {
-                let progress = track.receive(mark);
+                let progress = track.receive(mark, now, common.timing.max_tracked);
                 self.call_path.received(progress.call);
                 self.broker_path.received(progress.broker);
-                self.released.extend(
-                    mark.runs
-                        .iter()
-                        .cloned()
-                        .flatten()
-                        .map(|sequence| (*source, Sequence(sequence))),
-                );
+                let above = progress.above.into_iter();
+                self.released
+                    .extend(above.map(|sequence| (*source, sequence)));
             }
         }
         let received = |id: EventId| !self.still_sends(id.source, id.sequence);
@@ -600,19 +593,21 @@ impl Peer {
                             && age >= timing.age_patience * (1 << sends.min(8).saturating_sub(1))
                             && rules.holds(Rule::LossByAge));
                 if is_overdue {
-                    let extra = sends.saturating_sub(timing.sends_before_condition);
-                    let wait = match extra {
-                        0 => Duration::ZERO,
-                        extra => jitter.backoff(timing.order_slack, timing.resend_max, extra),
-                    };
-                    overdue.push((*source, sequence, now + wait));
+                    overdue.push((*source, sequence, sends));
                 }
             }
         }
-        for (source, sequence, not_before) in overdue {
-            if let Some(track) = self.tracks.get_mut(&source)
-                && let Some(Slot::Sent { sends, .. }) = track.slot(sequence)
-            {
+        // They wait together, to go together and in order: the receiver may have no room for gaps.
+        let extra = overdue.iter().map(|(_, _, sends)| *sends).min();
+        let wait = match extra.map_or(0, |sends| {
+            sends.saturating_sub(timing.sends_before_condition)
+        }) {
+            0 => Duration::ZERO,
+            extra => jitter.backoff(timing.order_slack, timing.resend_max, extra),
+        };
+        for (source, sequence, sends) in overdue {
+            let not_before = now + wait;
+            if let Some(track) = self.tracks.get_mut(&source) {
                 track.set(sequence, Slot::Again { sends, not_before });
             }
         }
@@ -639,7 +634,11 @@ impl Peer {
     }
 
     /// When something may become due by time alone.
-    pub(super) fn wake_at(&self, common: &Common) -> Option<Moment> {
+    pub(super) fn wake_at(
+        &self,
+        sources: &BTreeMap<Source, Kept>,
+        common: &Common,
+    ) -> Option<Moment> {
         let path = common.policy.path;
         let state = match path {
             Path::Call => &self.call_path,
@@ -651,11 +650,11 @@ impl Peer {
             .filter_map(|under_way| under_way.repeat_at)
             .min();
         if state.in_flight < common.policy.capacity(path).in_flight {
-            let due = self
-                .tracks
-                .values()
-                .filter_map(|track| track.due_at(common.policy.linger))
-                .min();
+            let due = self.tracks.iter().filter_map(|(source, track)| {
+                let read = sources.get(source).and_then(Kept::may_be_read)?;
+                Some(track.due_at(common.policy.linger)?.max(read))
+            });
+            let due = due.min();
             wake = sooner(
                 wake,
                 due.map(|due| due.max(state.rests_until.unwrap_or(due))),

@@ -1,8 +1,9 @@
 //! What one receiver is known to hold of one source, and what is still to be sent to it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+use super::timing::sooner;
 use super::wire::{BrokerPlace, Path, TransmissionId};
 use crate::outbox::Mark;
 use crate::sequence::Sequence;
@@ -42,24 +43,38 @@ pub(super) struct Track {
     slots: VecDeque<Slot>,
     /// The last sequence that is durable, which may lie beyond the slots.
     last: Sequence,
-    /// All slots up to here have been looked at for a first sending.
+    /// No slot up to here is fresh, and the next one is, unless this is the end.
     cursor: Sequence,
     /// When the oldest fresh event that waits was committed: what the linger is counted from.
     waiting_since: Option<Moment>,
-    /// Those to be sent again.
+    /// Those to be sent again, and when.
     again: BTreeMap<Sequence, Moment>,
+    /// The same by time.
+    again_at: BTreeSet<(Moment, Sequence)>,
     /// How many slots are [`Slot::Sent`].
     sent: usize,
 }
 
 /// What became received.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Progress {
-    /// How many events.
-    pub(super) events: usize,
+    /// Which events above the watermark.
+    pub(super) above: Vec<Sequence>,
     /// The latest in the order of sending, on each path.
     pub(super) call: Option<u64>,
     pub(super) broker: Option<u64>,
+}
+
+impl Progress {
+    fn note(&mut self, slot: Slot) {
+        if let Slot::Sent { path, order, .. } = slot {
+            let latest = match path {
+                Path::Call => &mut self.call,
+                Path::Broker => &mut self.broker,
+            };
+            *latest = (*latest).max(Some(order));
+        }
+    }
 }
 
 impl Track {
@@ -70,7 +85,7 @@ impl Track {
             ..Track::default()
         };
         track.grow(last, Moment::START, max);
-        track.receive(mark);
+        track.receive(mark, Moment::START, max);
         track
     }
 
@@ -82,8 +97,19 @@ impl Track {
         for _ in 0..missing.min(room) {
             self.slots.push_back(Slot::Fresh);
         }
+        self.pass_taken();
         if self.cursor < self.end() {
             self.waiting_since.get_or_insert(now);
+        }
+    }
+
+    /// Moves the cursor over what is not fresh.
+    fn pass_taken(&mut self) {
+        while self.cursor < self.end() && self.slot(self.cursor.next()) != Some(Slot::Fresh) {
+            self.cursor = self.cursor.next();
+        }
+        if self.cursor >= self.end() {
+            self.waiting_since = None;
         }
     }
 
@@ -102,19 +128,15 @@ impl Track {
     }
 
     pub(super) fn slot(&self, sequence: Sequence) -> Option<Slot> {
-        let at = sequence.0.checked_sub(self.base.0 + 1)?;
-        self.slots.get(usize::try_from(at).ok()?).copied()
+        self.slots.get(self.index(sequence)?).copied()
+    }
+
+    fn index(&self, sequence: Sequence) -> Option<usize> {
+        usize::try_from(sequence.0.checked_sub(self.base.0 + 1)?).ok()
     }
 
     pub(super) fn set(&mut self, sequence: Sequence, slot: Slot) {
-        let Some(at) = sequence
-            .0
-            .checked_sub(self.base.0 + 1)
-            .and_then(|at| usize::try_from(at).ok())
-        else {
-            return;
-        };
-        let Some(old) = self.slots.get_mut(at) else {
+        let Some(old) = self.index(sequence).and_then(|at| self.slots.get_mut(at)) else {
             return;
         };
         if *old == Slot::Received {
@@ -122,28 +144,34 @@ impl Track {
         }
         self.sent -= usize::from(matches!(old, Slot::Sent { .. }));
         self.sent += usize::from(matches!(slot, Slot::Sent { .. }));
-        match slot {
-            Slot::Again { not_before, .. } => self.again.insert(sequence, not_before),
-            _ => self.again.remove(&sequence),
-        };
         *old = slot;
+        let next = match slot {
+            Slot::Again { not_before, .. } => Some(not_before),
+            _ => None,
+        };
+        self.set_again(sequence, next);
+        if sequence == self.cursor.next() {
+            self.pass_taken();
+        }
+    }
+
+    fn set_again(&mut self, sequence: Sequence, next: Option<Moment>) {
+        let before = match next {
+            Some(at) => self.again.insert(sequence, at),
+            None => self.again.remove(&sequence),
+        };
+        if let Some(at) = before {
+            self.again_at.remove(&(at, sequence));
+        }
+        if let Some(at) = next {
+            self.again_at.insert((at, sequence));
+        }
     }
 
     /// What a recorded receipt says is held.
-    pub(super) fn receive(&mut self, mark: &Mark) -> Progress {
+    pub(super) fn receive(&mut self, mark: &Mark, now: Moment, max: usize) -> Progress {
         let mut progress = Progress::default();
-        let mut note = |slot: Slot| {
-            if slot != Slot::Received {
-                progress.events += 1;
-            }
-            if let Slot::Sent { path, order, .. } = slot {
-                let latest = match path {
-                    Path::Call => &mut progress.call,
-                    Path::Broker => &mut progress.broker,
-                };
-                *latest = (*latest).max(Some(order));
-            }
-        };
+        let base_before = self.base;
         while self.base < mark.watermark {
             let Some(slot) = self.slots.pop_front() else {
                 self.base = mark.watermark;
@@ -151,13 +179,19 @@ impl Track {
             };
             self.sent -= usize::from(matches!(slot, Slot::Sent { .. }));
             self.base = self.base.next();
-            note(slot);
+            progress.note(slot);
         }
         for run in &mark.runs {
-            for sequence in *run.start()..=(*run.end()).min(self.end().0) {
-                if let Some(slot) = self.slot(Sequence(sequence)) {
-                    note(slot);
-                    self.set(Sequence(sequence), Slot::Received);
+            let first = (*run.start()).max(self.base.next().0);
+            for sequence in first..=(*run.end()).min(self.end().0) {
+                let sequence = Sequence(sequence);
+                match self.slot(sequence) {
+                    None | Some(Slot::Received) => {}
+                    Some(slot) => {
+                        progress.note(slot);
+                        progress.above.push(sequence);
+                        self.set(sequence, Slot::Received);
+                    }
                 }
             }
         }
@@ -165,14 +199,33 @@ impl Track {
             self.slots.pop_front();
             self.base = self.base.next();
         }
-        self.cursor = self.cursor.max(self.base);
-        let base = self.base;
-        self.again = self.again.split_off(&base.next());
-        self.last = self.last.max(self.base);
-        if self.cursor >= self.end() {
-            self.waiting_since = None;
+        let above = self.again.split_off(&self.base.next());
+        for (sequence, at) in std::mem::replace(&mut self.again, above) {
+            self.again_at.remove(&(at, sequence));
         }
+        self.cursor = self.cursor.max(self.base);
+        if self.base > base_before {
+            self.hurry(now);
+        }
+        self.grow(self.base, now, max);
         progress
+    }
+
+    /// The watermark moved: what the receiver had no room for may fit now, and goes again together and in order.
+    fn hurry(&mut self, now: Moment) {
+        let later = self.again_at.split_off(&(now, Sequence(u64::MAX)));
+        for (_, sequence) in later {
+            self.again_at.insert((now, sequence));
+            self.again.insert(sequence, now);
+            if let Some(slot) = self.index(sequence).and_then(|at| self.slots.get_mut(at))
+                && let Slot::Again { sends, .. } = *slot
+            {
+                *slot = Slot::Again {
+                    sends,
+                    not_before: now,
+                };
+            }
+        }
     }
 
     /// What only runs had said is void: those events are to be sent again.
@@ -187,8 +240,7 @@ impl Track {
                     sends: 1,
                     not_before: now,
                 };
-                self.again
-                    .insert(Sequence(self.base.0 + 1 + at as u64), now);
+                self.set_again(Sequence(self.base.0 + 1 + at as u64), Some(now));
             }
         }
     }
@@ -200,48 +252,38 @@ impl Track {
             .waiting_since
             .is_some_and(|since| now.since(since) >= linger);
         (fresh > 0 && (lingered || fresh >= full as u64))
-            || self.again.values().any(|not_before| *not_before <= now)
+            || self.again_at.first().is_some_and(|(at, _)| *at <= now)
     }
 
     /// When [`Track::is_due`] may next become true by time alone.
     pub(super) fn due_at(&self, linger: Duration) -> Option<Moment> {
         let lingers = self.waiting_since.map(|since| since + linger);
-        lingers
-            .into_iter()
-            .chain(self.again.values().min().copied())
-            .min()
+        let again = self.again_at.first().map(|(at, _)| *at);
+        sooner(lingers, again)
     }
 
-    /// What the next batch may be taken from, ascending: what is to be sent again, then what is fresh. Skips what callers wait for.
+    /// What the next batch may be taken from, ascending: what is to be sent again and what is fresh. Skips what callers wait for.
     pub(super) fn candidates(&self, now: Moment) -> impl Iterator<Item = Sequence> + '_ {
-        let again = self
+        let mut again = self
             .again
             .iter()
             .filter(move |(_, not_before)| **not_before <= now)
-            .map(|(sequence, _)| *sequence);
-        let fresh = (self.cursor.0 + 1..=self.end().0)
+            .map(|(sequence, _)| *sequence)
+            .peekable();
+        let mut fresh = (self.cursor.0 + 1..=self.end().0)
             .map(Sequence)
-            .filter(|sequence| self.slot(*sequence) == Some(Slot::Fresh));
-        again.chain(fresh)
+            .filter(|sequence| self.slot(*sequence) == Some(Slot::Fresh))
+            .peekable();
+        std::iter::from_fn(move || match (again.peek(), fresh.peek()) {
+            (Some(a), Some(b)) if b < a => fresh.next(),
+            (Some(_), _) => again.next(),
+            (None, _) => fresh.next(),
+        })
     }
 
-    /// All up to here have been taken, or left to others.
-    pub(super) fn advance(&mut self, to: Sequence, now: Moment) {
-        self.cursor = self.cursor.max(to);
-        while self.cursor < self.end() && self.slot(self.cursor.next()) != Some(Slot::Fresh) {
-            self.cursor = self.cursor.next();
-        }
-        self.waiting_since = (self.cursor < self.end()).then_some(now);
-    }
-
-    /// What callers wait for is not fresh.
-    pub(super) fn pass_inline(&mut self) {
-        while self.slot(self.cursor.next()) == Some(Slot::Inline) {
-            self.cursor = self.cursor.next();
-        }
-        if self.cursor >= self.end() {
-            self.waiting_since = None;
-        }
+    /// A batch was taken: what is left lingers anew.
+    pub(super) fn taken(&mut self, now: Moment) {
+        self.waiting_since = self.waiting_since.map(|_| now);
     }
 
     /// The events that were sent and are not known to be received.

@@ -128,7 +128,7 @@ pub enum Backlog {
     Unknown,
 }
 
-/// Names one hello, within this process.
+/// Names one hello. No two processes give the same name: a broker may bring an answer to one that has died.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HelloId(pub u64);
 

@@ -1,0 +1,406 @@
+//! The durable tables, in memory: what a crash leaves and a backup copies. A transaction that is rolled back is a copy put back.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use duet_protocol::accept::{Dispatch, Row, Rows, Write};
+use duet_protocol::event::{Body, Data, Event, EventId, Key, RollingHash};
+use duet_protocol::inbox::Inbox;
+use duet_protocol::outbox::{EpochState, Mark, OutboxTables};
+use duet_protocol::receipt::ReceiverName;
+use duet_protocol::receive::{Apply, Failure, InboxTables, Outcome};
+use duet_protocol::record::HELLO_EPOCHS;
+use duet_protocol::sequence::{
+    Epoch, Incarnation, Lane, Partition, Sequence, Source, StoreId, Version,
+};
+use duet_protocol::time::Timestamp;
+
+use crate::checks::Witness;
+
+/// What a row holds: a kind of reaction.
+pub(crate) type Value = u8;
+
+/// The sender's store.
+#[derive(Clone, Debug)]
+pub(crate) struct SenderStore {
+    pub(crate) outbox: Outbox,
+    pub(crate) rows: ReactionRows,
+}
+
+/// The outbox and what receivers said.
+#[derive(Clone, Debug)]
+pub(crate) struct Outbox {
+    id: StoreId,
+    partitions: u16,
+    epochs: BTreeMap<Source, EpochState>,
+    events: BTreeMap<EventId, (Arc<Event>, RollingHash)>,
+    receivers: Vec<ReceiverName>,
+    incarnations: BTreeMap<ReceiverName, Incarnation>,
+    marks: Vec<BTreeMap<Source, Mark>>,
+    /// What the transaction under way has appended.
+    pub(crate) appended: Vec<(Arc<Event>, Dispatch)>,
+}
+
+impl Outbox {
+    pub(crate) fn new(id: StoreId, partitions: u16, receivers: Vec<ReceiverName>) -> Self {
+        Outbox {
+            id,
+            partitions,
+            epochs: BTreeMap::new(),
+            events: BTreeMap::new(),
+            marks: vec![BTreeMap::new(); receivers.len()],
+            receivers,
+            incarnations: BTreeMap::new(),
+            appended: Vec::new(),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    fn of(&self, receiver: &ReceiverName) -> usize {
+        self.receivers
+            .iter()
+            .position(|name| name == receiver)
+            .unwrap_or(0)
+    }
+
+    pub(crate) fn lane(&self, partition: Partition) -> Lane {
+        Lane {
+            store: self.id,
+            partitions: self.partitions,
+            partition,
+        }
+    }
+
+    /// How the outbox stands when a sender starts: sources with events in it, and each lane's newest that a hello is about.
+    pub(crate) fn standing(&self) -> Vec<(Source, EpochState)> {
+        let mut standing = Vec::new();
+        for partition in 0..self.partitions {
+            let lane = self.lane(Partition(partition));
+            let of_lane = || {
+                self.epochs
+                    .range(lane.source(Epoch::ZERO)..=lane.source(Epoch(u64::MAX)))
+            };
+            let old = of_lane().count().saturating_sub(HELLO_EPOCHS);
+            standing.extend(
+                of_lane()
+                    .enumerate()
+                    .filter(|(at, (_, state))| *at >= old || state.forgotten < state.last)
+                    .map(|(_, (source, state))| (*source, *state)),
+            );
+        }
+        standing
+    }
+
+    pub(crate) fn marks(&self, receiver: &ReceiverName) -> Vec<(Source, Mark)> {
+        self.marks[self.of(receiver)]
+            .iter()
+            .map(|(source, mark)| (*source, mark.clone()))
+            .collect()
+    }
+
+    pub(crate) fn read(&self, source: Source, after: Sequence, limit: usize) -> Vec<Event> {
+        let id = |sequence| EventId { source, sequence };
+        self.events
+            .range(id(after.next())..=id(Sequence(u64::MAX)))
+            .take(limit)
+            .map(|(_, (event, _))| Event::clone(event))
+            .collect()
+    }
+
+    pub(crate) fn knows(&self, id: EventId) -> bool {
+        self.epochs
+            .get(&id.source)
+            .is_some_and(|state| id.sequence <= state.last)
+    }
+}
+
+impl OutboxTables for Outbox {
+    type Error = Infallible;
+
+    fn store(&mut self) -> Result<StoreId, Infallible> {
+        Ok(self.id)
+    }
+
+    fn partitions(&mut self) -> Result<u16, Infallible> {
+        Ok(self.partitions)
+    }
+
+    fn head(&mut self, partition: Partition) -> Result<Option<Epoch>, Infallible> {
+        let lane = self.lane(partition);
+        let mut of_lane = self
+            .epochs
+            .range(lane.source(Epoch::ZERO)..=lane.source(Epoch(u64::MAX)));
+        Ok(of_lane.next_back().map(|(source, _)| source.epoch))
+    }
+
+    fn epoch(&mut self, source: Source) -> Result<Option<EpochState>, Infallible> {
+        Ok(self.epochs.get(&source).copied())
+    }
+
+    fn unforgotten(&mut self, lane: Lane, before: Epoch) -> Result<Vec<Epoch>, Infallible> {
+        let below = self
+            .epochs
+            .range(lane.source(Epoch::ZERO)..lane.source(before));
+        Ok(below
+            .filter(|(_, state)| state.forgotten < state.last)
+            .map(|(source, _)| source.epoch)
+            .collect())
+    }
+
+    fn open_epoch(&mut self, source: Source) -> Result<(), Infallible> {
+        self.epochs.insert(source, EpochState::default());
+        Ok(())
+    }
+
+    fn append(&mut self, event: Event, dispatch: Dispatch) -> Result<(), Infallible> {
+        let event = Arc::new(event);
+        self.epochs.entry(event.source).or_default().last = event.sequence;
+        self.events
+            .insert(event.id(), (event.clone(), event.hash()));
+        self.appended.push((event, dispatch));
+        Ok(())
+    }
+
+    fn hash_between(
+        &mut self,
+        source: Source,
+        after: Sequence,
+        up_to: Sequence,
+    ) -> Result<RollingHash, Infallible> {
+        let mut sum = RollingHash::default();
+        if after < up_to {
+            let id = |sequence| EventId { source, sequence };
+            for (_, (_, hash)) in self.events.range(id(after.next())..=id(up_to)) {
+                sum += *hash;
+            }
+        }
+        Ok(sum)
+    }
+
+    fn forget(&mut self, source: Source, up_to: Sequence) -> Result<(), Infallible> {
+        let Some(mut state) = self.epochs.get(&source).copied() else {
+            return Ok(());
+        };
+        state.hash += self.hash_between(source, state.forgotten, up_to)?;
+        for sequence in state.forgotten.0 + 1..=up_to.0 {
+            let sequence = Sequence(sequence);
+            self.events.remove(&EventId { source, sequence });
+        }
+        state.forgotten = up_to;
+        self.epochs.insert(source, state);
+        Ok(())
+    }
+
+    fn receivers(&mut self) -> Result<Vec<ReceiverName>, Infallible> {
+        Ok(self.receivers.clone())
+    }
+
+    fn incarnation(&mut self, receiver: &ReceiverName) -> Result<Incarnation, Infallible> {
+        Ok(self.incarnations.get(receiver).copied().unwrap_or_default())
+    }
+
+    fn put_incarnation(
+        &mut self,
+        receiver: &ReceiverName,
+        incarnation: Incarnation,
+    ) -> Result<(), Infallible> {
+        self.incarnations.insert(receiver.clone(), incarnation);
+        Ok(())
+    }
+
+    fn drop_runs(&mut self, receiver: &ReceiverName) -> Result<(), Infallible> {
+        let of = self.of(receiver);
+        for (source, mark) in &mut self.marks[of] {
+            mark.watermark = self
+                .epochs
+                .get(source)
+                .map_or(Sequence::ZERO, |state| state.forgotten);
+            mark.runs.clear();
+        }
+        Ok(())
+    }
+
+    fn mark(&mut self, receiver: &ReceiverName, source: Source) -> Result<Mark, Infallible> {
+        let mark = self.marks[self.of(receiver)].get(&source);
+        Ok(mark.cloned().unwrap_or_default())
+    }
+
+    fn put_mark(
+        &mut self,
+        receiver: &ReceiverName,
+        source: Source,
+        mark: &Mark,
+    ) -> Result<(), Infallible> {
+        let of = self.of(receiver);
+        self.marks[of].insert(source, mark.clone());
+        Ok(())
+    }
+}
+
+/// The sending service's rows.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ReactionRows(pub(crate) BTreeMap<Key, Row<Value>>);
+
+/// What an event says of its key's value.
+fn json(value: Option<Value>) -> Bytes {
+    const DIGITS: &[u8] = b"0123456789";
+    match value {
+        Some(value) => Bytes::from_static(&DIGITS[usize::from(value)..usize::from(value) + 1]),
+        None => Bytes::from_static(b"null"),
+    }
+}
+
+/// The event, saying something else.
+pub(crate) fn corrupted(event: &Event) -> Event {
+    let mut other = event.clone();
+    if let Body::Data(data) = &mut other.body {
+        data.json = json(Some(9));
+    }
+    other
+}
+
+/// The version that an event writes.
+pub(crate) fn version(id: EventId) -> Version {
+    id.source.version(id.sequence)
+}
+
+/// What [`json`] wrote.
+pub(crate) fn value(data: &Data) -> Option<Value> {
+    match data.json.first() {
+        Some(digit @ b'0'..=b'9') => Some(digit - b'0'),
+        _ => None,
+    }
+}
+
+impl Rows for ReactionRows {
+    type Value = Value;
+    type Error = Infallible;
+
+    fn row(&mut self, key: &Key) -> Result<Option<Row<Value>>, Infallible> {
+        Ok(self.0.get(key).cloned())
+    }
+
+    fn write(&mut self, key: &Key, write: Write<'_, Value>) -> Result<Data, Infallible> {
+        let row = Row {
+            value: write.value.copied(),
+            version: write.version,
+            provisional: write.provisional,
+        };
+        let data = Data {
+            kind: (if write.restores { "restored" } else { "set" }).into(),
+            key: key.clone(),
+            json: json(row.value),
+        };
+        self.0.insert(key.clone(), row);
+        Ok(data)
+    }
+}
+
+/// A receiver's store.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ReceiverStore {
+    pub(crate) incarnation: Incarnation,
+    pub(crate) received: Received,
+    pub(crate) rows: NotificationRows,
+}
+
+/// The inbox and the parked table.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Received {
+    pub(crate) inboxes: BTreeMap<Lane, Inbox>,
+    pub(crate) parked: BTreeMap<EventId, (Event, Timestamp)>,
+}
+
+impl InboxTables for Received {
+    type Error = Infallible;
+
+    fn inbox(&mut self, lane: Lane) -> Result<Inbox, Infallible> {
+        Ok(self.inboxes.get(&lane).cloned().unwrap_or_default())
+    }
+
+    fn put_inbox(&mut self, lane: Lane, inbox: &Inbox) -> Result<(), Infallible> {
+        self.inboxes.insert(lane, inbox.clone());
+        Ok(())
+    }
+
+    fn parked(&mut self, id: EventId) -> Result<Option<Outcome>, Infallible> {
+        Ok(self.parked.contains_key(&id).then_some(Outcome::Parked))
+    }
+
+    fn is_key_parked(&mut self, key: &Key) -> Result<bool, Infallible> {
+        let of_key = |event: &Event| event.data().is_some_and(|data| data.key == *key);
+        Ok(self.parked.values().any(|(event, _)| of_key(event)))
+    }
+
+    fn park(&mut self, event: &Event, _: &Failure, next: Timestamp) -> Result<(), Infallible> {
+        self.parked.insert(event.id(), (event.clone(), next));
+        Ok(())
+    }
+
+    fn park_again(&mut self, id: EventId, _: &Failure, next: Timestamp) -> Result<(), Infallible> {
+        if let Some(parked) = self.parked.get_mut(&id) {
+            parked.1 = next;
+        }
+        Ok(())
+    }
+
+    fn unpark(&mut self, id: EventId) -> Result<(), Infallible> {
+        self.parked.remove(&id);
+        Ok(())
+    }
+}
+
+/// The receiving service's rows.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct NotificationRows {
+    pub(crate) rows: BTreeMap<Key, (Option<Value>, EventId)>,
+    /// What can't be applied for now.
+    pub(crate) failing: BTreeSet<Key>,
+    /// Sees what is applied, apart from the machines.
+    pub(crate) witness: Witness,
+}
+
+impl Apply for NotificationRows {
+    type Error = Infallible;
+
+    fn held(&mut self, key: &Key) -> Result<Option<Version>, Infallible> {
+        Ok(self.rows.get(key).map(|(_, id)| version(*id)))
+    }
+
+    fn apply(&mut self, event: &Event, data: &Data) -> Result<Result<(), Failure>, Infallible> {
+        if self.failing.contains(&data.key) {
+            let cause = "told to fail".into();
+            return Ok(Err(Failure { cause }));
+        }
+        self.witness.applied(event, data);
+        self.rows
+            .insert(data.key.clone(), (value(data), event.id()));
+        Ok(Ok(()))
+    }
+
+    fn tombstones(
+        &mut self,
+        lane: Lane,
+        up_to: Version,
+        limit: usize,
+    ) -> Result<Vec<Key>, Infallible> {
+        let undone = self.rows.iter().filter(|(_, (value, id))| {
+            value.is_none() && id.source.lane == lane && version(*id) <= up_to
+        });
+        Ok(undone.take(limit).map(|(key, _)| key.clone()).collect())
+    }
+
+    fn drop_tombstone(&mut self, key: &Key) -> Result<(), Infallible> {
+        self.rows.remove(key);
+        Ok(())
+    }
+}
+
+/// How long a parked event rests.
+pub(crate) const RETRY: Duration = Duration::from_secs(1);

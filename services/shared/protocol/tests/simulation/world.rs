@@ -1,0 +1,534 @@
+//! The world a pair lives in: a clock turned by hand, what is on its way, and the parts that can fail. `sending` and `receiving` are
+//! the two processes, composed of the machines as the shell composes them.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use duet_protocol::event::Event;
+use duet_protocol::receipt::{Receipt, ReceiverName};
+use duet_protocol::receive::Outcome;
+use duet_protocol::record::{Health, HelloAnswer};
+use duet_protocol::rules::Rules;
+use duet_protocol::sender::{Backlog, HelloId, Load, MessageId, Sent, TransmissionId};
+use duet_protocol::sequence::{Incarnation, StoreId};
+use duet_protocol::settings::{Generation, Mode, Settings};
+use duet_protocol::time::{Moment, Timestamp};
+
+use crate::actions::Action;
+use crate::broker::Broker;
+use crate::checks;
+use crate::dice::Dice;
+use crate::faults::{Fault, Faults};
+use crate::model::Model;
+use crate::plan::{self, Plan};
+use crate::receiving::ReceiverProcess;
+use crate::sending::SenderProcess;
+use crate::tables::{Outbox, ReactionRows, ReceiverStore, SenderStore};
+
+/// Something on its way. What is meant for a process that is gone by then is lost.
+#[derive(Clone, Debug)]
+pub(crate) enum Happening {
+    SenderStarts,
+    SenderWakes,
+    Commit {
+        process: u64,
+    },
+    Sent {
+        attempt: Attempt,
+        sent: Sent,
+        receipts: Vec<Receipt>,
+    },
+    Loaded {
+        process: u64,
+        load: Load,
+        fails: bool,
+    },
+    HelloAnswered {
+        process: Option<u64>,
+        id: HelloId,
+        answer: HelloAnswer,
+    },
+    BacklogTold {
+        process: u64,
+        node: usize,
+        backlog: Backlog,
+    },
+    Feedback {
+        receipts: Vec<Receipt>,
+    },
+    ReceiverStarts {
+        node: usize,
+    },
+    ReceiverWakes {
+        node: usize,
+    },
+    Request(Request),
+    Consume {
+        node: usize,
+    },
+    Process {
+        node: usize,
+        incarnation: Incarnation,
+        taken: Vec<(u64, Vec<Arc<Event>>)>,
+    },
+    HelloArrives {
+        node: usize,
+        process: Option<u64>,
+        id: HelloId,
+    },
+    Publish {
+        node: usize,
+        message: MessageId,
+        events: Vec<Arc<Event>>,
+        attempt: Attempt,
+    },
+    Settle {
+        node: usize,
+        places: Vec<u64>,
+    },
+    BrokerBack {
+        node: usize,
+    },
+    Heals {
+        node: usize,
+        key: duet_protocol::event::Key,
+    },
+}
+
+/// Names one attempt at a transmission: it has one result.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Attempt {
+    pub(crate) process: u64,
+    pub(crate) number: u64,
+    pub(crate) node: usize,
+    pub(crate) id: TransmissionId,
+}
+
+/// A call on its way to a receiver.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) attempt: Attempt,
+    pub(crate) inline: bool,
+    pub(crate) events: Vec<Arc<Event>>,
+}
+
+struct Scheduled {
+    at: Moment,
+    number: u64,
+    what: Happening,
+}
+
+impl PartialEq for Scheduled {
+    fn eq(&self, other: &Self) -> bool {
+        (self.at, self.number) == (other.at, other.number)
+    }
+}
+
+impl Eq for Scheduled {}
+
+impl PartialOrd for Scheduled {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Scheduled {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.number).cmp(&(other.at, other.number))
+    }
+}
+
+/// A receiver: its store, its process if it runs, and the broker's stream to it.
+pub(crate) struct Node {
+    pub(crate) name: ReceiverName,
+    pub(crate) store: ReceiverStore,
+    pub(crate) process: Option<ReceiverProcess>,
+    pub(crate) broker: Broker,
+    pub(crate) consume_at: Option<Moment>,
+    pub(crate) clock_back: Duration,
+    backup: Option<ReceiverStore>,
+}
+
+/// See the module.
+pub(crate) struct World {
+    pub(crate) plan: Plan,
+    pub(crate) faults: Faults,
+    pub(crate) dice: Dice,
+    pub(crate) rules: Arc<Rules>,
+    pub(crate) settings: Settings,
+    pub(crate) now: Moment,
+    pub(crate) store: SenderStore,
+    pub(crate) sender: Option<Box<SenderProcess>>,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) model: Model,
+    /// A store was restored or an event corrupted: what was lost with it must be noticed.
+    pub(crate) damaged: bool,
+    pub(crate) processes: u64,
+    pub(crate) callers: u32,
+    sender_clock_back: Duration,
+    backup: Option<SenderStore>,
+    queue: BinaryHeap<Reverse<Scheduled>>,
+    scheduled: u64,
+    pub(crate) violation: Option<String>,
+    pub(crate) log: Option<Vec<String>>,
+}
+
+/// How a run ended.
+pub(crate) struct Run {
+    pub(crate) faults: Faults,
+    pub(crate) told: [u64; 4],
+    pub(crate) noticed: bool,
+    pub(crate) result: Result<(), String>,
+    pub(crate) log: Vec<String>,
+}
+
+impl World {
+    fn new(seed: u64, rules: Arc<Rules>, log: bool) -> Self {
+        let mut dice = Dice::new(seed);
+        let plan = Plan::draw(&mut dice);
+        let faults = Faults::draw(&mut dice);
+        let mode = if dice.chance(5_000) {
+            Mode::Sync
+        } else {
+            Mode::Async
+        };
+        let settings = plan::settings(mode, Generation::FIRST, &mut dice);
+        let names: Vec<ReceiverName> = ["notification", "trending"][..plan.receivers]
+            .iter()
+            .filter_map(|name| ReceiverName::new(name))
+            .collect();
+        let node = |name: &ReceiverName| Node {
+            name: name.clone(),
+            store: ReceiverStore::default(),
+            process: None,
+            broker: Broker::new(plan.broker_capacity, plan.max_ack_pending),
+            consume_at: None,
+            clock_back: Duration::ZERO,
+            backup: None,
+        };
+        let mut world = World {
+            nodes: names.iter().map(node).collect(),
+            store: SenderStore {
+                outbox: Outbox::new(StoreId(dice.next()), plan.partitions, names),
+                rows: ReactionRows::default(),
+            },
+            plan,
+            faults,
+            dice,
+            rules,
+            settings,
+            now: Moment::START,
+            sender: None,
+            model: Model::default(),
+            damaged: false,
+            processes: 0,
+            callers: 0,
+            sender_clock_back: Duration::ZERO,
+            backup: None,
+            queue: BinaryHeap::new(),
+            scheduled: 0,
+            violation: None,
+            log: log.then(Vec::new),
+        };
+        world.note(|world| format!("{:?} {:?}", world.plan, world.settings));
+        world.sender_starts();
+        for node in 0..world.nodes.len() {
+            world.receiver_starts(node);
+        }
+        world
+    }
+
+    /// Runs one seed to its end.
+    pub(crate) fn run(seed: u64, rules: Arc<Rules>, log: bool) -> Run {
+        let mut world = World::new(seed, rules, log);
+        for _ in 0..world.plan.actions {
+            let action = Action::draw(&world.plan, &mut world.faults, &mut world.dice);
+            world.act(action);
+            if world.violation.is_some() {
+                break;
+            }
+        }
+        let noticed = world.violation.is_none() && world.come_to_rest();
+        Run {
+            faults: world.faults,
+            told: world.model.told,
+            noticed,
+            result: world.violation.map_or(Ok(()), Err),
+            log: world.log.unwrap_or_default(),
+        }
+    }
+
+    pub(crate) fn note(&mut self, line: impl FnOnce(&World) -> String) {
+        if self.log.is_some() {
+            let line = format!("{:>14?}  {}", self.now.since(Moment::START), line(self));
+            if let Some(log) = &mut self.log {
+                log.push(line);
+            }
+        }
+    }
+
+    pub(crate) fn check(&mut self, result: Result<(), String>) {
+        if let Err(violation) = result {
+            self.violation.get_or_insert(violation);
+        }
+    }
+
+    pub(crate) fn schedule(&mut self, wait: Duration, what: Happening) {
+        self.schedule_at(self.now + wait, what);
+    }
+
+    pub(crate) fn schedule_at(&mut self, at: Moment, what: Happening) {
+        self.scheduled += 1;
+        let number = self.scheduled;
+        self.queue.push(Reverse(Scheduled { at, number, what }));
+    }
+
+    pub(crate) fn strikes(&mut self, fault: Fault) -> bool {
+        self.faults.strike(fault, &mut self.dice)
+    }
+
+    pub(crate) fn soon(&mut self) -> Duration {
+        self.dice.mostly_short(Duration::from_millis(200))
+    }
+
+    fn wall(&self, back: Duration) -> Timestamp {
+        let start = Duration::from_secs(1_750_000_000) + self.now.since(Moment::START);
+        let micros = start.saturating_sub(back).as_micros();
+        Timestamp::from_micros(i64::try_from(micros).unwrap_or(i64::MAX))
+    }
+
+    pub(crate) fn sender_wall(&self) -> Timestamp {
+        self.wall(self.sender_clock_back)
+    }
+
+    pub(crate) fn receiver_wall(&self, node: usize) -> Timestamp {
+        self.wall(self.nodes[node].clock_back)
+    }
+
+    fn act(&mut self, action: Action) {
+        self.note(|_| format!("{action:?}"));
+        match action {
+            Action::Wait(wait) => return self.pass(wait),
+            Action::Request { key, value } => self.request(key, value),
+            Action::Switch => {
+                let mode = match self.settings.mode {
+                    Mode::Sync => Mode::Async,
+                    Mode::Async => Mode::Sync,
+                };
+                self.reconfigure(mode);
+            }
+            Action::Reconfigure => self.reconfigure(self.settings.mode),
+            Action::CrashSender => self.crash_sender(),
+            Action::CrashReceiver(node) => self.crash_receiver(node),
+            Action::CrashBroker(node, lost) => {
+                self.nodes[node].broker.lose_end(lost);
+                self.break_broker(node, Duration::from_secs(1));
+            }
+            Action::WipeBroker(node, absent) => {
+                let back = self.now + absent;
+                self.nodes[node].broker.wipe(back);
+                self.break_broker(node, absent / 2);
+            }
+            Action::BrokerDown(node, time) => self.break_broker(node, time),
+            Action::BrokerDeaf(node, time) => {
+                let until = self.now + time;
+                self.nodes[node].broker.deafen(until);
+            }
+            Action::FailToApply(node, key, time) => {
+                self.nodes[node].store.rows.failing.insert(key.clone());
+                self.schedule(time, Happening::Heals { node, key });
+            }
+            Action::SenderClockBack(back) => self.sender_clock_back += back,
+            Action::ReceiverClockBack(node, back) => self.nodes[node].clock_back += back,
+            Action::BackUpSender => self.backup = Some(self.store.clone()),
+            Action::BackUpReceiver(node) => {
+                self.nodes[node].backup = Some(self.nodes[node].store.clone())
+            }
+            Action::RestoreSender => {
+                if let Some(backup) = self.backup.clone() {
+                    self.crash_sender();
+                    self.store = backup;
+                    self.store.outbox.appended.clear();
+                    let outbox = &self.store.outbox;
+                    self.model.forget_unless(|id| outbox.knows(id));
+                    self.damaged = true;
+                }
+            }
+            Action::RestoreReceiver(node) => {
+                if let Some(backup) = self.nodes[node].backup.clone() {
+                    self.crash_receiver(node);
+                    self.nodes[node].store = backup;
+                    self.damaged = true;
+                }
+            }
+        }
+        self.pass(Duration::ZERO);
+    }
+
+    fn break_broker(&mut self, node: usize, time: Duration) {
+        self.nodes[node].broker.down_until = Some(self.now + time);
+        self.schedule(time, Happening::BrokerBack { node });
+    }
+
+    fn reconfigure(&mut self, mode: Mode) {
+        let generation = self.settings.generation.next();
+        self.settings = plan::settings(mode, generation, &mut self.dice);
+        self.note(|world| format!("{:?}", world.settings));
+        let policy = self.policy();
+        let now = self.now;
+        if let Some(sender) = &mut self.sender {
+            sender.machine.configure(policy, now);
+        }
+        self.drive_sender();
+    }
+
+    /// Lets time pass, and with it what happens.
+    fn pass(&mut self, wait: Duration) {
+        let until = self.now + wait;
+        while self.violation.is_none()
+            && self
+                .queue
+                .peek()
+                .is_some_and(|Reverse(next)| next.at <= until)
+        {
+            self.step();
+        }
+        self.now = self.now.max(until);
+    }
+
+    fn step(&mut self) {
+        let Some(Reverse(next)) = self.queue.pop() else {
+            return;
+        };
+        self.now = next.at;
+        self.happens(next.what);
+        let held = checks::always(self);
+        self.check(held);
+    }
+
+    fn happens(&mut self, what: Happening) {
+        match what {
+            Happening::SenderStarts => self.sender_starts(),
+            Happening::SenderWakes => self.sender_wakes(),
+            Happening::Commit { process } => self.commit(process),
+            Happening::Sent {
+                attempt,
+                sent,
+                receipts,
+            } => self.sent(attempt, sent, receipts),
+            Happening::Loaded {
+                process,
+                load,
+                fails,
+            } => self.loaded(process, load, fails),
+            Happening::HelloAnswered {
+                process,
+                id,
+                answer,
+            } => self.hello_answered(process, id, answer),
+            Happening::BacklogTold {
+                process,
+                node,
+                backlog,
+            } => self.backlog_told(process, node, backlog),
+            Happening::Feedback { receipts } => self.feedback(receipts),
+            Happening::ReceiverStarts { node } => self.receiver_starts(node),
+            Happening::ReceiverWakes { node } => self.receiver_wakes(node),
+            Happening::Request(request) => self.request_arrives(request),
+            Happening::Consume { node } => self.consume(node),
+            Happening::Process {
+                node,
+                incarnation,
+                taken,
+            } => self.process(node, incarnation, taken),
+            Happening::HelloArrives { node, process, id } => self.hello_arrives(node, process, id),
+            Happening::Publish {
+                node,
+                message,
+                events,
+                attempt,
+            } => self.publish_arrives(node, message, &events, attempt),
+            Happening::Settle { node, places } => {
+                if !self.nodes[node].broker.is_down() {
+                    self.nodes[node].broker.settle(&places);
+                }
+                self.schedule_consume(node);
+            }
+            Happening::BrokerBack { node } => self.broker_back(node),
+            Happening::Heals { node, key } => {
+                self.nodes[node].store.rows.failing.remove(&key);
+            }
+        }
+    }
+
+    fn broker_back(&mut self, node: usize) {
+        let broker = &mut self.nodes[node].broker;
+        if broker.down_until.is_some_and(|until| until <= self.now) {
+            broker.down_until = None;
+            self.sender_reconnected();
+            self.schedule_consume(node);
+        }
+    }
+
+    /// Faults end. Everything must come to rest, and be as it should be; or, if a store was restored, be noticed. Whether it was noticed.
+    fn come_to_rest(&mut self) -> bool {
+        const PATIENCE: Duration = Duration::from_secs(4 * 3_600);
+        self.note(|_| "faults end".into());
+        self.faults.end();
+        for node in 0..self.nodes.len() {
+            self.nodes[node].store.rows.failing.clear();
+            let now = self.now;
+            self.nodes[node].broker.heal(now);
+            self.schedule_consume(node);
+        }
+        self.sender_reconnected();
+        let ended = self.now;
+        while !checks::is_quiet(self) && !self.is_noticed() && self.violation.is_none() {
+            if self.now.since(ended) > PATIENCE {
+                let standing = self.sender.as_ref().map(|sender| sender.machine.standing());
+                self.check(Err(format!(
+                    "it does not come to rest: {} in the outbox, {standing:?}",
+                    self.store.outbox.len()
+                )));
+                return false;
+            }
+            self.step();
+        }
+        if self.damaged {
+            let quiet = self.now;
+            while !self.is_noticed()
+                && self.violation.is_none()
+                && self.now.since(quiet) < 4 * self.plan.timing.quiet
+            {
+                self.step();
+            }
+        }
+        if self.is_noticed() {
+            return true;
+        }
+        let held = checks::finally(self);
+        self.check(held);
+        false
+    }
+
+    fn is_noticed(&self) -> bool {
+        self.damaged
+            && self.sender.as_ref().is_some_and(|sender| {
+                let health = sender.machine.standing().health;
+                health.iter().any(|(_, health)| *health != Health::Sound)
+            })
+    }
+
+    pub(crate) fn node_of(&self, receiver: &ReceiverName) -> usize {
+        let mut nodes = self.nodes.iter();
+        nodes.position(|node| node.name == *receiver).unwrap_or(0)
+    }
+}
+
+/// What a receiver answers to a request that it gets to too late.
+pub(crate) fn all_late(events: &[Arc<Event>]) -> Vec<Outcome> {
+    events.iter().map(|_| Outcome::Late).collect()
+}

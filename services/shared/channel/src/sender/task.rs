@@ -450,7 +450,7 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
         let (pending, tracer) = (self.pending.clone(), self.told.observer().tracer.clone());
         self.tasks.spawn(async move {
             let failed = lock(&pending)
-                .get_mut(id)
+                .failed(id)
                 .and_then(|call| call.undo.clone());
             let Some(failed) = failed else {
                 return Done::Compensated(id, None);

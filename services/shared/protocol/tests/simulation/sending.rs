@@ -9,7 +9,7 @@ use duet_protocol::accept::{
 };
 use duet_protocol::calls::Calls;
 use duet_protocol::event::{EventId, Key, TraceContext};
-use duet_protocol::outbox;
+use duet_protocol::outbox::{self, OutboxTables};
 use duet_protocol::receipt::{Receipt, ReceiverName};
 use duet_protocol::record::{Asked, Health, HelloAnswer, Recorded, judge, record};
 use duet_protocol::sender::{
@@ -232,26 +232,9 @@ impl World {
             at,
             rules: &self.rules,
         };
-        let over = |accepting: &Accepting<
-            '_,
-            crate::tables::Outbox,
-            crate::tables::ReactionRows,
-            Pending,
-        >,
-                    key: &Key| {
-            let row = accepting.rows.0.get(key)?;
-            let source = accepting
-                .outbox
-                .lane(key.partition(self.plan.partitions))
-                .source(row.version.epoch);
-            Some(EventId {
-                source,
-                sequence: row.version.sequence,
-            })
-        };
         match job {
             Job::Accept(caller, wanted) => {
-                let over = over(&accepting, &wanted.key);
+                let over = last_write(accepting.outbox, accepting.rows, &wanted.key);
                 let accepted = must(accepting.accept(&wanted));
                 match &accepted {
                     Accepted::Written { id, before } => {
@@ -279,7 +262,7 @@ impl World {
                 Done::Accepted(caller, accepted)
             }
             Job::Compensate(id, failed) => {
-                let over = over(&accepting, &failed.key);
+                let over = last_write(accepting.outbox, accepting.rows, &failed.key);
                 let compensated = must(accepting.compensate(&failed));
                 if let Compensated::Undone(by) = compensated {
                     let held = self.model.compensated(id, by, over);
@@ -723,6 +706,16 @@ impl World {
     pub(crate) fn feedback(&mut self, receipts: Vec<Receipt>) {
         self.submit(Job::Record(receipts));
     }
+}
+
+/// The event that wrote a key's row.
+fn last_write(outbox: &mut Outbox, rows: &ReactionRows, key: &Key) -> Option<EventId> {
+    let row = rows.0.get(key)?;
+    let partition = key.partition(must(outbox.partitions()));
+    Some(EventId {
+        source: outbox.lane(partition).source(row.version.epoch),
+        sequence: row.version.sequence,
+    })
 }
 
 fn told(answer: &Answer) -> Told {

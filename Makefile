@@ -38,8 +38,7 @@ doc: tools ## The documentation, in a browser
 
 bench: tools ## Reactions a second in both modes, beside a bare web server's, release build
 	@$(CARGO) build --release --package duet $(FEATURES)
-	@$(TARGET)/release/duet bench throughput --mode sync $(ARGS)
-	@$(TARGET)/release/duet bench throughput --mode async $(ARGS)
+	@$(TARGET)/release/duet bench throughput $(ARGS)
 
 tools: ## nats-server and protoc into target/tools, pinned, unless the machine has them
 	@sh .ci/tools/fetch $(TOOLS) nats-server protoc

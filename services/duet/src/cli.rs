@@ -1,6 +1,7 @@
 //! The verbs and what each is told.
 
 use crate::{
+    bench::{self, baseline},
     commands::{mode, serve, status, tether, trace, up},
     failure::{EXIT_CODES, Failure},
 };
@@ -26,6 +27,11 @@ enum Verb {
     Status(status::Options),
     /// Show one trace as a tree
     Trace(trace::Options),
+    /// Measure the pair here
+    Bench(bench::Options),
+    /// The web server that the pair is compared with
+    #[command(hide = true)]
+    BenchBaseline(baseline::Options),
     /// Run a program that ends when the process that started it does
     #[command(hide = true)]
     Tether(tether::Options),
@@ -39,6 +45,8 @@ pub(crate) fn run() -> Result<(), Failure> {
         Verb::Mode(options) => mode::run(options),
         Verb::Status(options) => status::run(options),
         Verb::Trace(options) => trace::run(options),
+        Verb::Bench(options) => bench::run(options),
+        Verb::BenchBaseline(options) => baseline::run(&options),
         Verb::Tether(options) => tether::run(options),
     }
 }
@@ -62,6 +70,7 @@ mod tests {
             "duet mode --data-dir d --json",
             "duet status --data-dir d --json",
             "duet trace --last --data-dir d --json",
+            "duet bench throughput --data-dir d --json",
         ] {
             Cli::try_parse_from(verb.split(' ')).unwrap_or_else(|error| panic!("{verb}: {error}"));
         }

@@ -48,6 +48,11 @@ impl DataDir {
         (self.path != Path::new(DEFAULT)).then_some(&self.path)
     }
 
+    /// The directory itself.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The Channel document's usual place.
     pub(crate) fn channel(&self) -> PathBuf {
         self.path.join("channel.yaml")

@@ -29,6 +29,8 @@ pub(crate) enum Kind {
     Late = 6,
     /// There is no such trace.
     NoTrace = 7,
+    /// What is stored is not what was accepted.
+    Differs = 8,
 }
 
 /// For `duet --help`.
@@ -41,7 +43,8 @@ Exit codes:
   4  a port or the data directory is taken
   5  the Channel document is not valid
   6  done, but not seen in force in time
-  7  there is no such trace";
+  7  there is no such trace
+  8  what is stored is not what was accepted";
 
 impl Failure {
     pub(crate) fn new(kind: Kind, what: impl Into<String>) -> Self {
@@ -64,7 +67,6 @@ impl Failure {
         ExitCode::from(self.kind as u8)
     }
 
-    #[cfg(test)]
     pub(crate) fn kind(&self) -> Kind {
         self.kind
     }

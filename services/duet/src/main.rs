@@ -1,5 +1,7 @@
 //! The `duet` command: runs the pair on a laptop, switches its mode, shows its state and its traces.
 
+/// Measurements of the pair.
+mod bench;
 /// The verbs and what each is told.
 mod cli;
 /// One module a verb.
@@ -19,6 +21,8 @@ mod jaeger;
 mod process;
 /// What a running `duet up` tells the other verbs.
 mod running;
+/// Ctrl-C, and what else asks this process to stop.
+mod signals;
 
 fn main() -> std::process::ExitCode {
     match cli::run() {

@@ -10,7 +10,9 @@ pub(crate) mod up; // the whole pair, supervised
 use crate::failure::{Doing, Failure};
 
 /// For verbs that ask a few questions: one thread is enough.
-fn on_one_thread<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+pub(crate) fn on_one_thread<T>(
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -19,13 +21,13 @@ fn on_one_thread<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T,
 }
 
 /// Prints to stdout; a reader that has gone (`duet status | head -1`) is no failure.
-fn print(text: impl std::fmt::Display) {
+pub(crate) fn print(text: impl std::fmt::Display) {
     use std::io::Write;
     let _ = write!(std::io::stdout(), "{text}");
 }
 
 /// Prints data for programs: one JSON document, indented.
-fn print_json(data: &impl serde::Serialize) -> Result<(), Failure> {
+pub(crate) fn print_json(data: &impl serde::Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(data).doing(|| "print JSON".to_owned())?;
     print(text + "\n");
     Ok(())

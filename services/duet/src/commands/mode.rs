@@ -35,8 +35,9 @@ pub(crate) struct Options {
     json: bool,
 }
 
+/// As a verb is told it.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum Mode {
+pub(crate) enum Mode {
     /// Reaction calls Notification, and the caller waits
     Sync,
     /// Reaction hands the event to the broker, and the caller doesn't wait

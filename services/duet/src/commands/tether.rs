@@ -5,7 +5,10 @@
 //! elsewhere this just becomes the program, and the next `duet up` ends what was left.
 
 use crate::failure::{Failure, Kind};
-use std::{ffi::OsString, os::unix::process::CommandExt};
+use std::{
+    ffi::{OsStr, OsString},
+    os::unix::process::CommandExt,
+};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -14,6 +17,16 @@ pub(crate) struct Options {
     parent: i32,
     #[arg(required = true, last = true, value_name = "PROGRAM ARGS")]
     command: Vec<OsString>,
+}
+
+/// The command that becomes `program`, bound to this process. Its arguments are to follow.
+pub(crate) fn command(program: &OsStr) -> std::io::Result<std::process::Command> {
+    let mut command = std::process::Command::new(std::env::current_exe()?);
+    let parent = std::process::id().to_string();
+    command
+        .args(["tether", "--parent", &parent, "--"])
+        .arg(program);
+    Ok(command)
 }
 
 pub(crate) fn run(Options { parent, command }: Options) -> Result<(), Failure> {

@@ -12,7 +12,7 @@ use crate::routes::not_found;
 use crate::trace::{Observer, Traced};
 
 /// Threads that serve a port.
-const WORKERS: usize = 2;
+pub const WORKERS: usize = 2;
 /// Connections a port has at most, over all its workers.
 const MAX_CONNECTIONS: usize = 16_384;
 /// How long a request's head may take to arrive.

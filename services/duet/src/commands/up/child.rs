@@ -2,6 +2,7 @@
 
 use super::roster::Roster;
 use crate::{
+    commands::tether,
     failure::{Doing, Failure, ending},
     process::Process,
 };
@@ -127,10 +128,8 @@ struct Run {
 impl Run {
     fn start(spec: &Spec, roster: &Roster) -> Result<Self, Failure> {
         let doing = || format!("start {}", spec.name);
-        let own = std::env::current_exe().doing(doing)?;
-        let mut child = Command::new(own)
-            .args(["tether", "--parent", &std::process::id().to_string(), "--"])
-            .arg(&spec.program)
+        let tethered = tether::command(spec.program.as_os_str()).doing(doing)?;
+        let mut child = Command::from(tethered)
             .args(&spec.args)
             .envs(spec.env.iter().map(|(name, value)| (name, value)))
             .process_group(0)

@@ -12,7 +12,6 @@ mod pages; // the OTLP receiver and Jaeger's pages
 mod parts; // the three processes: their command lines, their order
 mod ports; // every address, taken or refused before anything starts
 mod roster; // what runs, kept in up.json
-mod signals; // Ctrl-C once, and twice
 mod welcome; // what to do next
 
 use super::{on_one_thread, print, print_json};
@@ -21,11 +20,12 @@ use crate::{
     data_dir::DataDir,
     failure::{Failure, Kind},
     running::{Running, Service},
+    signals::Signals,
 };
 use parts::Parts;
 use ports::Addresses;
 use roster::Roster;
-use signals::Signals;
+
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},

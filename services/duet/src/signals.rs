@@ -1,15 +1,15 @@
-//! Ctrl-C once, and twice.
+//! Ctrl-C, and what else asks this process to stop.
 
 use crate::failure::{Doing, Failure};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The signals that ask `duet up` to stop: Ctrl-C, SIGTERM, a terminal that was closed.
+/// The signals that ask this process to stop: Ctrl-C, SIGTERM, a terminal that was closed.
 #[derive(Debug)]
-pub(super) struct Signals([Signal; 3]);
+pub(crate) struct Signals([Signal; 3]);
 
 impl Signals {
     /// From now on they don't end this process by themselves.
-    pub(super) fn listen() -> Result<Self, Failure> {
+    pub(crate) fn listen() -> Result<Self, Failure> {
         let listen = |kind| signal(kind).doing(|| "listen for signals".to_owned());
         Ok(Self([
             listen(SignalKind::interrupt())?,
@@ -19,7 +19,7 @@ impl Signals {
     }
 
     /// Ends with the next of them.
-    pub(super) async fn stop(&mut self) {
+    pub(crate) async fn stop(&mut self) {
         let [interrupt, terminate, hangup] = &mut self.0;
         tokio::select! {
             _ = interrupt.recv() => {}

@@ -1,0 +1,119 @@
+//! What is asked: the same every time, or a new reaction every time.
+
+use std::{
+    io::Write,
+    num::NonZeroU32,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+/// What each request says, as bytes.
+#[derive(Debug, Clone)]
+pub(in crate::bench) enum Requests {
+    /// Every time the same.
+    Same(Arc<[u8]>),
+    /// Every time another user, or another post.
+    Reactions(Arc<Reactions>),
+}
+
+impl Requests {
+    /// `GET /`.
+    pub(in crate::bench) fn root() -> Self {
+        Self::Same((*b"GET / HTTP/1.1\r\nhost: duet\r\n\r\n").into())
+    }
+
+    /// Writes the next one in place of what is there.
+    pub(super) fn next(&self, into: &mut Vec<u8>) {
+        into.clear();
+        match self {
+            Self::Same(bytes) => into.extend_from_slice(bytes),
+            Self::Reactions(reactions) => reactions.next(into),
+        }
+    }
+}
+
+/// The posts that are reacted to.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::bench) struct Posts(pub(in crate::bench) NonZeroU32);
+
+impl Posts {
+    /// Posts an owner has.
+    const EACH: u32 = 10;
+
+    /// Each post's id and owner.
+    pub(in crate::bench) fn all(self) -> impl Iterator<Item = (String, String)> {
+        (0..self.0.get()).map(|post| {
+            (
+                format!("post-{post}"),
+                format!("owner-{}", post / Self::EACH),
+            )
+        })
+    }
+}
+
+/// Reactions of which no two are of the same user to the same post.
+#[derive(Debug)]
+pub(in crate::bench) struct Reactions {
+    posts: Posts,
+    begun: AtomicU64,
+}
+
+impl Reactions {
+    pub(in crate::bench) fn to(posts: Posts) -> Arc<Self> {
+        Arc::new(Self {
+            posts,
+            begun: AtomicU64::new(0),
+        })
+    }
+
+    fn next(&self, into: &mut Vec<u8>) {
+        let (post, user) = self.pair(self.begun.fetch_add(1, Relaxed));
+        // Writing into memory doesn't fail.
+        let _ = write!(
+            into,
+            "PUT /v1/posts/post-{post}/reactions/user-{user:08x} HTTP/1.1\r\nhost: duet\r\n\
+             content-type: application/json\r\ncontent-length: 15\r\n\r\n{{\"kind\":\"like\"}}"
+        );
+    }
+
+    /// The post goes round; the users of a post come in no order, as users do, so that their rows land all over the
+    /// table. Multiplying by an odd number and taking bits from the top down into the lower ones can both be undone, so
+    /// no user comes twice.
+    fn pair(&self, number: u64) -> (u64, u32) {
+        let posts = u64::from(self.posts.0.get());
+        let round = (number / posts) as u32;
+        let user = round.wrapping_mul(0x9e37_79b1);
+        (
+            number % posts,
+            (user ^ (user >> 15)).wrapping_mul(0x85eb_ca6b),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn no_user_reacts_twice_to_a_post() {
+        let reactions = Reactions::to(Posts(NonZeroU32::new(7).unwrap()));
+        let pairs: HashSet<_> = (0..200_000).map(|number| reactions.pair(number)).collect();
+        assert_eq!(pairs.len(), 200_000);
+    }
+
+    #[test]
+    fn a_request_says_how_long_it_is() {
+        let mut request = Vec::new();
+        Requests::Reactions(Reactions::to(Posts(NonZeroU32::MIN))).next(&mut request);
+        let request = String::from_utf8(request).unwrap();
+        let (head, body) = request.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("PUT /v1/posts/post-0/reactions/user-00000000 HTTP/1.1\r\n"));
+        assert!(
+            head.ends_with(&format!("content-length: {}", body.len())),
+            "{head}"
+        );
+    }
+}

@@ -20,7 +20,7 @@ pub struct Events {
 }
 
 /// The type of the events that a receiver under test can't apply.
-pub(super) const FAILS: &str = "dev.duet.test.fails";
+pub const FAILS: &str = "dev.duet.test.fails";
 /// The type of the others.
 pub(super) const SET: &str = "dev.duet.test.set";
 
@@ -70,7 +70,7 @@ impl Events {
     }
 
     /// The next event: about its own key.
-    pub fn next(&mut self) -> Event {
+    pub fn one(&mut self) -> Event {
         self.sized(16)
     }
 
@@ -99,7 +99,7 @@ impl Events {
 
     /// The next `count` events.
     pub fn several(&mut self, count: usize) -> Vec<Event> {
-        (0..count).map(|_| self.next()).collect()
+        (0..count).map(|_| self.one()).collect()
     }
 
     /// A name for a message with these events that no other message has.

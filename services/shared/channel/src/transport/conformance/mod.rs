@@ -10,7 +10,8 @@ pub mod call;
 mod events;
 
 pub use broker::BrokerSubject;
-pub use events::Events;
+pub use call::CallSubject;
+pub use events::{Events, FAILS};
 
 use std::time::Duration;
 

@@ -1,19 +1,18 @@
 //! Being asked: the receiver's half, for handlers of any web framework.
 //!
-//! A handler gives the headers and the body, and answers with the bytes (as `application/json`) or with a problem made from the
-//! [`IntakeError`].
+//! A handler gives headers and body to [`read`], has the events received, and answers with
+//! [`outcomes_to_json`](cloudevents::outcomes_to_json), or with a problem that has the [`IntakeError`]'s status. A hello it reads with
+//! [`hello_question_from_json`](cloudevents::hello_question_from_json) and answers with
+//! [`hello_to_json`](cloudevents::hello_to_json).
 
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use duet_protocol::event::Event;
-use duet_protocol::record::HelloAnswer;
-use duet_protocol::sequence::StoreId;
 
 use super::{DEADLINE, DELIVERY};
+use crate::transport::Urgency;
 use crate::transport::cloudevents::{self, DecodeError, NotAnAnswer};
-use crate::transport::{Delivered, Urgency};
 
 /// The longest that a deadline is taken for; without a header this is it.
 const LONGEST: Duration = Duration::from_secs(300);
@@ -52,33 +51,6 @@ pub enum IntakeError {
     Unknown,
 }
 
-impl IntakeError {
-    /// The HTTP status that says it.
-    pub const fn status(&self) -> u16 {
-        match self {
-            IntakeError::MediaType(_) => 415,
-            IntakeError::TooLarge(_) => 413,
-            IntakeError::Malformed(_) => 400,
-            IntakeError::Overloaded { .. } => 503,
-            IntakeError::Unknown => 500,
-        }
-    }
-
-    /// The value of `Retry-After`, in whole seconds, where there is one.
-    pub fn retry_after(&self) -> Option<u64> {
-        match self {
-            IntakeError::Overloaded { retry_after } => Some(
-                retry_after
-                    .as_millis()
-                    .div_ceil(1_000)
-                    .try_into()
-                    .unwrap_or(u64::MAX),
-            ),
-            _ => None,
-        }
-    }
-}
-
 impl From<DecodeError> for IntakeError {
     fn from(error: DecodeError) -> Self {
         match error {
@@ -92,40 +64,6 @@ impl From<NotAnAnswer> for IntakeError {
     fn from(error: NotAnAnswer) -> Self {
         IntakeError::Malformed(error.to_string())
     }
-}
-
-/// A receiver that can be asked.
-#[async_trait]
-pub trait Intake: Send + Sync + 'static {
-    /// Receives a batch: an outcome for each event, in order, and what is held of their sources, both durable.
-    async fn receive(&self, arrived: Arrived) -> Result<Delivered, IntakeError>;
-    /// What is held of a store's sources.
-    async fn hello(&self, store: StoreId) -> Result<HelloAnswer, IntakeError>;
-}
-
-/// Answers `POST /v1/events`. `header` gives a header's value; `at` is when the request arrived.
-///
-/// # Errors
-/// [`IntakeError`], to be told as its status.
-pub async fn events<'a>(
-    intake: &dyn Intake,
-    header: impl Fn(&'static str) -> Option<&'a str>,
-    body: &Bytes,
-    at: Instant,
-) -> Result<Vec<u8>, IntakeError> {
-    let arrived = read(header, body, at)?;
-    Ok(cloudevents::outcomes_to_json(
-        &intake.receive(arrived).await?,
-    ))
-}
-
-/// Answers `POST /v1/hello`.
-///
-/// # Errors
-/// [`IntakeError`], to be told as its status.
-pub async fn hello(intake: &dyn Intake, body: &[u8]) -> Result<Vec<u8>, IntakeError> {
-    let store = cloudevents::hello_question_from_json(body)?;
-    Ok(cloudevents::hello_to_json(&intake.hello(store).await?))
 }
 
 /// The events of a request to `POST /v1/events`.

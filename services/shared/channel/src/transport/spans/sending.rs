@@ -66,7 +66,7 @@ impl<'a> Sending<'a> {
                     sending.batch.events.len() as i64,
                 )]
             };
-            event.map_or_else(several, |event| event_attributes(event))
+            event.map_or_else(several, event_attributes)
         });
         sending
     }

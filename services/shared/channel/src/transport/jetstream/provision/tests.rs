@@ -189,9 +189,12 @@ fn drift_is_corrected_and_what_is_not_ours_to_say_stays() {
     }
 }
 
+/// What is said, and the change to what is provisioned that it is said of.
+type Conflicting = (&'static str, fn(&mut Observed));
+
 #[test]
 fn what_is_anothers_or_cannot_be_changed_is_a_conflict() {
-    let cases: &[(&str, fn(&mut Observed))] = &[
+    let cases: &[Conflicting] = &[
         ("belongs to the Channel \"other\"", |o| {
             o.stream
                 .as_mut()

@@ -1,19 +1,20 @@
 //! Posts and reactions: accepts, stores, and sends an event for each.
 
+/// The service put together.
+mod app;
+/// What a process is started with.
 mod config;
+/// Posts, reactions and what is told of them: no HTTP, no tables.
+pub mod domain;
+/// Drops undone rows that nothing needs any more.
+mod housekeeping;
+/// The public port.
+pub mod routes;
+/// The service as the channel sees it.
+pub mod service;
+/// The service's own tables.
+pub mod store;
 
-pub use config::Config;
-
-/// Runs one process of the service until it is told to stop (SIGTERM or SIGINT; a second one aborts).
-pub async fn run(config: Config) -> Result<(), Error> {
-    tracing::info!(?config, "not built yet");
-    Err(Error::NotBuilt)
-}
-
-/// Why a process of the service ended other than by being told to.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Only the settings are here so far.
-    #[error("this service is not built yet")]
-    NotBuilt,
-}
+pub use app::{Error, run, run_until};
+pub use config::{Config, Receiver};
+pub use routes::document as openapi;

@@ -66,5 +66,5 @@ mod tracer;
 pub use config::{Config, ConfigError};
 pub use instruments::Instruments;
 pub use span::{Span, current, describe};
-pub use telemetry::{Telemetry, TelemetryError};
+pub use telemetry::{Observer, Telemetry, TelemetryError};
 pub use tracer::{MAX_LINKS, SpanStart, Tracer};

@@ -50,6 +50,24 @@ pub struct Telemetry {
     instruments: Instruments,
 }
 
+/// What those who tell what they do are given. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Observer {
+    /// Starts spans.
+    pub tracer: Tracer,
+    /// Counts and measures.
+    pub instruments: Instruments,
+}
+
+impl From<&Telemetry> for Observer {
+    fn from(telemetry: &Telemetry) -> Self {
+        Self {
+            tracer: telemetry.tracer(),
+            instruments: telemetry.instruments(),
+        }
+    }
+}
+
 impl Telemetry {
     /// Starts exporting in the background, from a thread of its own over a connection of the tokio runtime this is called in. A
     /// collector that is away is no error: it is looked for again with each export.

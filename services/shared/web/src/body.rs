@@ -9,7 +9,6 @@ use actix_web::{FromRequest, HttpRequest};
 use futures::StreamExt;
 use futures::future::LocalBoxFuture;
 use serde::de::{DeserializeOwned, IgnoredAny};
-use serde_json::error::Category;
 use serde_path_to_error::Segment;
 
 use crate::problem::{FieldError, Kind, Problem};
@@ -140,42 +139,44 @@ async fn read(mut payload: Payload, max: usize) -> Result<Bytes, Problem> {
     }
 }
 
-/// Parses a JSON object; only when that fails, once more for the place.
+/// Parses a JSON object; only when that fails, once more for what is wrong and where.
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     // Serde takes an array for a struct, field by field: no caller means that.
-    if body.trim_ascii_start().first() != Some(&b'{') {
-        return Err(match serde_json::from_slice::<IgnoredAny>(body) {
-            Ok(_) => Problem::new(
-                Kind::InvalidBody,
-                "The body is JSON, but not an object: send one.",
-            ),
-            Err(_) if body.is_empty() => Problem::new(
-                Kind::MalformedJson,
-                "The body is empty: send a JSON object.",
-            ),
-            Err(error) => malformed(&error),
-        });
+    let is_object = body.trim_ascii_start().first() == Some(&b'{');
+    match serde_json::from_slice(body) {
+        Ok(parsed) if is_object => Ok(parsed),
+        parsed => Err(refused::<T>(body, parsed.err())),
     }
-    serde_json::from_slice(body).map_err(|error| match error.classify() {
-        Category::Eof | Category::Syntax | Category::Io => malformed(&error),
-        Category::Data => {
-            let pointer = pointer_to_error::<T>(body);
-            let place = if pointer.is_empty() {
-                "The body"
-            } else {
-                &pointer
-            };
-            Problem::new(Kind::InvalidBody, format!("{place} is not valid: {error}."))
-                .with(FieldError::at(&pointer, error.to_string()))
-        }
-    })
 }
 
-fn malformed(error: &serde_json::Error) -> Problem {
-    Problem::new(
-        Kind::MalformedJson,
-        format!("The body is not JSON: {error}."),
-    )
+/// Why a body is refused. For a wrong type serde_json may speak of syntax, so whether it is JSON at all is asked apart.
+fn refused<T: DeserializeOwned>(body: &[u8], error: Option<serde_json::Error>) -> Problem {
+    if body.is_empty() {
+        return Problem::new(
+            Kind::MalformedJson,
+            "The body is empty: send a JSON object.",
+        );
+    }
+    if let Err(error) = serde_json::from_slice::<IgnoredAny>(body) {
+        return Problem::new(
+            Kind::MalformedJson,
+            format!("The body is not JSON: {error}."),
+        );
+    }
+    let Some(error) = error.filter(|_| body.trim_ascii_start().starts_with(b"{")) else {
+        return Problem::new(
+            Kind::InvalidBody,
+            "The body is JSON, but not an object: send one.",
+        );
+    };
+    let pointer = pointer_to_error::<T>(body);
+    let place = if pointer.is_empty() {
+        "The body"
+    } else {
+        &pointer
+    };
+    Problem::new(Kind::InvalidBody, format!("{place} is not valid: {error}."))
+        .with(FieldError::at(&pointer, error.to_string()))
 }
 
 /// Where in the body a `T` can't be read: a JSON Pointer (RFC 6901).
@@ -213,7 +214,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn refused(body: &str, kind: Kind, says: &[&str]) {
+    fn is_refused(body: &str, kind: Kind, says: &[&str]) {
         let problem = parse::<Post>(body.as_bytes()).unwrap_err();
         assert_eq!(problem.kind(), kind, "{problem}");
         for said in says {
@@ -226,13 +227,13 @@ mod tests {
 
     #[test]
     fn what_is_no_json_is_told_with_line_and_column() {
-        refused(
+        is_refused(
             r#"{"owner": "bob", "#,
             Kind::MalformedJson,
             &["line 1 column"],
         );
-        refused("", Kind::MalformedJson, &["empty"]);
-        refused(
+        is_refused("", Kind::MalformedJson, &["empty"]);
+        is_refused(
             r#"{"owner":"bob","title":"x"} {}"#,
             Kind::MalformedJson,
             &["trailing characters", "column 29"],
@@ -241,38 +242,38 @@ mod tests {
 
     #[test]
     fn a_bad_field_is_named() {
-        refused(
+        is_refused(
             r#"{"owner": 3, "title": "x"}"#,
             Kind::InvalidBody,
             &["/owner", "expected a string"],
         );
-        refused(
+        is_refused(
             r#"{"owner": "..", "title": "x"}"#,
             Kind::InvalidBody,
             &["/owner", "dots alone"],
         );
-        refused(
+        is_refused(
             r#"{"owner": "bob", "title": ""}"#,
             Kind::InvalidBody,
             &["/title", "1 to 200"],
         );
-        refused(
+        is_refused(
             r#"{"owner": "bob"}"#,
             Kind::InvalidBody,
             &["missing field `title`"],
         );
-        refused(
+        is_refused(
             r#"{"owner": "bob", "title": "x", "colour": 1}"#,
             Kind::InvalidBody,
             &["/colour", "unknown field `colour`"],
         );
-        refused(
+        is_refused(
             r#"{"owner": "a", "owner": "b", "title": "x"}"#,
             Kind::InvalidBody,
             &["duplicate field `owner`"],
         );
         for body in [r#"["bob", "x"]"#, "3", "null"] {
-            refused(body, Kind::InvalidBody, &["not an object"]);
+            is_refused(body, Kind::InvalidBody, &["not an object"]);
         }
     }
 }

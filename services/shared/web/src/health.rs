@@ -8,6 +8,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use duet_telemetry::metrics::{CONTENT_TYPE, Metrics};
 use serde::Serialize;
+use tokio::sync::watch;
 
 use crate::problem::Problem;
 use crate::routes::at;
@@ -30,6 +31,25 @@ impl Readiness {
     /// Whether every part can serve.
     pub fn is_ready(&self) -> bool {
         self.reasons().is_empty()
+    }
+
+    /// Follows what `states` says of the part called `name`, until it ends: `why_not` is why it can't serve, if it can't.
+    pub async fn follow<T>(
+        &self,
+        name: &'static str,
+        mut states: watch::Receiver<T>,
+        why_not: impl Fn(&T) -> Option<String>,
+    ) {
+        loop {
+            let reason = why_not(&states.borrow_and_update());
+            match reason {
+                Some(reason) => self.not_ready(name, reason),
+                None => self.ready(name),
+            }
+            if states.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     fn reasons(&self) -> MutexGuard<'_, BTreeMap<&'static str, String>> {

@@ -23,9 +23,13 @@ pub mod ports;
 /// The HTTP server on a port.
 pub mod server;
 
+/// The internal port's `/v1/channel`.
+pub mod channel;
 /// Stopping in order: not ready, drain, stop accepting, finish.
 pub mod drain;
 /// The internal port's `/livez`, `/readyz`, `/version` and `/metrics`.
 pub mod health;
+/// One service's process, from its ports to its end.
+pub mod process;
 
 pub use problem::{Kind, Problem};

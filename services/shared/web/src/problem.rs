@@ -11,7 +11,7 @@ use actix_web::http::{Method, StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use opentelemetry::trace::TraceId;
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{IntoResponses, ToSchema};
 
 /// The media type of every answer that is a problem.
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -232,7 +232,7 @@ fn trace_id() -> Option<TraceId> {
 /// A problem as it is sent: RFC 9457's members and Duet's own.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
-pub struct ProblemBody<'a> {
+pub struct ProblemBody {
     /// What went wrong, as a URI reference that never changes.
     #[serde(rename = "type")]
     #[schema(value_type = String, example = "/problems/post-not-found")]
@@ -242,7 +242,8 @@ pub struct ProblemBody<'a> {
     /// The HTTP status, once more.
     status: u16,
     /// What was wrong this time, and what to do about it.
-    detail: &'a str,
+    #[schema(value_type = String)]
+    detail: Cow<'static, str>,
     /// The trace of the request, as 32 hexadecimal digits; none if the request was not traced.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -252,9 +253,21 @@ pub struct ProblemBody<'a> {
     #[schema(value_type = Option<Applied>, nullable = false)]
     applied: Option<Applied>,
     /// Each thing that is wrong with the request, and where.
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
-    errors: &'a [FieldError],
+    errors: Vec<FieldError>,
+}
+
+/// The problems that any request may be answered with, for OpenAPI.
+#[derive(Debug, IntoResponses)]
+#[allow(dead_code, reason = "its variants are read by the derive alone")]
+pub enum AnyProblem {
+    /// The request is not valid
+    #[response(status = "4XX", content_type = "application/problem+json")]
+    Request(ProblemBody),
+    /// The service can't answer right now
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(ProblemBody),
 }
 
 impl ResponseError for Problem {
@@ -275,10 +288,10 @@ impl ResponseError for Problem {
             kind: kind.uri(),
             title: kind.title(),
             status: kind.status().as_u16(),
-            detail,
+            detail: detail.clone(),
             trace_id: trace_id().map(|id| id.to_string()),
             applied: *applied,
-            errors,
+            errors: errors.clone(),
         };
         let mut response = HttpResponse::build(kind.status());
         if let Some(wait) = retry_after {

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use actix_web::dev::Server;
 use actix_web::{App, HttpServer, web};
+use duet_telemetry::Observer;
 
 use crate::routes::not_found;
-use crate::trace::{Observer, Traced};
+use crate::trace::Traced;
 
 /// Threads that serve a port.
 pub const WORKERS: usize = 2;

@@ -17,26 +17,10 @@ use actix_web::{Error, HttpMessage, HttpRequest};
 use duet_telemetry::names::attribute;
 use duet_telemetry::names::span::{self, SpanName};
 use duet_telemetry::propagation::{self, TRACERESPONSE, Traceparent};
-use duet_telemetry::{Instruments, Span, Telemetry, Tracer};
+use duet_telemetry::{Observer, Span};
 use futures::future::LocalBoxFuture;
 use opentelemetry::KeyValue;
 use opentelemetry::trace::FutureExt;
-
-/// What requests are observed with.
-#[derive(Clone, Debug)]
-pub struct Observer {
-    tracer: Tracer,
-    instruments: Instruments,
-}
-
-impl From<&Telemetry> for Observer {
-    fn from(telemetry: &Telemetry) -> Self {
-        Self {
-            tracer: telemetry.tracer(),
-            instruments: telemetry.instruments(),
-        }
-    }
-}
 
 /// What became of the event that a request made: a handler leaves it in the request's extensions for the span.
 #[derive(Clone, Copy, Debug)]

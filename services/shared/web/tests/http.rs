@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use actix_web::HttpRequest;
-use duet_telemetry::{Config, Telemetry};
+use duet_telemetry::{Config, Observer, Telemetry};
 use duet_web::body::Json;
 use duet_web::drain::{self, Patience, Stop, Unfinished};
 use duet_web::health::{Health, Readiness, Version};
@@ -12,7 +12,6 @@ use duet_web::ids::{PostId, Title};
 use duet_web::ports::{Addresses, Ports};
 use duet_web::routes::{at, parameter};
 use duet_web::server;
-use duet_web::trace::Observer;
 use duet_web::{Kind, Problem};
 use reqwest::{Client, Response, StatusCode};
 use serde::Deserialize;

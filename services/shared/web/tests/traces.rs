@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use duet_telemetry::names::attribute;
 use duet_telemetry::sampler::{Roots, Sampling};
-use duet_telemetry::{Config, Telemetry, describe};
+use duet_telemetry::{Config, Observer, Telemetry, describe};
 use duet_testkit::{Kind as Of, OtlpReceiver, Span, Status};
 use duet_web::Problem;
 use duet_web::ports::{Addresses, Ports};
 use duet_web::routes::at;
 use duet_web::server;
-use duet_web::trace::Observer;
 use opentelemetry::KeyValue;
 use reqwest::Response;
 use serde_json::Value;

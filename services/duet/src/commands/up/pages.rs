@@ -1,5 +1,6 @@
 //! The OTLP receiver and Jaeger's pages, in this process: what a cluster has, a laptop has too.
 
+use crate::failure::{Doing, Failure};
 use axum::{http::StatusCode, response::Response};
 use otlp_embedded::{
     Config, State, TraceService, TraceServiceImpl, TraceServiceServer,
@@ -10,7 +11,7 @@ use otlp_embedded::{
     },
     ui_app,
 };
-use tokio::net::TcpListener;
+use std::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Request, Status, transport::server::TcpIncoming};
 
@@ -28,7 +29,14 @@ pub(super) struct Pages {
 }
 
 /// Serves the pages on the first socket and takes spans on the second.
-pub(super) fn serve((pages, spans): (TcpListener, TcpListener)) -> Pages {
+pub(super) fn serve((pages, spans): (TcpListener, TcpListener)) -> Result<Pages, Failure> {
+    let listen = |socket: TcpListener| {
+        socket.set_nonblocking(true)?;
+        tokio::net::TcpListener::from_std(socket)
+    };
+    let pages = listen(pages).doing(|| "serve Jaeger's pages".to_owned())?;
+    let spans = listen(spans).doing(|| "take spans".to_owned())?;
+
     let state = State::new(Config {
         max_length: TRACES,
         max_memory_usage: BYTES,
@@ -48,10 +56,10 @@ pub(super) fn serve((pages, spans): (TcpListener, TcpListener)) -> Pages {
             eprintln!("duet: Jaeger's pages are not served any more: {error}");
         }
     });
-    Pages {
+    Ok(Pages {
         _http: AbortOnDropHandle::new(http),
         _otlp: AbortOnDropHandle::new(otlp),
-    }
+    })
 }
 
 /// otlp-embedded answers its pages' own addresses with the page and a 307 that leads nowhere.

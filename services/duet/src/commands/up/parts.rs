@@ -4,7 +4,7 @@ use super::{
     Options,
     child::{Child, Spec},
     nats,
-    ports::{Addresses, Held},
+    ports::Addresses,
     roster::Roster,
 };
 use crate::{
@@ -32,7 +32,6 @@ pub(super) struct Parts {
     data: DataDir,
     grace: Duration,
     addresses: Addresses,
-    held: Held,
     /// None where the server is somebody else's.
     nats_server: Option<PathBuf>,
     roster: Arc<Roster>,
@@ -43,7 +42,6 @@ impl Parts {
     pub(super) fn new(
         options: &Options,
         addresses: Addresses,
-        held: Held,
         roster: Arc<Roster>,
         nats_server: Option<PathBuf>,
     ) -> Self {
@@ -52,7 +50,6 @@ impl Parts {
             data,
             grace,
             addresses,
-            held,
             nats_server,
             roster,
             children: Vec::new(),
@@ -107,7 +104,6 @@ impl Parts {
     fn child(&mut self, spec: Spec) -> Result<&Child, Failure> {
         let dir = self.data.of(spec.name);
         std::fs::create_dir_all(&dir).doing(|| format!("make the directory {}", dir.display()))?;
-        self.held.make_way(spec.name);
         self.children.push(Child::start(spec, self.roster.clone())?);
         self.children
             .last()

@@ -236,7 +236,7 @@ pub struct ConsumeError(pub Arc<str>);
 
 /// Takes messages from a broker. Cancelling [`Consume::next`] loses nothing.
 #[async_trait]
-pub trait Consume: Send + 'static {
+pub trait Consume: Send + Sync + 'static {
     /// What it can do.
     fn features(&self) -> Features;
     /// The name under which its [`Position`] is stored.

@@ -100,7 +100,6 @@ faults! {
 #[derive(Clone, Debug)]
 pub(crate) struct Faults {
     chance: [u32; Fault::ALL.len()],
-    pub(crate) have_ended: bool,
     pub(crate) struck: [u64; Fault::ALL.len()],
 }
 
@@ -110,7 +109,6 @@ impl Faults {
         let calm = dice.chance(1_000);
         let mut faults = Faults {
             chance: [0; Fault::ALL.len()],
-            have_ended: false,
             struck: [0; Fault::ALL.len()],
         };
         for &fault in Fault::ALL {
@@ -144,6 +142,5 @@ impl Faults {
     /// From here on nothing goes wrong.
     pub(crate) fn end(&mut self) {
         self.chance = [0; Fault::ALL.len()];
-        self.have_ended = true;
     }
 }

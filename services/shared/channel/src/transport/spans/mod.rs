@@ -8,6 +8,7 @@
 mod receiving;
 mod sending;
 
+pub use duet_telemetry::Observer;
 pub use receiving::Receiving;
 pub use sending::{Names, Sending};
 
@@ -15,17 +16,8 @@ use std::time::{Duration, SystemTime};
 
 use duet_protocol::event::TraceContext;
 use duet_protocol::time::Timestamp;
-use duet_telemetry::{Instruments, Tracer, propagation};
+use duet_telemetry::propagation;
 use opentelemetry::trace::SpanContext;
-
-/// Where the transports tell what they do.
-#[derive(Clone, Debug)]
-pub struct Observer {
-    /// Starts spans.
-    pub tracer: Tracer,
-    /// Counts and measures.
-    pub instruments: Instruments,
-}
 
 /// The `traceparent`'s flags are its last two digits; sampled is the lowest bit. Anything else is not sampled.
 pub(crate) fn is_sampled(trace: &TraceContext) -> bool {

@@ -1,0 +1,227 @@
+//! Notification put together: store, settings, receiver and ports, started and stopped in order.
+
+use std::sync::Arc;
+
+use actix_web::web;
+use async_trait::async_trait;
+use duet_channel::clock::Clock;
+use duet_channel::receiver::{
+    BrokerSide, ConsumerParts, ConsumerTask, PARKED_RETRY, ParkedTask, Receiver,
+};
+use duet_channel::settings::{FileSource, SettingsSource, SettingsState};
+use duet_channel::store::sqlite::{OpenError, Options, SqliteStore};
+use duet_channel::store::{Store, StoreError};
+use duet_channel::transport::jetstream::{
+    self, JetStreamConsume, JetStreamProvision, Nats, NatsError,
+};
+use duet_channel::transport::{Consume, ProvisionError, Steps};
+use duet_protocol::receipt::ReceiverName;
+use duet_protocol::rules::Rules;
+use duet_protocol::settings::{Settings, TransportSettings};
+use duet_telemetry::Observer;
+use duet_web::channel::{Condition, Observed};
+use duet_web::drain::{Patience, Stop, Unfinished};
+use duet_web::health::Version;
+use duet_web::process::{Process, Start, StartError};
+use duet_web::routes::at;
+use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::config::Config;
+use crate::intake::{self, Intake};
+use crate::service::Notifications;
+use crate::{routes, store};
+
+/// Why a process of the service ended other than by being told to.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It could not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The store can't be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The store can't be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The broker's address is none.
+    #[error(transparent)]
+    Nats(#[from] NatsError),
+    /// It did not stop in order.
+    #[error(transparent)]
+    Unfinished(#[from] Unfinished),
+}
+
+const VERSION: Version = Version {
+    service: "notification",
+    version: env!("CARGO_PKG_VERSION"),
+};
+
+/// The store's file in the data directory.
+const STORE: &str = "notification.sqlite";
+
+/// Runs one process of the service until it is told to stop (SIGTERM or SIGINT; a second one aborts).
+///
+/// # Errors
+/// If it can't start, or did not stop in order.
+pub async fn run(config: Config) -> Result<(), Error> {
+    let (stop, _hearing) = Stop::by_signals().map_err(StartError::Io)?;
+    run_until(config, stop).await
+}
+
+/// Runs one process of the service until `stop` says so.
+///
+/// # Errors
+/// If it can't start, or did not stop in order.
+pub async fn run_until(config: Config, stop: Stop) -> Result<(), Error> {
+    let process = Process::begin(start(&config), stop.clone())?;
+    let settings = FileSource::open(&config.channel, &config.data_dir);
+    let states = settings.states();
+    let clock = Clock::start();
+    let options = Options::new(store::MIGRATIONS, clock, rand::random());
+    let (store, _) = SqliteStore::open(&config.data_dir.join(STORE), options)?;
+
+    let observer = Observer::from(&process.telemetry);
+    let service = Arc::new(Notifications { clock });
+    let name = name();
+    let broker = Broker {
+        nats: match &config.nats {
+            Some(url) => Some(Nats::connect(url, VERSION.service).await?),
+            None => None,
+        },
+        receiver: name.clone(),
+        observer: observer.clone(),
+    };
+    let receiver = Receiver::new(
+        store.clone(),
+        service.clone(),
+        name,
+        Arc::new(Rules::default()),
+        clock,
+        PARKED_RETRY,
+    );
+    // The settings are followed until the consumer, which goes by them, has ended.
+    let settings = own(Box::new(settings).run(stop.end.clone()));
+    let consumer = ConsumerTask::new(ConsumerParts {
+        receiver: receiver.clone(),
+        broker: Arc::new(broker),
+        settings: states.clone(),
+        observer: observer.clone(),
+    });
+    let consumer = own(consumer.run(stop.end.clone()));
+    let parked = own(ParkedTask::new(receiver.clone()).run(stop.end.clone()));
+    let readiness = process.readiness.clone();
+    let ready = {
+        let states = states.clone();
+        own(async move { readiness.follow("channel", states, not_ready).await })
+    };
+
+    let public = {
+        let store = web::Data::new(store.clone());
+        move |config: &mut web::ServiceConfig| {
+            config.app_data(store.clone());
+            routes::configure(config);
+        }
+    };
+    let internal = {
+        let intake = web::Data::new(Intake {
+            receiver,
+            clock,
+            service,
+            observer,
+        });
+        let states = web::Data::new(states);
+        move |config: &mut web::ServiceConfig| {
+            config
+                .app_data(intake.clone())
+                .app_data(states.clone())
+                .service(at("/v1/channel").get(channel));
+            intake::configure(config);
+        }
+    };
+    let finish = async {
+        for task in [consumer, parked, settings, ready] {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a task failed");
+            }
+        }
+        store.close().await;
+    };
+    Ok(process.serve(public, internal, finish).await?)
+}
+
+/// The name under which a Channel's `to` has this service.
+fn name() -> ReceiverName {
+    ReceiverName::new("notification").unwrap_or_else(|| unreachable!("it is short enough"))
+}
+
+/// The broker, if there is one. On a laptop nobody else makes what it needs.
+struct Broker {
+    nats: Option<Nats>,
+    receiver: ReceiverName,
+    observer: Observer,
+}
+
+#[async_trait]
+impl BrokerSide for Broker {
+    fn consumer(&self, settings: &TransportSettings) -> Option<Box<dyn Consume>> {
+        let TransportSettings::NatsJetStream(settings) = settings;
+        let (nats, receiver) = (self.nats.clone()?, self.receiver.clone());
+        Some(Box::new(JetStreamConsume::new(
+            nats,
+            settings,
+            receiver,
+            self.observer.clone(),
+        )))
+    }
+
+    async fn provision(&self, settings: &Settings) -> Result<Steps, ProvisionError> {
+        let transport = settings
+            .r#async
+            .as_ref()
+            .map(|settings| &settings.transport);
+        let (Some(nats), Some(TransportSettings::NatsJetStream(stream))) = (&self.nats, transport)
+        else {
+            return Ok(Steps::default());
+        };
+        let receivers = vec![self.receiver.clone()];
+        let provision =
+            JetStreamProvision::new(nats.clone(), &settings.channel, stream.clone(), receivers);
+        jetstream::ensure(&provision).await
+    }
+}
+
+fn start(config: &Config) -> Start {
+    Start {
+        version: VERSION,
+        listen: config.listen,
+        internal_listen: config.internal_listen,
+        data_dir: config.data_dir.clone(),
+        patience: Patience {
+            drain_delay: config.drain_delay,
+            grace_period: config.grace_period,
+        },
+    }
+}
+
+/// A task of this function's: it awaits it, or takes it along when it ends early.
+fn own(task: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(tokio::spawn(task))
+}
+
+fn not_ready(state: &SettingsState) -> Option<String> {
+    state.not_ready().map(str::to_owned)
+}
+
+/// What this process observes of the channel.
+async fn channel(states: web::Data<watch::Receiver<SettingsState>>) -> web::Json<Observed> {
+    let state = states.borrow().clone();
+    let current = state.current.as_ref();
+    web::Json(Observed {
+        mode: current.map(|current| current.mode.as_str()),
+        observed_generation: current.map(|current| current.generation.0),
+        unacknowledged: None,
+        parked: None,
+        conditions: vec![Condition::accepted(state.problem.as_deref())],
+    })
+}

@@ -1,0 +1,37 @@
+//! The public port: what a post's owner reads.
+
+/// `/v1/users/{user}/notifications` and what is unread of them.
+mod notifications;
+/// The OpenAPI document.
+mod openapi;
+
+pub use openapi::{DOCUMENT, document};
+
+use actix_web::HttpResponse;
+use actix_web::web::ServiceConfig;
+use duet_channel::store::StoreError;
+use duet_web::routes::at;
+use duet_web::{Kind, Problem};
+
+/// Registers every resource of the public port. The app's data has the store.
+pub fn configure(config: &mut ServiceConfig) {
+    config
+        .service(at("/v1/users/{user}/notifications").get(notifications::list))
+        .service(at("/v1/users/{user}/notifications/unread").get(notifications::unread))
+        .service(at("/openapi.json").get(async || {
+            HttpResponse::Ok()
+                .content_type("application/json")
+                .body(DOCUMENT)
+        }));
+}
+
+/// The store did not give what was asked for.
+fn unavailable(error: StoreError) -> Problem {
+    match error {
+        StoreError::Overloaded => {
+            let detail = "The store has too much to do: ask again in a moment.";
+            Problem::new(Kind::Overloaded, detail).retry_after(std::time::Duration::from_secs(1))
+        }
+        other => Problem::store(other),
+    }
+}

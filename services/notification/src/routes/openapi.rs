@@ -1,0 +1,23 @@
+use utoipa::OpenApi;
+
+use super::notifications;
+
+/// The document as it is served and committed: `openapi.json` beside the code, which a test makes anew and compares.
+pub const DOCUMENT: &str = include_str!("../../openapi.json");
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Duet: Notification",
+        description = "What the owners of posts are notified of. How soon after a reaction depends on the channel's mode.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    tags((name = "notifications", description = "Reactions to a user's posts, grouped by post")),
+    paths(notifications::list, notifications::unread),
+)]
+struct Api;
+
+/// The document, made from the code.
+pub fn document() -> utoipa::openapi::OpenApi {
+    Api::openapi()
+}

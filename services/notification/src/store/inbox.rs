@@ -1,0 +1,95 @@
+use std::collections::BTreeMap;
+
+use duet_protocol::time::Timestamp;
+use duet_web::cursor::Position;
+use duet_web::ids::{PostId, UserId};
+use rusqlite::{Connection, Result, params};
+use serde::{Deserialize, Serialize};
+
+use super::checked;
+use crate::domain::{Group, Newness, ReactionKind};
+
+/// Where a page of an owner's groups ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place(i64, PostId);
+
+impl Position for Place {
+    const LIST: &'static str = "notifications";
+}
+
+impl From<&Group> for Place {
+    fn from(group: &Group) -> Self {
+        Self(group.newness.0, group.post.clone())
+    }
+}
+
+/// Up to `limit` of an owner's groups, the newest first, from the one after `after` on.
+pub fn page(
+    connection: &Connection,
+    owner: &UserId,
+    after: Option<&Place>,
+    limit: usize,
+) -> Result<Vec<Group>> {
+    let (newness, post) = after.map_or((i64::MAX, ""), |place| (place.0, place.1.as_str()));
+    let mut groups = connection
+        .prepare_cached(
+            "SELECT post, title, count, at, newness, newness > read_up_to FROM groups
+             WHERE owner = ?1 AND (newness, post) < (?2, ?3) ORDER BY newness DESC, post DESC LIMIT ?4",
+        )?
+        .query_map(params![owner.as_str(), newness, post, i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
+            Ok(Group {
+                post: checked(row, 0)?,
+                title: checked(row, 1)?,
+                count: row.get::<_, i64>(2)?.cast_unsigned(),
+                at: Timestamp::from_micros(row.get(3)?),
+                newness: Newness(row.get(4)?),
+                unread: row.get(5)?,
+                kinds: BTreeMap::new(),
+                actors: Vec::new(),
+            })
+        })?
+        .collect::<Result<Vec<_>>>()?;
+    for group in &mut groups {
+        group.kinds = kinds(connection, owner, &group.post)?;
+        group.actors = actors(connection, owner, &group.post)?;
+    }
+    Ok(groups)
+}
+
+fn kinds(
+    connection: &Connection,
+    owner: &UserId,
+    post: &PostId,
+) -> Result<BTreeMap<ReactionKind, u64>> {
+    connection
+        .prepare_cached(
+            "SELECT kind, count FROM kinds WHERE owner = ?1 AND post = ?2 AND count > 0",
+        )?
+        .query_map([owner.as_str(), post.as_str()], |row| {
+            Ok((checked(row, 0)?, row.get::<_, i64>(1)?.cast_unsigned()))
+        })?
+        .collect()
+}
+
+fn actors(connection: &Connection, owner: &UserId, post: &PostId) -> Result<Vec<UserId>> {
+    connection
+        .prepare_cached(
+            "SELECT user FROM notifications
+             WHERE post = ?2 AND owner = ?1 AND kind IS NOT NULL AND user <> owner
+             ORDER BY newness DESC LIMIT ?3",
+        )?
+        .query_map(
+            params![owner.as_str(), post.as_str(), Group::ACTORS as i64],
+            |row| checked(row, 0),
+        )?
+        .collect()
+}
+
+/// How many of an owner's groups have something unread in them.
+pub fn unread(connection: &Connection, owner: &UserId) -> Result<u64> {
+    connection
+        .prepare_cached("SELECT count(*) FROM groups WHERE owner = ?1 AND newness > read_up_to")?
+        .query_row([owner.as_str()], |row| {
+            row.get::<_, i64>(0).map(i64::cast_unsigned)
+        })
+}

@@ -1,0 +1,137 @@
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use duet_channel::store::{Store, Transaction};
+use duet_web::body::Json;
+use duet_web::ids::{PostId, Title, UserId};
+use duet_web::problem::{AnyProblem, ProblemBody};
+use duet_web::{Kind, Problem};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::path::InPath;
+use super::unavailable;
+use crate::domain::{AnotherOwner, Counts, Post, Put};
+use crate::service::Sending;
+use crate::store::posts;
+
+/// A post to be.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PostBody {
+    /// Who is notified of reactions to it; never changes.
+    owner: UserId,
+    /// Its title; may change.
+    title: Title,
+}
+
+/// A post and its reactions by kind.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Post)]
+pub(super) struct PostAnswer {
+    post: PostId,
+    owner: UserId,
+    title: Title,
+    counts: Counts,
+}
+
+impl PostAnswer {
+    fn new(
+        Post {
+            id: post,
+            owner,
+            title,
+        }: Post,
+        counts: Counts,
+    ) -> Self {
+        Self {
+            post,
+            owner,
+            title,
+            counts,
+        }
+    }
+}
+
+/// Make a post, or change its title
+#[utoipa::path(
+    put,
+    operation_id = "putPost",
+    path = "/v1/posts/{post}",
+    tag = "posts",
+    params(("post" = PostId, Path)),
+    responses(
+        (status = 200, body = PostAnswer, description = "It was there; its title is as wanted"),
+        (status = 201, body = PostAnswer, description = "It is new"),
+        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "It has another owner"),
+        AnyProblem,
+    )
+)]
+pub(super) async fn put(
+    sending: web::Data<Sending>,
+    InPath(id): InPath<PostId>,
+    Json(PostBody { owner, title }): Json<PostBody>,
+) -> Result<HttpResponse, Problem> {
+    let post = Post { id, owner, title };
+    let wanted = post.clone();
+    let written = sending.store().write(move |tx| {
+        let connection = tx.connection();
+        let existing = posts::get(connection, &wanted.id)?;
+        let put = match wanted.put(existing.as_ref()) {
+            Ok(put) => put,
+            Err(AnotherOwner) => return Ok(Err(AnotherOwner)),
+        };
+        posts::put(connection, &wanted, put)?;
+        Ok(Ok((put, posts::counts(connection, &wanted.id)?)))
+    });
+    let (put, counts) = written
+        .await
+        .map_err(unavailable)?
+        .map_err(|AnotherOwner| {
+            let detail = format!(
+                "{} is another user's: name its owner, or take another id.",
+                post.id
+            );
+            Problem::new(Kind::AnotherOwner, detail)
+        })?;
+    let status = match put {
+        Put::Create => StatusCode::CREATED,
+        Put::Retitle | Put::Nothing => StatusCode::OK,
+    };
+    Ok(HttpResponse::build(status).json(PostAnswer::new(post, counts)))
+}
+
+/// A post, with its reactions by kind
+#[utoipa::path(
+    get,
+    operation_id = "getPost",
+    path = "/v1/posts/{post}",
+    tag = "posts",
+    params(("post" = PostId, Path)),
+    responses(
+        (status = 200, body = PostAnswer, description = "The post"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "There is no such post"),
+        AnyProblem,
+    )
+)]
+pub(super) async fn get(
+    sending: web::Data<Sending>,
+    InPath(id): InPath<PostId>,
+) -> Result<web::Json<PostAnswer>, Problem> {
+    let wanted = id.clone();
+    let read = sending.store().read(move |connection| {
+        let Some(post) = posts::get(connection, &wanted)? else {
+            return Ok(None);
+        };
+        Ok(Some(PostAnswer::new(
+            post,
+            posts::counts(connection, &wanted)?,
+        )))
+    });
+    let post = read.await.map_err(unavailable)?;
+    post.map(web::Json).ok_or_else(|| post_not_found(&id))
+}
+
+pub(super) fn post_not_found(post: &PostId) -> Problem {
+    let detail = format!("There is no post {post}: make it first, with PUT /v1/posts/{post}.");
+    Problem::new(Kind::PostNotFound, detail)
+}

@@ -1,0 +1,377 @@
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
+use duet_channel::sender::{Delivery, Reply, SendError};
+use duet_channel::store::Store;
+use duet_protocol::event::TraceContext;
+use duet_protocol::receive::Outcome;
+use duet_protocol::sender::{FailureCause, MayBeApplied};
+use duet_protocol::settings::Mode;
+use duet_protocol::time::Timestamp;
+use duet_telemetry::propagation::{self, Traceparent};
+use duet_web::body::Json;
+use duet_web::cursor::Position;
+use duet_web::ids::{PostId, UserId};
+use duet_web::page::{List, Page, PageParams};
+use duet_web::problem::{AnyProblem, Applied, ProblemBody};
+use duet_web::trace::Dispatched;
+use duet_web::{Kind as ProblemKind, Problem};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::path::InPath;
+use super::posts::post_not_found;
+use super::{overloaded, unavailable};
+use crate::domain::{Kind, Pair, Reaction, Stand};
+use crate::service::{NoSuchPost, Sending};
+use crate::store::{posts, reactions};
+
+/// A reaction to be.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReactionBody {
+    /// What it is to be; replaces the one that is there.
+    kind: Kind,
+}
+
+/// One user's reaction to a post.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Reaction)]
+pub(super) struct ReactionItem {
+    user: UserId,
+    kind: Kind,
+    /// Since when.
+    #[serde(serialize_with = "duet_web::time::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+}
+
+impl From<Reaction> for ReactionItem {
+    fn from(Reaction { user, kind, at }: Reaction) -> Self {
+        Self { user, kind, at }
+    }
+}
+
+/// A reaction that was changed, and how the owner learns of it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ChangedReaction)]
+pub(super) struct Changed {
+    post: PostId,
+    user: UserId,
+    /// The reaction; null if there is none now.
+    kind: Option<Kind>,
+    delivery: DeliveryAnswer,
+}
+
+/// How an event stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Status {
+    /// Every receiver holds it.
+    Delivered,
+    /// It is durable, and will be delivered.
+    Accepted,
+}
+
+/// How a change reaches the owner.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Delivery)]
+pub(super) struct DeliveryAnswer {
+    /// The channel's mode: `sync` or `async`.
+    mode: &'static str,
+    status: Status,
+    /// What the receiver made of it, if this request saw its answer: `applied`, or `superseded` by something newer.
+    outcome: Option<&'static str>,
+    /// How often its event was sent before this answer; 0 if nothing had to be.
+    attempts: u32,
+    /// Milliseconds from the request to this answer.
+    took_ms: f64,
+}
+
+impl DeliveryAnswer {
+    fn new(
+        Reply {
+            mode,
+            delivery,
+            attempts,
+            took,
+            ..
+        }: &Reply,
+    ) -> Self {
+        let (status, outcome) = match delivery {
+            Delivery::Accepted => (Status::Accepted, None),
+            Delivery::Delivered(None) => (Status::Delivered, None),
+            Delivery::Delivered(Some(Outcome::Superseded)) => {
+                (Status::Delivered, Some("superseded"))
+            }
+            Delivery::Delivered(Some(_)) => (Status::Delivered, Some("applied")),
+        };
+        Self {
+            mode: named(*mode),
+            status,
+            outcome,
+            attempts: *attempts,
+            took_ms: (took.as_secs_f64() * 1e6).round() / 1e3,
+        }
+    }
+}
+
+fn named(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Sync => "sync",
+        Mode::Async => "async",
+    }
+}
+
+/// Where a page of a post's reactions ended.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct AfterUser(UserId);
+
+impl Position for AfterUser {
+    const LIST: &'static str = "reactions";
+}
+
+/// React to a post
+///
+/// Idempotent: a user has at most one reaction to a post, a new kind replaces it, and the same kind again changes nothing.
+#[utoipa::path(
+    put,
+    operation_id = "putReaction",
+    path = "/v1/posts/{post}/reactions/{user}",
+    tag = "reactions",
+    params(("post" = PostId, Path), ("user" = UserId, Path)),
+    responses(
+        AnyProblem,
+        (status = 200, body = Changed, description = "It stands, and its event is delivered"),
+        (status = 202, body = Changed, description = "It stands, and its event will be delivered"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "There is no such post"),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "It was not delivered: `applied` says whether it stands"),
+        (status = 504, body = ProblemBody, content_type = "application/problem+json", description = "It was not delivered in time: `applied` says whether it stands"),
+    )
+)]
+pub(super) async fn put(
+    request: HttpRequest,
+    sending: web::Data<Sending>,
+    InPath(pair): InPath<Pair>,
+    Json(ReactionBody { kind }): Json<ReactionBody>,
+) -> Result<HttpResponse, Problem> {
+    change(&request, &sending, pair, Some(kind)).await
+}
+
+/// Undo a reaction
+///
+/// Idempotent: the answer is the same when there was nothing.
+#[utoipa::path(
+    delete,
+    operation_id = "deleteReaction",
+    path = "/v1/posts/{post}/reactions/{user}",
+    tag = "reactions",
+    params(("post" = PostId, Path), ("user" = UserId, Path)),
+    responses(
+        AnyProblem,
+        (status = 200, body = Changed, description = "There is none, and the event that undid it is delivered"),
+        (status = 202, body = Changed, description = "There is none, and the event that undid it will be delivered"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "There is no such post"),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "It was not delivered: `applied` says whether it is undone"),
+        (status = 504, body = ProblemBody, content_type = "application/problem+json", description = "It was not delivered in time: `applied` says whether it is undone"),
+    )
+)]
+pub(super) async fn delete(
+    request: HttpRequest,
+    sending: web::Data<Sending>,
+    InPath(pair): InPath<Pair>,
+) -> Result<HttpResponse, Problem> {
+    change(&request, &sending, pair, None).await
+}
+
+async fn change(
+    request: &HttpRequest,
+    sending: &Sending,
+    pair: Pair,
+    kind: Option<Kind>,
+) -> Result<HttpResponse, Problem> {
+    let key = pair
+        .key()
+        .ok_or_else(|| Problem::internal("two ids are too long for a key"))?;
+    // The row says since when, once it is written.
+    let stand = kind.map(|kind| Stand {
+        kind,
+        since: Timestamp::default(),
+    });
+    let reply = sending.request(key, stand, current_trace()).await;
+    let (mode, outcome) = match &reply {
+        Ok(Reply {
+            mode,
+            delivery: Delivery::Delivered(_),
+            ..
+        }) => (named(*mode), "delivered"),
+        Ok(Reply {
+            mode,
+            delivery: Delivery::Accepted,
+            ..
+        }) => (named(*mode), "accepted"),
+        Err(SendError::Failed { .. }) => (named(Mode::Sync), "compensated"),
+        Err(SendError::Unknown) => (named(Mode::Sync), "failed"),
+        Err(_) => ("", "refused"),
+    };
+    request
+        .extensions_mut()
+        .insert(Dispatched { mode, outcome });
+    let reply = reply.map_err(|error| problem(error, &pair.post))?;
+    let delivery = DeliveryAnswer::new(&reply);
+    let status = match delivery.status {
+        Status::Delivered => StatusCode::OK,
+        Status::Accepted => StatusCode::ACCEPTED,
+    };
+    let Pair { post, user } = pair;
+    Ok(HttpResponse::build(status).json(Changed {
+        post,
+        user,
+        kind,
+        delivery,
+    }))
+}
+
+/// The trace of the request, to be stored with its event.
+fn current_trace() -> TraceContext {
+    let span = duet_telemetry::current();
+    if !span.is_valid() {
+        return TraceContext::default();
+    }
+    TraceContext {
+        traceparent: Traceparent::of(&span).as_str().into(),
+        tracestate: propagation::tracestate(&span).into(),
+    }
+}
+
+fn problem(error: SendError<NoSuchPost>, post: &PostId) -> Problem {
+    const SECOND: Duration = Duration::from_secs(1);
+
+    match error {
+        SendError::Refused(NoSuchPost) => post_not_found(post),
+        SendError::NoSettings => {
+            let detail = "No Channel has been seen yet, so there is no mode to deliver by. Nothing was written: ask again later.";
+            Problem::new(ProblemKind::NotReady, detail)
+                .applied(Applied::No)
+                .retry_after(SECOND)
+        }
+        SendError::Failed { cause, applied } => {
+            let (kind, what) = match cause {
+                FailureCause::Deadline => (
+                    ProblemKind::DeadlinePassed,
+                    "did not answer within the deadline",
+                ),
+                FailureCause::Refused => (
+                    ProblemKind::NotDelivered,
+                    "could not be reached, or turned it away",
+                ),
+                FailureCause::Failed => (ProblemKind::NotDelivered, "could not apply it"),
+                FailureCause::Parked => (
+                    ProblemKind::NotDelivered,
+                    "holds it without having applied it",
+                ),
+            };
+            let (applied, then) = match applied {
+                MayBeApplied::No => (Applied::No, "The change was taken back"),
+                MayBeApplied::Unknown => (
+                    Applied::Unknown,
+                    "The change was taken back; the receiver may have shown it for a moment",
+                ),
+            };
+            let detail = format!("The receiver {what}. {then}: ask again, which is safe.");
+            Problem::new(kind, detail)
+                .applied(applied)
+                .retry_after(SECOND)
+        }
+        SendError::NotAccepted { overloaded: true } => overloaded().applied(Applied::No),
+        SendError::NotAccepted { overloaded: false } => {
+            let detail =
+                "The store did not take the change. Nothing was written: ask again in a moment.";
+            Problem::new(ProblemKind::StoreUnavailable, detail)
+                .applied(Applied::No)
+                .retry_after(SECOND)
+        }
+        SendError::Unknown => {
+            let detail =
+                "Whether the change stands is not known: read it, or ask again, which is safe.";
+            Problem::new(ProblemKind::OutcomeUnknown, detail)
+                .applied(Applied::Unknown)
+                .retry_after(SECOND)
+        }
+    }
+}
+
+/// One user's reaction to a post
+#[utoipa::path(
+    get,
+    operation_id = "getReaction",
+    path = "/v1/posts/{post}/reactions/{user}",
+    tag = "reactions",
+    params(("post" = PostId, Path), ("user" = UserId, Path)),
+    responses(
+        (status = 200, body = ReactionItem, description = "The reaction"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "There is no such reaction, or no such post"),
+        AnyProblem,
+    )
+)]
+pub(super) async fn get(
+    sending: web::Data<Sending>,
+    InPath(pair): InPath<Pair>,
+) -> Result<web::Json<ReactionItem>, Problem> {
+    let wanted = pair.clone();
+    let read = sending.store().read(move |connection| {
+        let reaction = reactions::get(connection, &wanted)?;
+        Ok((reaction, posts::exists(connection, wanted.post.as_str())?))
+    });
+    match read.await.map_err(unavailable)? {
+        (Some(reaction), _) => Ok(web::Json(reaction.into())),
+        (None, false) => Err(post_not_found(&pair.post)),
+        (None, true) => {
+            let detail = format!("{} has no reaction to {}.", pair.user, pair.post);
+            Err(Problem::new(ProblemKind::ReactionNotFound, detail))
+        }
+    }
+}
+
+/// A post's reactions, in the order of their users
+#[utoipa::path(
+    get,
+    operation_id = "listReactions",
+    path = "/v1/posts/{post}/reactions",
+    tag = "reactions",
+    params(("post" = PostId, Path), PageParams),
+    responses(
+        (status = 200, body = List<ReactionItem>, description = "A page of them"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "There is no such post"),
+        AnyProblem,
+    )
+)]
+pub(super) async fn list(
+    sending: web::Data<Sending>,
+    InPath(post): InPath<PostId>,
+    page: Page<AfterUser>,
+) -> Result<web::Json<List<ReactionItem>>, Problem> {
+    let wanted = post.clone();
+    let Page { after, limit } = page;
+    let read = sending.store().read(move |connection| {
+        if !posts::exists(connection, wanted.as_str())? {
+            return Ok(None);
+        }
+        let after = after.as_ref().map(|AfterUser(user)| user);
+        Ok(Some(reactions::page(
+            connection,
+            &wanted,
+            after,
+            limit.get() + 1,
+        )?))
+    });
+    let found = read
+        .await
+        .map_err(unavailable)?
+        .ok_or_else(|| post_not_found(&post))?;
+    let items = found.into_iter().map(ReactionItem::from).collect();
+    Ok(web::Json(List::from_one_more(items, limit, |item| {
+        AfterUser(item.user.clone())
+    })))
+}

@@ -1,0 +1,54 @@
+use duet_web::ids::PostId;
+use rusqlite::{Connection, OptionalExtension, Result};
+
+use super::checked;
+use crate::domain::{Counts, Kind, Post, Put};
+
+/// A post; none if it isn't there.
+pub fn get(connection: &Connection, post: &PostId) -> Result<Option<Post>> {
+    connection
+        .prepare_cached("SELECT owner, title FROM posts WHERE post = ?1")?
+        .query_row([post.as_str()], |row| {
+            Ok(Post {
+                id: post.clone(),
+                owner: checked(row, 0)?,
+                title: checked(row, 1)?,
+            })
+        })
+        .optional()
+}
+
+/// Whether a post is there.
+pub fn exists(connection: &Connection, post: &str) -> Result<bool> {
+    connection
+        .prepare_cached("SELECT 1 FROM posts WHERE post = ?1")?
+        .exists([post])
+}
+
+/// Does what [`Post::put`] decided.
+pub fn put(connection: &Connection, post: &Post, put: Put) -> Result<()> {
+    let Post { id, owner, title } = post;
+    let statement = match put {
+        Put::Nothing => return Ok(()),
+        Put::Create => "INSERT INTO posts (post, owner, title) VALUES (?1, ?2, ?3)",
+        Put::Retitle => "UPDATE posts SET title = ?3 WHERE post = ?1 AND owner = ?2",
+    };
+    connection
+        .prepare_cached(statement)?
+        .execute([id.as_str(), owner.as_str(), title.as_str()])?;
+    Ok(())
+}
+
+/// A post's reactions by kind.
+pub fn counts(connection: &Connection, post: &PostId) -> Result<Counts> {
+    let mut statement =
+        connection.prepare_cached("SELECT kind, count FROM counts WHERE post = ?1")?;
+    let mut rows = statement.query([post.as_str()])?;
+    let mut counts = Counts::default();
+    while let Some(row) = rows.next()? {
+        if let Some(kind) = Kind::from_code(row.get(0)?) {
+            counts.set(kind, row.get::<_, i64>(1)?.cast_unsigned());
+        }
+    }
+    Ok(counts)
+}

@@ -1,0 +1,187 @@
+use duet_channel::store::StoreError;
+use duet_protocol::accept::{Row, Rows, Write};
+use duet_protocol::event::{Data, Key};
+use duet_protocol::sequence::{Epoch, Sequence, Version};
+use duet_protocol::time::Timestamp;
+use duet_web::ids::{PostId, UserId};
+use rusqlite::{Connection, OptionalExtension, Result, params};
+
+use super::checked;
+use crate::domain::{Kind, Pair, Reaction, Stand, Told};
+
+/// A pair's reaction; none if there is none.
+pub fn get(connection: &Connection, pair: &Pair) -> Result<Option<Reaction>> {
+    connection
+        .prepare_cached("SELECT user, kind, at FROM reactions WHERE post = ?1 AND user = ?2 AND kind IS NOT NULL")?
+        .query_row([pair.post.as_str(), pair.user.as_str()], reaction)
+        .optional()
+}
+
+/// Up to `limit` reactions to a post in the order of their users, from the one after `after` on.
+pub fn page(
+    connection: &Connection,
+    post: &PostId,
+    after: Option<&UserId>,
+    limit: usize,
+) -> Result<Vec<Reaction>> {
+    connection
+        .prepare_cached(
+            "SELECT user, kind, at FROM reactions
+             WHERE post = ?1 AND user > ?2 AND kind IS NOT NULL ORDER BY user LIMIT ?3",
+        )?
+        .query_map(
+            params![
+                post.as_str(),
+                after.map_or("", UserId::as_str),
+                i64::try_from(limit).unwrap_or(i64::MAX)
+            ],
+            reaction,
+        )?
+        .collect()
+}
+
+fn reaction(row: &rusqlite::Row<'_>) -> Result<Reaction> {
+    Ok(Reaction {
+        user: checked(row, 0)?,
+        kind: kind(row, 1)?,
+        at: Timestamp::from_micros(row.get(2)?),
+    })
+}
+
+fn kind(row: &rusqlite::Row<'_>, column: usize) -> Result<Kind> {
+    let code = row.get(column)?;
+    Kind::from_code(code).ok_or(rusqlite::Error::IntegralValueOutOfRange(column, code))
+}
+
+/// Drops at most `limit` undone rows whose events every receiver holds: those up to and including `up_to`.
+pub fn drop_undone(connection: &Connection, up_to: Version, limit: usize) -> Result<usize> {
+    connection
+        .prepare_cached(
+            "DELETE FROM reactions WHERE (post, user) IN (
+               SELECT post, user FROM reactions
+               WHERE kind IS NULL AND (epoch, sequence) <= (?1, ?2) ORDER BY epoch, sequence LIMIT ?3)",
+        )?
+        .execute(params![up_to.epoch.0.cast_signed(), up_to.sequence.0.cast_signed(), i64::try_from(limit).unwrap_or(i64::MAX)])
+}
+
+/// The rows that events write, in the transaction that their outbox is in.
+pub struct Table<'c>(pub &'c Connection);
+
+impl Rows for Table<'_> {
+    type Value = Stand;
+    type Error = StoreError;
+
+    fn row(&mut self, key: &Key) -> Result<Option<Row<Stand>>, StoreError> {
+        let (post, user) = split(key)?;
+        let found = || {
+            self.0
+                .prepare_cached(
+                    "SELECT kind, at, epoch, sequence, provisional FROM reactions WHERE post = ?1 AND user = ?2",
+                )?
+                .query_row([post, user], |row| {
+                    let value = match row.get_ref(0)? {
+                        rusqlite::types::ValueRef::Null => None,
+                        _ => Some(Stand { kind: kind(row, 0)?, since: Timestamp::from_micros(row.get(1)?) }),
+                    };
+                    let epoch = Epoch(row.get::<_, i64>(2)?.cast_unsigned());
+                    let sequence = Sequence(row.get::<_, i64>(3)?.cast_unsigned());
+                    Ok(Row { value, version: Version { epoch, sequence }, provisional: row.get(4)? })
+                })
+                .optional()
+        };
+        Ok(found()?)
+    }
+
+    fn write(&mut self, key: &Key, write: Write<'_, Stand>) -> Result<Data, StoreError> {
+        let (post, user) = split(key)?;
+        // What is restored stands since it was made, everything else since now.
+        let at = match write.value {
+            Some(stand) if write.restores => stand.since,
+            _ => write.at,
+        };
+        let kind = write.value.map(|stand| stand.kind);
+        let (owner, title) = self.told_post(post)?;
+        let before = self.put(post, user, kind, at, &write)?;
+        if before != kind {
+            for (kind, change) in [(before, -1), (kind, 1)] {
+                if let Some(kind) = kind {
+                    self.count(post, kind, change)?;
+                }
+            }
+        }
+        let told = Told {
+            post,
+            user,
+            owner: &owner,
+            title: &title,
+            kind,
+            at,
+            restores: write.restores,
+        };
+        told.data(key)
+            .map_err(|error| StoreError::NotCommitted(error.to_string().into()))
+    }
+}
+
+impl Table<'_> {
+    fn told_post(&self, post: &str) -> Result<(String, String)> {
+        self.0
+            .prepare_cached("SELECT owner, title FROM posts WHERE post = ?1")?
+            .query_row([post], |row| Ok((row.get(0)?, row.get(1)?)))
+    }
+
+    /// Writes the row; answers with the kind that it held before.
+    fn put(
+        &self,
+        post: &str,
+        user: &str,
+        kind: Option<Kind>,
+        at: Timestamp,
+        write: &Write<'_, Stand>,
+    ) -> Result<Option<Kind>> {
+        let before = self
+            .0
+            .prepare_cached("SELECT kind FROM reactions WHERE post = ?1 AND user = ?2")?
+            .query_row([post, user], |row| row.get::<_, Option<i64>>(0))
+            .optional()?;
+        let statement = match before {
+            None => {
+                "INSERT INTO reactions (post, user, kind, at, epoch, sequence, provisional)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
+            }
+            Some(_) => {
+                "UPDATE reactions SET kind = ?3, at = ?4, epoch = ?5, sequence = ?6, provisional = ?7
+                 WHERE post = ?1 AND user = ?2"
+            }
+        };
+        let Write {
+            version,
+            provisional,
+            ..
+        } = *write;
+        self.0.prepare_cached(statement)?.execute(params![
+            post,
+            user,
+            kind.map(Kind::code),
+            at.micros(),
+            version.epoch.0.cast_signed(),
+            version.sequence.0.cast_signed(),
+            provisional,
+        ])?;
+        Ok(before.flatten().and_then(Kind::from_code))
+    }
+
+    fn count(&self, post: &str, kind: Kind, change: i64) -> Result<()> {
+        self.0
+            .prepare_cached(
+                "INSERT INTO counts (post, kind, count) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (post, kind) DO UPDATE SET count = count + excluded.count",
+            )?
+            .execute(params![post, kind.code(), change])?;
+        Ok(())
+    }
+}
+
+fn split(key: &Key) -> Result<(&str, &str), StoreError> {
+    Pair::split(key).ok_or_else(|| StoreError::Corrupt(format!("{key} is no pair's key").into()))
+}

@@ -1,0 +1,12 @@
+//! Reaction over real HTTP.
+#![allow(
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a test that can't go on panics"
+)]
+
+mod app;
+mod document;
+mod posts;
+mod reactions;
+mod refused;

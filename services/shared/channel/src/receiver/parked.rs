@@ -53,7 +53,7 @@ impl<S: Store, A: ReceivingService<S::Connection>> ParkedTask<S, A> {
     async fn once(&self) -> Result<Option<Timestamp>, StoreError> {
         loop {
             let now = self.0.0.clock.wall();
-            let (due, next) = self.0.0.store.due(now, AT_ONCE).await?;
+            let (due, next) = self.0.0.store.due(now, self.0.0.retry, AT_ONCE).await?;
             if due.is_empty() {
                 return Ok(next);
             }

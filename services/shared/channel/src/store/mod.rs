@@ -8,7 +8,7 @@ pub mod sqlite;
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use duet_protocol::accept::Dispatch;
 use duet_protocol::event::Event;
@@ -177,13 +177,16 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// As [`Store::read`].
     fn oldest(&self) -> impl Future<Output = Result<Option<Timestamp>, StoreError>> + Send;
 
-    /// The parked events whose next attempt is due, oldest first, at most `limit`; and when the next one after them is due.
+    /// The parked events whose next attempt is due, where none waits longer than `longest`
+    /// ([`is_retry_due`](duet_protocol::receive::is_retry_due)): at most `limit`, the longest due first; and when the next one
+    /// after them is due.
     ///
     /// # Errors
     /// As [`Store::read`].
     fn due(
         &self,
         now: Timestamp,
+        longest: Duration,
         limit: usize,
     ) -> impl Future<Output = Result<(Vec<Event>, Option<Timestamp>), StoreError>> + Send;
 

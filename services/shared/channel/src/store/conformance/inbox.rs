@@ -16,6 +16,9 @@ use crate::transport::{Position, Undecodable};
 
 type Tx<'t, S> = <<S as Subject>::Store as Store>::Tx<'t>;
 
+/// The longest that anything waits for its next attempt.
+const LONGEST: Duration = Duration::from_secs(100);
+
 const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
 
 /// A lane of another store, of which the highest bits are set.
@@ -126,7 +129,7 @@ async fn due<S: Subject>(
     now: Timestamp,
     limit: usize,
 ) -> (Vec<u64>, Option<Timestamp>) {
-    let (events, next) = store.due(now, limit).await.unwrap();
+    let (events, next) = store.due(now, LONGEST, limit).await.unwrap();
     let sequences = events.iter().map(|event| event.sequence.0);
     (sequences.collect(), next)
 }
@@ -150,7 +153,7 @@ pub async fn parked_events_are_due_in_order<S: Subject>(subject: S) {
         due::<S>(&store, after(60), 1).await,
         (vec![2], Some(after(10)))
     );
-    let (events, _) = store.due(after(10), 1).await.unwrap();
+    let (events, _) = store.due(after(10), LONGEST, 1).await.unwrap();
     assert_eq!(events, [event(5, 2)]);
     let id = event(5, 2).id();
     let again = move |tx: &mut Tx<'_, S>| tx.park_again(id, &failure("again"), after(40));
@@ -164,6 +167,27 @@ pub async fn parked_events_are_due_in_order<S: Subject>(subject: S) {
     assert_eq!(
         due::<S>(&store, after(60), 9).await,
         (vec![4, 3, 1, 2], None)
+    );
+    store.close().await;
+}
+
+/// A wall clock that was set back does not make what is parked wait for as long as that was.
+pub async fn a_parked_event_does_not_wait_for_a_clock_that_was_set_back<S: Subject>(subject: S) {
+    let (store, _commits) = subject.open(Opening::default()).await;
+    for (sequence, seconds) in [(1, 1_000), (2, 99), (3, 500), (4, 0)] {
+        park::<S>(&store, sequence, after(seconds)).await;
+    }
+    assert_eq!(
+        due::<S>(&store, NOW, 9).await,
+        (vec![4, 1, 3], Some(after(99)))
+    );
+    assert_eq!(
+        due::<S>(&store, NOW, 2).await,
+        (vec![4, 1], Some(after(99)))
+    );
+    assert_eq!(
+        due::<S>(&store, after(99), 9).await,
+        (vec![4, 2, 3, 1], None)
     );
     store.close().await;
 }

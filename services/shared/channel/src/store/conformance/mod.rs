@@ -86,6 +86,7 @@ macro_rules! store_conformance {
                 an_inbox_survives_as_it_was
                 an_epoch_that_closes_goes
                 parked_events_are_due_in_order
+                a_parked_event_does_not_wait_for_a_clock_that_was_set_back
                 a_parked_event_is_found_by_name_and_by_key
                 a_position_is_the_last_one_put
                 an_undecodable_message_is_kept_once

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::time::Duration;
 
 use duet_protocol::event::{Event, EventId, Key, RollingHash};
 use duet_protocol::inbox::{EpochInbox, Inbox, Link};
-use duet_protocol::receive::{Failure, InboxTables, Outcome};
+use duet_protocol::receive::{Failure, InboxTables, Outcome, is_retry_due};
 use duet_protocol::sequence::{Epoch, Lane, Partition, Sequence, StoreId};
 use duet_protocol::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -335,33 +336,54 @@ pub(super) fn cause(text: &str) -> &str {
     &text[..text.floor_char_boundary(BYTES)]
 }
 
-/// The parked events whose next attempt is due, oldest first, at most `limit`; and when the next one after them is due.
+/// Selects what is parked, for `parked_event`, in an order that its index has.
+macro_rules! parked_by_next_attempt {
+    ($order:literal) => {
+        concat!(
+            "SELECT store, partitions, partition, epoch, sequence, next_attempt, ",
+            codec::event_columns!(),
+            " FROM parked ORDER BY ",
+            $order
+        )
+    };
+}
+
+/// See [`Store::due`](crate::store::Store::due).
 pub(super) fn due(
     connection: &Connection,
     now: Timestamp,
+    longest: Duration,
     limit: usize,
 ) -> Result<(Vec<Event>, Option<Timestamp>), StoreError> {
-    let mut select = connection.prepare_cached(concat!(
-        "SELECT store, partitions, partition, epoch, sequence, next_attempt, ",
-        codec::event_columns!(),
-        " FROM parked ORDER BY next_attempt, id"
-    ))?;
-    let mut rows = select.query([])?;
     let mut events = Vec::new();
+    let (mut next, is_due) = (None, |at| is_retry_due(at, now, longest));
+    let mut select = connection.prepare_cached(parked_by_next_attempt!("next_attempt, id"))?;
+    let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
-        let next_attempt = Timestamp::from_micros(row.get(5)?);
-        if next_attempt > now || events.len() == limit {
-            return Ok((events, Some(next_attempt)));
+        let at = Timestamp::from_micros(row.get(5)?);
+        if events.len() == limit || !is_due(at) {
+            next = Some(at);
+            break;
         }
-        let source = lane(row)?.source(Epoch(unsigned(row.get(3)?)));
-        events.push(codec::event(
-            row,
-            6,
-            source,
-            Sequence(unsigned(row.get(4)?)),
-        )?);
+        events.push(parked_event(row)?);
     }
-    Ok((events, None))
+    // What is due only because it is too far off stands at the other end, behind what is not due.
+    let mut select = connection.prepare_cached(parked_by_next_attempt!("next_attempt DESC"))?;
+    let mut rows = select.query([])?;
+    while next.is_some_and(|next| !is_due(next)) && events.len() < limit {
+        match rows.next()? {
+            Some(row) if is_due(Timestamp::from_micros(row.get(5)?)) => {
+                events.push(parked_event(row)?);
+            }
+            _ => break,
+        }
+    }
+    Ok((events, next))
+}
+
+fn parked_event(row: &Row<'_>) -> Result<Event, StoreError> {
+    let source = lane(row)?.source(Epoch(unsigned(row.get(3)?)));
+    codec::event(row, 6, source, Sequence(unsigned(row.get(4)?)))
 }
 
 /// How many events are parked.

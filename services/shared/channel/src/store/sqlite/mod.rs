@@ -2,7 +2,8 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `open` | opening: the lock, the settings that make it durable, identity, the new epoch |
+//! | `open` | opening: the settings that make it durable, identity, the new epoch |
+//! | `lock` | one process a store |
 //! | `schema` | the tables, and how an older file gets them |
 //! | `writer` | the thread that groups jobs into commits |
 //! | `transaction` | what a job sees, and what the writer keeps in memory between jobs |
@@ -15,6 +16,7 @@
 mod codec;
 mod error;
 mod inbox;
+mod lock;
 mod open;
 mod outbox;
 mod readers;
@@ -27,6 +29,7 @@ mod transaction;
 mod writer;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use duet_protocol::event::Event;
 use duet_protocol::sequence::{Sequence, Source};
@@ -100,9 +103,10 @@ impl Store for SqliteStore {
     async fn due(
         &self,
         now: Timestamp,
+        longest: Duration,
         limit: usize,
     ) -> Result<(Vec<Event>, Option<Timestamp>), StoreError> {
-        self.read(move |connection| inbox::due(connection, now, limit))
+        self.read(move |connection| inbox::due(connection, now, longest, limit))
             .await
     }
 

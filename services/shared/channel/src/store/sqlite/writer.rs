@@ -10,7 +10,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::error::refused;
-use super::open::Lock;
+use super::lock::Lock;
 use super::savepoint::run;
 use super::transaction::{Memory, SqliteTx};
 use crate::store::{CommittedGroup, StoreError};

@@ -48,14 +48,21 @@ impl Answer {
 impl TestApp {
     /// In `Sync` mode: what Reaction has answered is stored here.
     pub(crate) async fn start() -> Self {
+        Self::start_in("Sync", None).await
+    }
+
+    /// In a mode, with a broker or without.
+    pub(crate) async fn start_in(mode: &str, nats: Option<String>) -> Self {
         let data_dir = tempfile::tempdir().unwrap();
         let channel = data_dir.path().join("channel.yaml");
-        fs::write(&channel, duet_crd::EXAMPLE).unwrap();
+        let example = duet_crd::EXAMPLE.replace("mode: Sync", &format!("mode: {mode}"));
+        fs::write(&channel, example).unwrap();
         let stops = [Stop::by_hand(), Stop::by_hand()];
 
         let config = duet_notification::Config {
             data_dir: data_dir.path().join("notification"),
             channel: channel.clone(),
+            nats: nats.clone(),
             ..configured::<duet_notification::Config>(&[])
         };
         let dir = config.data_dir.clone();
@@ -71,6 +78,7 @@ impl TestApp {
         let config = duet_reaction::Config {
             data_dir: data_dir.path().join("reaction"),
             channel,
+            nats,
             ..configured::<duet_reaction::Config>(&[&receiver])
         };
         let dir: PathBuf = config.data_dir.clone();
@@ -104,10 +112,13 @@ impl TestApp {
     }
 
     pub(crate) async fn react(&self, post: &str, user: &str, kind: &str) -> Value {
+        self.try_to_react(post, user, kind).await.ok(200)
+    }
+
+    pub(crate) async fn try_to_react(&self, post: &str, user: &str, kind: &str) -> Answer {
         let path = format!("/v1/posts/{post}/reactions/{user}");
         self.react_with(Method::PUT, &path, json!({"kind": kind}))
             .await
-            .ok(200)
     }
 
     pub(crate) async fn undo(&self, post: &str, user: &str) -> Value {

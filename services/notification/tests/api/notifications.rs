@@ -1,3 +1,6 @@
+use std::time::Duration;
+
+use duet_testkit::{NatsServer, eventually};
 use serde_json::{Value, json};
 
 use crate::app::TestApp;
@@ -25,6 +28,21 @@ async fn a_reaction_that_was_answered_is_in_its_owners_inbox() {
     }]);
     assert_eq!(Value::from(notifications), expected);
     assert_eq!(app.unread("bob").await, 1);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn in_async_mode_an_accepted_reaction_comes_by_the_broker() {
+    let nats = NatsServer::start().await;
+    let app = TestApp::start_in("Async", Some(nats.url())).await;
+    app.put_post("p1", "bob").await;
+    let answer = app.try_to_react("p1", "ana", "love").await.ok(202);
+    assert_eq!(answer["delivery"]["status"], "accepted");
+    let patience = Duration::from_secs(10);
+    eventually(patience, async || {
+        app.texts("bob").await == ["ana reacted to About p1"]
+    })
+    .await;
     app.stop().await;
 }
 

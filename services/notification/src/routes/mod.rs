@@ -10,7 +10,7 @@ pub use openapi::{DOCUMENT, document};
 use actix_web::HttpResponse;
 use actix_web::web::ServiceConfig;
 use duet_channel::store::StoreError;
-use duet_web::routes::at;
+use duet_web::routes::{at, problems};
 use duet_web::{Kind, Problem};
 
 /// Registers every resource of the public port. The app's data has the store.
@@ -18,6 +18,7 @@ pub fn configure(config: &mut ServiceConfig) {
     config
         .service(at("/v1/users/{user}/notifications").get(notifications::list))
         .service(at("/v1/users/{user}/notifications/unread").get(notifications::unread))
+        .service(problems())
         .service(at("/openapi.json").get(async || {
             HttpResponse::Ok()
                 .content_type("application/json")

@@ -14,7 +14,7 @@ pub use openapi::{DOCUMENT, document};
 use actix_web::HttpResponse;
 use actix_web::web::ServiceConfig;
 use duet_channel::store::StoreError;
-use duet_web::routes::at;
+use duet_web::routes::{at, problems};
 use duet_web::{Kind, Problem};
 
 /// Registers every resource of the public port. The app's data has a [`Sending`](crate::service::Sending).
@@ -28,6 +28,7 @@ pub fn configure(config: &mut ServiceConfig) {
                 .put(reactions::put)
                 .delete(reactions::delete),
         )
+        .service(problems())
         .service(at("/openapi.json").get(async || {
             HttpResponse::Ok()
                 .content_type("application/json")

@@ -18,7 +18,7 @@ pub(crate) struct TestApp {
     pub(crate) client: Client,
     stop: Stop,
     ended: JoinHandle<Result<(), Error>>,
-    _data_dir: TempDir,
+    data_dir: TempDir,
 }
 
 /// What was answered.
@@ -83,7 +83,7 @@ impl TestApp {
             client: Client::new(),
             stop,
             ended,
-            _data_dir: data_dir,
+            data_dir,
         }
     }
 
@@ -146,8 +146,14 @@ impl TestApp {
     }
 
     pub(crate) async fn stop(self) {
+        drop(self.stop_and_keep().await);
+    }
+
+    /// Stops it; what it wrote stays for a moment.
+    pub(crate) async fn stop_and_keep(self) -> TempDir {
         self.stop.draining.cancel();
         self.ended.await.unwrap().unwrap();
+        self.data_dir
     }
 }
 

@@ -8,5 +8,6 @@
 mod app;
 mod document;
 mod posts;
+mod process;
 mod reactions;
 mod refused;

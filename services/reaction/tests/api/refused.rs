@@ -200,6 +200,7 @@ async fn paths_and_methods_that_are_not_there() {
     let app = TestApp::start().await;
     app.get("/v1/nothing").await.problem(404, "not-found");
     app.get("/").await.problem(404, "not-found");
+    app.get("/problems/made-up").await.problem(404, "not-found");
     let response = app
         .request(Method::POST, "/v1/posts/p1")
         .send()
@@ -209,5 +210,17 @@ async fn paths_and_methods_that_are_not_there() {
     answer(app.request(Method::POST, "/v1/posts/p1"))
         .await
         .problem(405, "method-not-allowed");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_problems_type_leads_to_what_it_means() {
+    let app = TestApp::start().await;
+    let problem = app.get("/v1/posts/p1").await.problem(404, "post-not-found");
+    let meaning = app.get(problem["type"].as_str().unwrap()).await.ok(200);
+    assert_eq!(
+        (&meaning["type"], &meaning["meaning"]),
+        (&problem["type"], &json!("The post isn't there."))
+    );
     app.stop().await;
 }

@@ -17,11 +17,11 @@ use utoipa::{IntoResponses, ToSchema};
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
 macro_rules! kinds {
-    ($($(#[$doc:meta])+ $kind:ident = $status:ident $slug:literal $title:literal;)+) => {
+    ($($(#[doc = $doc:literal])+ $kind:ident = $status:ident $slug:literal $title:literal;)+) => {
         /// What went wrong: each kind has a `type` that never changes, a status, and a title.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Kind {
-            $($(#[$doc])+ $kind,)+
+            $($(#[doc = $doc])+ $kind,)+
         }
 
         impl Kind {
@@ -36,6 +36,11 @@ macro_rules! kinds {
             /// The `title` member: the kind in a few words, the same each time.
             pub const fn title(self) -> &'static str {
                 match self { $(Kind::$kind => $title,)+ }
+            }
+
+            /// The kind in a sentence, for whoever looks its `type` up.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Kind::$kind => concat!($($doc),+),)+ }
             }
 
             /// The HTTP status.

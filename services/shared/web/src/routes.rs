@@ -3,6 +3,7 @@
 use actix_web::dev::{AppService, HttpServiceFactory};
 use actix_web::http::Method;
 use actix_web::{FromRequest, Handler, HttpRequest, Resource, Responder, Route, guard, web};
+use serde::Serialize;
 
 use crate::problem::{FieldError, Kind, Problem};
 use crate::trace::Traced;
@@ -95,13 +96,39 @@ impl HttpServiceFactory for At {
     }
 }
 
+/// What a problem's `type` leads to: what the kind means.
+pub fn problems() -> At {
+    #[derive(Serialize)]
+    struct Meaning {
+        r#type: &'static str,
+        title: &'static str,
+        status: u16,
+        meaning: &'static str,
+    }
+
+    async fn meaning(request: HttpRequest) -> Result<web::Json<Meaning>, Problem> {
+        let found = Kind::ALL.iter().find(|kind| kind.uri() == request.path());
+        let kind = found.ok_or_else(|| nothing_at(request.path()))?;
+        Ok(web::Json(Meaning {
+            r#type: kind.uri(),
+            title: kind.title(),
+            status: kind.status().as_u16(),
+            meaning: kind.meaning().trim(),
+        }))
+    }
+
+    at("/problems/{kind}").get(meaning)
+}
+
 /// What answers where no resource is.
-pub async fn not_found(request: HttpRequest) -> Result<&'static str, Problem> {
-    let detail = format!(
-        "There is nothing at {}: /openapi.json lists what there is.",
-        request.path()
-    );
-    Err(Problem::new(Kind::NotFound, detail))
+pub(crate) async fn not_found(request: HttpRequest) -> Result<&'static str, Problem> {
+    Err(nothing_at(request.path()))
+}
+
+fn nothing_at(path: &str) -> Problem {
+    let detail =
+        format!("There is nothing at {path}: the public port's /openapi.json lists what there is.");
+    Problem::new(Kind::NotFound, detail)
 }
 
 /// The path parameter `name` as what it stands for, or a problem that names it.

@@ -24,8 +24,7 @@ pub(crate) struct Observed {
     /// The mode in force there.
     pub(crate) mode: Option<String>,
     /// The Channel's generation in force there.
-    #[serde(alias = "observedGeneration")]
-    pub(crate) generation: Option<u64>,
+    pub(crate) observed_generation: Option<u64>,
     /// Events accepted and not yet received everywhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) unacknowledged: Option<u64>,

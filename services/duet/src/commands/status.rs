@@ -154,7 +154,7 @@ fn line(observed: &Observed) -> String {
         .clone()
         .unwrap_or_else(|| "no mode yet".to_owned());
     // Writing to a String can't fail.
-    if let Some(generation) = observed.generation {
+    if let Some(generation) = observed.observed_generation {
         let _ = write!(line, "  generation {generation}");
     }
     if let Some(count) = observed.unacknowledged {

@@ -177,6 +177,8 @@ fn merged(mark: &Mark, receipt: &Receipt) -> Mark {
 /// A question to a receiver: what do you hold of me? With what the sender had forgotten when it asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
+    /// The newest incarnation that the receiver was known to have spoken under.
+    pub incarnation: Incarnation,
     /// For each source of which something is forgotten: up to where.
     pub forgotten: Vec<(Source, Sequence)>,
 }
@@ -207,7 +209,8 @@ pub enum Health {
 /// How many of a lane's newest epochs a hello is about.
 pub const HELLO_EPOCHS: usize = 16;
 
-/// Judges a hello's answer, after recording its receipts. `None` if the answer is from an older incarnation, which says nothing.
+/// Judges a hello's answer, after recording its receipts. `None` if a newer incarnation has spoken since it was asked: then it says
+/// nothing. [One that is older than what was known when it was asked is a restored store, opened with its clock set back.]
 ///
 /// # Errors
 /// Those of the tables; then nothing may be committed.
@@ -218,7 +221,8 @@ pub fn judge<T: OutboxTables>(
     rules: &Rules,
 ) -> Result<Option<(Health, Vec<Recorded>)>, T::Error> {
     if answer.incarnation < tables.incarnation(&answer.receiver)? {
-        return Ok(None);
+        let regressed = answer.incarnation < asked.incarnation;
+        return Ok(regressed.then(|| (Health::ReceiverRegressed, Vec::new())));
     }
     let mut recorded = Vec::with_capacity(answer.receipts.len());
     for receipt in &answer.receipts {

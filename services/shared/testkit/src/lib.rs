@@ -7,6 +7,7 @@
 compile_error!("the testkit works with signals and process groups: Unix only");
 
 mod eventually;
+mod kept;
 mod nats;
 mod otlp;
 mod pair;

@@ -1,8 +1,9 @@
 //! A real nats-server with JetStream on free ports, with the faults a broker has.
 
-use crate::{eventually::until, process::Process};
+use crate::{eventually::until, kept::Kept, process::Process};
 use std::{
     ffi::OsString,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -16,8 +17,9 @@ const START: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct NatsServer {
     process: Process,
-    address: String,
-    monitoring: String,
+    address: SocketAddr,
+    monitoring: SocketAddr,
+    kept: Kept,
     dir: tempfile::TempDir,
 }
 
@@ -38,6 +40,7 @@ impl NatsServer {
             process,
             address,
             monitoring,
+            kept: Kept::default(),
             dir,
         };
         server.ready().await;
@@ -67,6 +70,7 @@ impl NatsServer {
     /// SIGKILL. What was not flushed to its storage files survives in the page cache, as in a crash of the process.
     pub fn kill(&mut self) {
         self.process.kill();
+        self.kept = Kept::of(&[self.address, self.monitoring]);
     }
 
     /// SIGSTOP: connections stay open and nothing is answered.
@@ -99,22 +103,14 @@ impl NatsServer {
     /// # Panics
     /// If it doesn't get ready.
     pub async fn restart(&mut self) {
-        self.process.kill();
-        let port = |address: &str| address.rsplit(':').next().unwrap_or_default().to_owned();
-        let (client, monitoring) = (port(&self.address), port(&self.monitoring));
-        let deadline = tokio::time::Instant::now() + START;
-        // A port that was free may be lent to someone's outgoing connection for a moment.
-        loop {
-            self.process = spawn(self.dir.path(), &client, &monitoring);
-            tokio::select! {
-                () = self.ready() => return,
-                () = ended(&self.process) => {}
+        self.kill();
+        let [client, monitoring] = [self.address, self.monitoring].map(|it| it.port().to_string());
+        self.process = spawn(self.dir.path(), &client, &monitoring);
+        tokio::select! {
+            () = self.ready() => {}
+            () = ended(&self.process) => {
+                panic!("nats-server doesn't start again:\n{}", self.process.output())
             }
-            assert!(
-                tokio::time::Instant::now() < deadline,
-                "nats-server doesn't start again on port {client}:\n{}",
-                self.process.output()
-            );
         }
     }
 
@@ -195,7 +191,7 @@ fn program() -> OsString {
 
 /// Reads `{"nats":["nats://HOST:PORT"],"monitoring":["http://HOST:PORT"]}` from `PROGRAM_PID.ports`, which may not be
 /// there or whole yet.
-fn read_ports(dir: &Path, pid: u32) -> Result<(String, String), String> {
+fn read_ports(dir: &Path, pid: u32) -> Result<(SocketAddr, SocketAddr), String> {
     let ending = format!("_{pid}.ports");
     let mut names = std::fs::read_dir(dir)
         .map_err(|error| error.to_string())?
@@ -210,7 +206,7 @@ fn read_ports(dir: &Path, pid: u32) -> Result<(String, String), String> {
         ports[kind][0]
             .as_str()
             .and_then(|url| url.strip_prefix(scheme))
-            .map(str::to_owned)
+            .and_then(|address| address.parse().ok())
     };
     address("nats", "nats://")
         .zip(address("monitoring", "http://"))

@@ -52,7 +52,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=600))]
     grace: u16,
     /// Send spans there instead of to Jaeger's pages here
-    #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    #[arg(long, value_name = "URL")]
     otlp: Option<String>,
     /// Print addresses and processes as JSON when all is ready
     #[arg(long)]
@@ -100,9 +100,7 @@ async fn up(mut options: Options) -> Result<(), Failure> {
 
     // Spans come until the last service has stopped, so this ends after them.
     #[cfg(feature = "jaeger")]
-    let _pages = ports.pages.map(pages::serve).transpose()?;
-    // What is held for the children is free for them now.
-    drop(ports.held);
+    let _pages = ports.pages.map(pages::serve);
     let announce = || match options.json {
         true => print_json(&roster.now()),
         false => {
@@ -111,7 +109,7 @@ async fn up(mut options: Options) -> Result<(), Failure> {
         }
     };
     // From here on there is something to stop, whatever happens.
-    let mut parts = Parts::new(&options, addresses, roster.clone(), nats_server);
+    let mut parts = Parts::new(&options, addresses, ports.held, roster.clone(), nats_server);
     let outcome = tokio::select! {
         outcome = serve(&mut parts, &announce) => outcome,
         () = signals.stop() => Ok(()),

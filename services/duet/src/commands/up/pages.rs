@@ -1,6 +1,5 @@
 //! The OTLP receiver and Jaeger's pages, in this process: what a cluster has, a laptop has too.
 
-use crate::failure::{Doing, Failure};
 use axum::{http::StatusCode, response::Response};
 use otlp_embedded::{
     Config, State, TraceService, TraceServiceImpl, TraceServiceServer,
@@ -11,7 +10,7 @@ use otlp_embedded::{
     },
     ui_app,
 };
-use std::net::TcpListener;
+use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Request, Status, transport::server::TcpIncoming};
 
@@ -29,14 +28,7 @@ pub(super) struct Pages {
 }
 
 /// Serves the pages on the first socket and takes spans on the second.
-pub(super) fn serve((pages, spans): (TcpListener, TcpListener)) -> Result<Pages, Failure> {
-    let listen = |socket: TcpListener| {
-        socket.set_nonblocking(true)?;
-        tokio::net::TcpListener::from_std(socket)
-    };
-    let pages = listen(pages).doing(|| "serve Jaeger's pages".to_owned())?;
-    let spans = listen(spans).doing(|| "take spans".to_owned())?;
-
+pub(super) fn serve((pages, spans): (TcpListener, TcpListener)) -> Pages {
     let state = State::new(Config {
         max_length: TRACES,
         max_memory_usage: BYTES,
@@ -56,10 +48,10 @@ pub(super) fn serve((pages, spans): (TcpListener, TcpListener)) -> Result<Pages,
             eprintln!("duet: Jaeger's pages are not served any more: {error}");
         }
     });
-    Ok(Pages {
+    Pages {
         _http: AbortOnDropHandle::new(http),
         _otlp: AbortOnDropHandle::new(otlp),
-    })
+    }
 }
 
 /// otlp-embedded answers its pages' own addresses with the page and a 307 that leads nowhere.

@@ -4,7 +4,7 @@ use super::{
     Options,
     child::{Child, Spec},
     nats,
-    ports::Addresses,
+    ports::{Addresses, Held},
     roster::Roster,
 };
 use crate::{
@@ -32,6 +32,7 @@ pub(super) struct Parts {
     data: DataDir,
     grace: Duration,
     addresses: Addresses,
+    held: Held,
     /// None where the server is somebody else's.
     nats_server: Option<PathBuf>,
     roster: Arc<Roster>,
@@ -42,6 +43,7 @@ impl Parts {
     pub(super) fn new(
         options: &Options,
         addresses: Addresses,
+        held: Held,
         roster: Arc<Roster>,
         nats_server: Option<PathBuf>,
     ) -> Self {
@@ -50,6 +52,7 @@ impl Parts {
             data,
             grace,
             addresses,
+            held,
             nats_server,
             roster,
             children: Vec::new(),
@@ -104,6 +107,7 @@ impl Parts {
     fn child(&mut self, spec: Spec) -> Result<&Child, Failure> {
         let dir = self.data.of(spec.name);
         std::fs::create_dir_all(&dir).doing(|| format!("make the directory {}", dir.display()))?;
+        self.held.make_way(spec.name);
         self.children.push(Child::start(spec, self.roster.clone())?);
         self.children
             .last()

@@ -4,8 +4,12 @@ use super::Options;
 use crate::failure::{Failure, Kind};
 use std::{
     io::ErrorKind,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr},
 };
+use tokio::net::{TcpListener, TcpSocket};
+
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 1024;
 
 /// Where everything answers, port 0 resolved.
 #[derive(Debug, Clone, Copy)]
@@ -31,47 +35,86 @@ pub(super) struct Ports {
         expect(dead_code, reason = "nobody serves them")
     )]
     pub(super) pages: Option<(TcpListener, TcpListener)>,
-    /// Held until the children take them, so that no two are given the same.
-    pub(super) held: Vec<TcpListener>,
+    /// For the children.
+    pub(super) held: Held,
+}
+
+/// Sockets that keep addresses for the children that will listen there.
+///
+/// A socket that is bound and doesn't listen keeps a port from everybody who looks for a free one. On Linux, who binds it
+/// with SO_REUSEADDR may listen all the same, so there the ports are kept while a child is started again, too.
+#[derive(Debug)]
+pub(super) struct Held(Vec<(&'static str, TcpSocket)>);
+
+impl Held {
+    /// The child of this name is about to listen.
+    pub(super) fn make_way(&mut self, name: &str) {
+        if cfg!(not(target_os = "linux")) {
+            self.0.retain(|(child, _)| *child != name);
+        }
+    }
 }
 
 /// Takes all of them, or says which one is taken and what to do.
 pub(super) fn take(options: &Options) -> Result<Ports, Failure> {
     let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let mut held = Vec::new();
-    let mut hold = |flag, address| {
-        let (listener, address) = bind(flag, address)?;
-        held.push(listener);
+    let mut hold = |child, flag, address| {
+        let (socket, address) = bind(flag, address)?;
+        held.push((child, socket));
         Ok::<_, Failure>(address)
     };
     let listen = &options.listen;
     let mut addresses = Addresses {
-        reaction: hold("--reaction", listen.reaction)?,
-        reaction_internal: hold("--reaction-internal", listen.reaction_internal)?,
-        notification: hold("--notification", listen.notification)?,
-        notification_internal: hold("--notification-internal", listen.notification_internal)?,
-        nats: hold("", free)?,
-        nats_monitoring: hold("", free)?,
+        reaction: hold("reaction", "--reaction", listen.reaction)?,
+        reaction_internal: hold("reaction", "--reaction-internal", listen.reaction_internal)?,
+        notification: hold("notification", "--notification", listen.notification)?,
+        notification_internal: hold(
+            "notification",
+            "--notification-internal",
+            listen.notification_internal,
+        )?,
+        nats: hold("nats", "", free)?,
+        nats_monitoring: hold("nats", "", free)?,
         jaeger: None,
         otlp: None,
     };
     let mut pages = None;
     if cfg!(feature = "jaeger") && options.otlp.is_none() {
-        let (listener, jaeger) = bind("--jaeger", listen.jaeger)?;
+        let (socket, jaeger) = bind("--jaeger", listen.jaeger)?;
         let (spans, otlp) = bind("", free)?;
         (addresses.jaeger, addresses.otlp) = (Some(jaeger), Some(otlp));
-        pages = Some((listener, spans));
+        let listen = |socket: TcpSocket| socket.listen(BACKLOG);
+        pages = Some((
+            listen(socket).map_err(|error| taken("--jaeger", jaeger, &error))?,
+            listen(spans).map_err(|error| taken("", otlp, &error))?,
+        ));
     }
     Ok(Ports {
         addresses,
         pages,
-        held,
+        held: Held(held),
     })
 }
 
-fn bind(flag: &str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
-    let bound = TcpListener::bind(address).and_then(|it| it.local_addr().map(|at| (it, at)));
-    bound.map_err(|error| match error.kind() {
+fn bind(flag: &str, address: SocketAddr) -> Result<(TcpSocket, SocketAddr), Failure> {
+    let bind = || {
+        let socket = if address.is_ipv4() {
+            TcpSocket::new_v4()
+        } else {
+            TcpSocket::new_v6()
+        }?;
+        // A port whose connections of before linger can be taken again; one that is listened on can't.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        let address = socket.local_addr()?;
+        Ok((socket, address))
+    };
+    bind().map_err(|error| taken(flag, address, &error))
+}
+
+fn taken(flag: &str, address: SocketAddr, error: &std::io::Error) -> Failure {
+    match error.kind() {
         ErrorKind::AddrInUse => Failure::new(
             Kind::Taken,
             format!("{address} is taken by another program"),
@@ -81,5 +124,5 @@ fn bind(flag: &str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), Fa
         )),
         _ => Failure::new(Kind::Failed, format!("can't listen on {address}: {error}"))
             .hint(format!("Choose another address with {flag}.")),
-    })
+    }
 }

@@ -143,8 +143,13 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
         for (source, state) in &standing.sources {
             machine.source_opened(*source, *state);
         }
-        for ReceiverStanding { name, marks, .. } in &standing.receivers {
-            machine.receiver_known(name.clone(), marks, clock.now());
+        for ReceiverStanding {
+            name,
+            incarnation,
+            marks,
+        } in &standing.receivers
+        {
+            machine.receiver_known(name.clone(), *incarnation, marks, clock.now());
         }
         let (questions, questions_in) = mpsc::channel(8);
         let pending = SharedCalls::<V::Value>::default();

@@ -28,7 +28,7 @@ use crate::outbox::{EpochState, Mark};
 use crate::receipt::ReceiverName;
 use crate::record::{Asked, HELLO_EPOCHS, Health, Recorded};
 use crate::rules::{Rule, Rules};
-use crate::sequence::{Epoch, Sequence, Source};
+use crate::sequence::{Epoch, Incarnation, Sequence, Source};
 use crate::time::Moment;
 use call::CallUnderWay;
 use peer::Peer;
@@ -155,9 +155,15 @@ impl Sender {
         kept.last = kept.last.max(state.last);
     }
 
-    /// A receiver, and what it said so far. Given at start.
-    pub fn receiver_known(&mut self, name: ReceiverName, marks: &[(Source, Mark)], now: Moment) {
-        let mut peer = Peer::new(name.clone(), now);
+    /// A receiver, and what it said so far: under which incarnation, and of which sources. Given at start.
+    pub fn receiver_known(
+        &mut self,
+        name: ReceiverName,
+        incarnation: Incarnation,
+        marks: &[(Source, Mark)],
+        now: Moment,
+    ) {
+        let mut peer = Peer::new(name.clone(), incarnation, now);
         for (source, kept) in &self.sources {
             let mark = marks
                 .iter()
@@ -453,7 +459,9 @@ impl Sender {
             .sources
             .keys()
             .map(|source| (*source, held_by_all(source)));
+        let peer = self.peers.get(&receiver)?;
         let asked = Asked {
+            incarnation: peer.incarnation,
             forgotten: forgotten
                 .filter(|(_, held)| *held > Sequence::ZERO)
                 .collect(),

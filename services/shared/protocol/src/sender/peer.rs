@@ -20,7 +20,7 @@ use crate::receipt::ReceiverName;
 use crate::receive::Outcome;
 use crate::record::Recorded;
 use crate::rules::Rule;
-use crate::sequence::{Sequence, Source};
+use crate::sequence::{Incarnation, Sequence, Source};
 use crate::time::Moment;
 
 /// A batch on its way.
@@ -36,6 +36,8 @@ struct UnderWay {
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) name: ReceiverName,
+    /// The newest it spoke under.
+    pub(super) incarnation: Incarnation,
     tracks: BTreeMap<Source, Track>,
     /// What was recorded of each source: the watermark that the store keeps.
     held: BTreeMap<Source, Sequence>,
@@ -49,9 +51,10 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    pub(super) fn new(name: ReceiverName, now: Moment) -> Self {
+    pub(super) fn new(name: ReceiverName, incarnation: Incarnation, now: Moment) -> Self {
         Peer {
             name,
+            incarnation,
             tracks: BTreeMap::new(),
             held: BTreeMap::new(),
             inline: VecDeque::new(),
@@ -341,7 +344,6 @@ impl Peer {
                     .into_iter()
                     .map(Some)
                     .chain(std::iter::repeat(None));
-                let rest = now + common.timing.backoff_initial;
                 let events = under_way
                     .transmission
                     .events
@@ -351,7 +353,14 @@ impl Peer {
                     if outcome.is_some_and(|outcome| outcome.is_final()) {
                         self.mark_sent(id, path, under_way.order, now, None);
                     } else {
-                        self.mark_again(id, rest, true);
+                        let sends = self.sends(id);
+                        let Timing {
+                            backoff_initial,
+                            backoff_max,
+                            ..
+                        } = common.timing;
+                        let wait = common.jitter.backoff(backoff_initial, backoff_max, sends);
+                        self.mark_again(id, now + wait, true);
                     }
                 }
             }
@@ -448,6 +457,14 @@ impl Peer {
         self.released.push((id.source, id.sequence));
     }
 
+    fn sends(&self, id: EventId) -> u32 {
+        let track = self.tracks.get(&id.source);
+        match track.and_then(|track| track.slot(id.sequence)) {
+            Some(Slot::UnderWay { sends, .. }) => sends,
+            _ => 0,
+        }
+    }
+
     fn mark_again(&mut self, id: EventId, not_before: Moment, counts: bool) {
         let Some(track) = self.tracks.get_mut(&id.source) else {
             return;
@@ -484,7 +501,8 @@ impl Peer {
 
     pub(super) fn recorded(&mut self, recorded: &Recorded, common: &Common, now: Moment) {
         self.hello.heard(now);
-        if recorded.new_incarnation.is_some() {
+        if let Some(incarnation) = recorded.new_incarnation {
+            self.incarnation = self.incarnation.max(incarnation);
             for (source, track) in &mut self.tracks {
                 track.forget_runs(self.held.get(source).copied().unwrap_or_default(), now);
             }

@@ -100,6 +100,7 @@ faults! {
 #[derive(Clone, Debug)]
 pub(crate) struct Faults {
     chance: [u32; Fault::ALL.len()],
+    pub(crate) have_ended: bool,
     pub(crate) struck: [u64; Fault::ALL.len()],
 }
 
@@ -109,6 +110,7 @@ impl Faults {
         let calm = dice.chance(1_000);
         let mut faults = Faults {
             chance: [0; Fault::ALL.len()],
+            have_ended: false,
             struck: [0; Fault::ALL.len()],
         };
         for &fault in Fault::ALL {
@@ -142,5 +144,6 @@ impl Faults {
     /// From here on nothing goes wrong.
     pub(crate) fn end(&mut self) {
         self.chance = [0; Fault::ALL.len()];
+        self.have_ended = true;
     }
 }

@@ -105,7 +105,8 @@ impl World {
         }
         for node in &self.nodes {
             let marks = self.store.outbox.marks(&node.name);
-            machine.receiver_known(node.name.clone(), &marks, self.now);
+            let incarnation = must(self.store.outbox.incarnation(&node.name));
+            machine.receiver_known(node.name.clone(), incarnation, &marks, self.now);
         }
         self.note(|_| format!("the sender starts with epoch {process}"));
         self.sender = Some(Box::new(SenderProcess {

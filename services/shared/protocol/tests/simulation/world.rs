@@ -290,7 +290,11 @@ impl World {
         self.faults.strike(fault, &mut self.dice)
     }
 
+    /// How long a message takes; once faults have ended, none overtakes another.
     pub(crate) fn soon(&mut self) -> Duration {
+        if self.faults.have_ended {
+            return Duration::from_millis(2);
+        }
         self.dice.mostly_short(Duration::from_millis(200))
     }
 

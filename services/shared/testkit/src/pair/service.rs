@@ -3,6 +3,7 @@
 use super::PATIENCE;
 use crate::{
     eventually::until,
+    kept::Kept,
     process::{Exit, Process},
 };
 use serde_json::Value;
@@ -17,6 +18,7 @@ pub struct Service {
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
     addresses: Addresses,
+    kept: Kept,
     process: Process,
     http: reqwest::Client,
 }
@@ -57,6 +59,7 @@ impl Service {
             args,
             env,
             addresses: wanted,
+            kept: Kept::default(),
             process,
             http,
         };
@@ -139,6 +142,7 @@ impl Service {
     /// SIGKILL.
     pub fn kill(&mut self) {
         self.process.kill();
+        self.keep_ports();
     }
 
     /// SIGSTOP: its connections stay open and it answers nobody.
@@ -157,7 +161,13 @@ impl Service {
     /// If it hasn't after a minute.
     pub async fn terminate(&mut self) -> Exit {
         self.process.terminate();
-        self.process.ended(PATIENCE).await
+        let exit = self.process.ended(PATIENCE).await;
+        self.keep_ports();
+        exit
+    }
+
+    fn keep_ports(&mut self) {
+        self.kept = Kept::of(&[self.addresses.listen, self.addresses.internal_listen]);
     }
 
     /// Starts it again at the same addresses over the same store, killed first if it still runs, and waits until it

@@ -11,7 +11,7 @@ pub(super) struct Stored {
     reaction: u64,
     /// Rows in Notification's store.
     notification: u64,
-    /// Rows of which both stores say the same: post, user and kind.
+    /// Pairs of post and user that both hold.
     both: u64,
 }
 
@@ -75,7 +75,48 @@ impl fmt::Display for Stored {
         } = self;
         write!(
             f,
-            "Reaction stores {reaction}, Notification {notification}; {both} of them are the same"
+            "Reaction stores {reaction}, Notification {notification}; {both} of them are the same pairs"
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_one_store_holds_is_a_failure_that_says_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = |service: &str, table: &str, rows: &str| {
+            std::fs::create_dir(dir.path().join(service)).unwrap();
+            let file = dir.path().join(format!("{service}/{service}.sqlite"));
+            let sql = format!(
+                "CREATE TABLE {table} (post, user, kind); INSERT INTO {table} VALUES {rows}"
+            );
+            Connection::open(file).unwrap().execute_batch(&sql).unwrap();
+        };
+        store(
+            "reaction",
+            "reactions",
+            "(1, 1, 'like'), (1, 2, 'like'), (1, 3, NULL)",
+        );
+        store(
+            "notification",
+            "notifications",
+            "(1, 1, 'like'), (1, 3, 'like'), (1, 4, NULL)",
+        );
+        let stored = Stored::under(dir.path()).unwrap();
+        assert_eq!(
+            stored,
+            Stored {
+                reaction: 2,
+                notification: 2,
+                both: 1
+            }
+        );
+        let failure = stored.must_be(2).unwrap_err();
+        assert_eq!(failure.kind(), Kind::Differs);
+        let told = "2 reactions were accepted, and Reaction stores 2, Notification 2; 1 of them are the same pairs";
+        assert_eq!(failure.to_string(), told);
     }
 }

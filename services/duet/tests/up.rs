@@ -52,6 +52,23 @@ async fn a_port_in_use_is_named_with_its_flag_before_anything_starts() {
 }
 
 #[tokio::test]
+async fn a_service_alone_names_the_port_that_is_taken_too() {
+    let dir = Dir::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for service in ["reaction", "notification"] {
+        let data = dir.data();
+        let on = ["--data-dir", data.to_str().unwrap(), "--listen", &address];
+        let said = duet(&[&["serve", service], &on[..]].concat());
+        assert_eq!(said.code, Some(4), "{said:?}");
+        assert!(
+            said.stderr.contains(&address) && said.stderr.contains("--listen"),
+            "{said:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_data_directory_that_cant_be_made_is_named() {
     let dir = Dir::new();
     let file = dir.0.path().join("file");

@@ -1,7 +1,8 @@
 //! `duet serve reaction|notification`: one service in this process, as its own binary runs it.
 
-use crate::failure::{Doing, Failure};
+use crate::failure::{Doing, Failure, Kind};
 use clap::Subcommand;
+use duet_web::process::StartError;
 
 /// Threads for the channel's tasks; the HTTP ports have their own.
 const WORKERS: usize = 2;
@@ -28,12 +29,26 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
         .doing(|| "start the async runtime".to_owned())?
         .block_on(async {
             match options.service {
-                Service::Reaction(config) => duet_reaction::run(config)
-                    .await
-                    .doing(|| "run Reaction".to_owned()),
-                Service::Notification(config) => duet_notification::run(config)
-                    .await
-                    .doing(|| "run Notification".to_owned()),
+                Service::Reaction(config) => {
+                    use duet_reaction::Error::Start;
+                    duet_reaction::run(config).await.map_err(|error| {
+                        failure(matches!(error, Start(StartError::Port(_))), &error)
+                    })
+                }
+                Service::Notification(config) => {
+                    use duet_notification::Error::Start;
+                    duet_notification::run(config).await.map_err(|error| {
+                        failure(matches!(error, Start(StartError::Port(_))), &error)
+                    })
+                }
             }
         })
+}
+
+/// A service's own words: they say what is wrong and which flag changes it.
+fn failure(taken: bool, error: &dyn std::error::Error) -> Failure {
+    Failure::new(
+        if taken { Kind::Taken } else { Kind::Failed },
+        error.to_string(),
+    )
 }

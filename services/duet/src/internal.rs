@@ -75,7 +75,8 @@ async fn get<T: DeserializeOwned>(
 ) -> Result<T, String> {
     let mut answer = http.get(url).send().await.map_err(|error| why(&error))?;
     let status = answer.status();
-    if !status.is_success() && !(unavailable && status.as_u16() == 503) {
+    let tells = status.is_success() || (unavailable && status.as_u16() == 503);
+    if !tells {
         return Err(format!("GET {url} says {status}"));
     }
     let mut body = Vec::new();

@@ -1,5 +1,7 @@
 //! `duet mode` changes one value in the document, or nothing.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::duet;

@@ -1,6 +1,7 @@
 //! Spans that are sent to `duet up` are what `duet trace` and Jaeger's pages show.
 
 #![cfg(feature = "jaeger")]
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

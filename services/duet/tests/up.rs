@@ -1,5 +1,7 @@
 //! `duet up` keeps its children running, and leaves none behind.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{PATIENCE, Up, duet};

@@ -1,7 +1,7 @@
 //! Running the command in tests.
 
-// Each test program uses its own part of this.
-#![allow(dead_code)]
+// Each test program uses its own part of this, and a step that fails is a test that fails.
+#![allow(dead_code, clippy::unwrap_used)]
 
 use duet_testkit::{Process, until};
 use serde_json::Value;

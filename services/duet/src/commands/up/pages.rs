@@ -103,7 +103,6 @@ fn annotate(span: &mut Span) {
     let tag = |key: &str, value| KeyValue {
         key: key.to_owned(),
         value: Some(AnyValue { value: Some(value) }),
-        ..Default::default()
     };
     let text = |value: &str| Value::StringValue(value.to_owned());
     let mut tags = vec![tag("span.kind", text(kind))];

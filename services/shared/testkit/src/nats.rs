@@ -106,12 +106,7 @@ impl NatsServer {
         self.kill();
         let [client, monitoring] = [self.address, self.monitoring].map(|it| it.port().to_string());
         self.process = spawn(self.dir.path(), &client, &monitoring);
-        tokio::select! {
-            () = self.ready() => {}
-            () = ended(&self.process) => {
-                panic!("nats-server doesn't start again:\n{}", self.process.output())
-            }
-        }
+        self.ready().await;
     }
 
     async fn ready(&self) {
@@ -127,19 +122,6 @@ impl NatsServer {
                 .and_then(reqwest::Response::error_for_status)
         })
         .await;
-    }
-}
-
-/// Ends when the process has: it is only looked at, so that `ready` may go on beside it.
-async fn ended(process: &Process) {
-    while nix::sys::wait::waitid(
-        nix::sys::wait::Id::Pid(nix::unistd::Pid::from_raw(process.id().cast_signed())),
-        nix::sys::wait::WaitPidFlag::WEXITED
-            | nix::sys::wait::WaitPidFlag::WNOHANG
-            | nix::sys::wait::WaitPidFlag::WNOWAIT,
-    ) == Ok(nix::sys::wait::WaitStatus::StillAlive)
-    {
-        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

@@ -7,6 +7,8 @@
 
 mod receiving;
 mod sending;
+#[cfg(test)]
+mod tests;
 
 pub use duet_telemetry::Observer;
 pub use receiving::Receiving;

@@ -201,7 +201,6 @@ impl Watched {
     }
 
     fn taken(&self, events: &[Event], asked: SystemTime) -> Spans {
-        self.observer.instruments.consumed(&self.destination, 1);
         let name = &self.destination.name;
         Spans::messages(
             &self.observer.tracer,

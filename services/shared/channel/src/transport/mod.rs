@@ -11,7 +11,7 @@ pub mod jetstream;
 pub mod spans;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -210,8 +210,6 @@ pub enum Incoming {
 pub struct Consumed {
     /// The events in them, each with the context of the span that sent it: the parent of its `process` span.
     pub events: Vec<Event>,
-    /// When they were asked for, and when they were there.
-    pub span: (SystemTime, SystemTime),
     /// How far this comes.
     pub position: Position,
     /// Messages that could not be decoded: their place, and why. They are kept by place and settled; nothing waits behind them.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant};
 
 use async_nats::jetstream::AckKind;
 use async_nats::{Message, Subject, Subscriber};
@@ -18,6 +18,7 @@ use futures::StreamExt;
 use super::connection::{Nats, PATIENCE};
 use super::position::Place;
 use super::pull::Pull;
+use super::watchdog::{Seen, Watchdog};
 use super::{SYSTEM, api, message, publish, subjects};
 use crate::transport::spans::Observer;
 use crate::transport::{
@@ -43,6 +44,7 @@ pub struct JetStreamConsume {
     observer: Observer,
     /// When the stream was created, once started.
     created: Option<u64>,
+    watchdog: Watchdog,
     pull: Option<Pull>,
     hellos: Option<Subscriber>,
     /// Given out and not settled: the delivery, and where to settle it.
@@ -69,6 +71,7 @@ impl JetStreamConsume {
             receiver,
             observer,
             created: None,
+            watchdog: Watchdog::new(Instant::now()),
             pull: None,
             hellos: None,
             taken: VecDeque::new(),
@@ -76,7 +79,7 @@ impl JetStreamConsume {
     }
 
     /// The message and all that is there behind it, within bounds.
-    fn collect(&mut self, first: Message, asked: SystemTime) -> Result<Consumed, ConsumeError> {
+    fn collect(&mut self, first: Message) -> Result<Consumed, ConsumeError> {
         let created = self.created.unwrap_or(0);
         let mut place = Place {
             stream: self.stream.clone(),
@@ -111,14 +114,38 @@ impl JetStreamConsume {
                     .and_then(|pull| pull.ready().ok().flatten());
             }
         }
+        self.watchdog.came();
         self.observer
             .instruments
             .consumed(&self.destination, messages);
         Ok(Consumed {
             events,
-            span: (asked, SystemTime::now()),
             position: place.position(),
             undecodable,
+        })
+    }
+
+    /// Whether all is well with the consumer, as the broker sees it.
+    async fn look(&mut self) -> Result<(), ConsumeError> {
+        let stream = api::stream(&self.nats, &self.stream)
+            .await
+            .map_err(failed)?;
+        let consumer = api::consumer(&self.nats, &self.stream, self.receiver.as_str())
+            .await
+            .map_err(failed)?;
+        let (Some(stream), Some(consumer)) = (stream, consumer) else {
+            return Err(failed("stream or consumer are gone"));
+        };
+        let seen = Seen {
+            created: publish::created(&stream),
+            last: stream.state.last_sequence,
+            ack_floor: consumer.ack_floor.stream_sequence,
+            may_be_given: consumer.num_pending > 0
+                && (consumer.num_ack_pending as i64) < consumer.config.max_ack_pending,
+        };
+        self.watchdog.look(seen, Instant::now()).map_err(|trouble| {
+            self.observer.instruments.consumer_rebuilt(trouble.word());
+            failed(trouble)
         })
     }
 
@@ -209,11 +236,11 @@ impl Consume for JetStreamConsume {
                 .map_err(failed)?,
         );
         self.created = Some(created);
+        self.watchdog = Watchdog::new(Instant::now());
         Ok(())
     }
 
     async fn next(&mut self) -> Result<Incoming, ConsumeError> {
-        let asked = SystemTime::now();
         if self.created.is_none() {
             return Err(failed("not started"));
         }
@@ -224,14 +251,14 @@ impl Consume for JetStreamConsume {
                     .map_err(failed)?,
             );
         }
-        let (Some(pull), Some(hellos)) = (self.pull.as_mut(), self.hellos.as_mut()) else {
-            return Err(failed("not started"));
-        };
         loop {
+            let (Some(pull), Some(hellos)) = (self.pull.as_mut(), self.hellos.as_mut()) else {
+                return Err(failed("not started"));
+            };
             tokio::select! {
                 message = pull.next() => {
                     let message = message.map_err(failed)?;
-                    return self.collect(message, asked).map(Incoming::Messages);
+                    return self.collect(message).map(Incoming::Messages);
                 }
                 hello = hellos.next() => {
                     let hello = hello.ok_or_else(|| failed("the connection is closed"))?;
@@ -239,6 +266,7 @@ impl Consume for JetStreamConsume {
                         return Ok(Incoming::Hello(id, store));
                     }
                 }
+                () = tokio::time::sleep_until(self.watchdog.due().into()) => self.look().await?,
             }
         }
     }

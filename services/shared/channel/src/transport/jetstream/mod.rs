@@ -15,6 +15,7 @@ mod provision;
 mod publish;
 mod pull;
 mod subjects;
+mod watchdog;
 
 pub use connection::{Nats, NatsError};
 pub use consume::JetStreamConsume;

@@ -1,5 +1,6 @@
 //! The receiving half.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use duet_protocol::event::Event;
@@ -27,7 +28,10 @@ enum From {
     /// A request; its SERVER span.
     Request(Context),
     /// Messages on a destination.
-    Messages { destination: String, several: bool },
+    Messages {
+        destination: Arc<str>,
+        several: bool,
+    },
 }
 
 impl Receiving {
@@ -67,7 +71,7 @@ impl Receiving {
     /// Events that were taken from a broker at once: asked for from `asked` on, there at `arrived`.
     pub fn messages(
         tracer: &Tracer,
-        destination: &str,
+        destination: &Arc<str>,
         traces: TracesAsync,
         events: &[Event],
         (asked, arrived): (SystemTime, SystemTime),
@@ -88,7 +92,7 @@ impl Receiving {
         }
         let receiving = Receiving {
             from: From::Messages {
-                destination: destination.to_owned(),
+                destination: destination.clone(),
                 several: events.len() > 1,
             },
             arrived,

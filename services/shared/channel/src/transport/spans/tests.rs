@@ -36,45 +36,80 @@ impl Two {
         let [reaction, notification] = ["reaction", "notification"].map(|service| {
             let mut config = Config::new(service, "0.0.0");
             config.endpoint = Some(collector.endpoint());
-            config.sampling = Sampling { roots, ..Sampling::default() };
+            config.sampling = Sampling {
+                roots,
+                ..Sampling::default()
+            };
             Telemetry::start(config).unwrap()
         });
-        Two { collector, reaction, notification }
+        Two {
+            collector,
+            reaction,
+            notification,
+        }
     }
 
     /// As many requests as there are events, and the batch that these make.
     fn accepted(&self, count: usize, late: bool) -> Batch {
         let mut events = Events::of(1);
         let outgoing = |_| {
-            let request = self.reaction.tracer().root(span::server("PUT", ROUTE)).start();
+            let request = self
+                .reaction
+                .tracer()
+                .root(span::server("PUT", ROUTE))
+                .start();
             let trace = TraceContext {
-                traceparent: propagation::Traceparent::of(request.span_context()).as_str().into(),
+                traceparent: propagation::Traceparent::of(request.span_context())
+                    .as_str()
+                    .into(),
                 tracestate: "".into(),
             };
-            Outgoing { event: Arc::new(Event { trace, ..events.one() }), late }
+            Outgoing {
+                event: Arc::new(Event {
+                    trace,
+                    ..events.one()
+                }),
+                late,
+            }
         };
-        Batch { events: (0..count).map(outgoing).collect(), urgency: Urgency::Inline }
+        Batch {
+            events: (0..count).map(outgoing).collect(),
+            urgency: Urgency::Inline,
+        }
     }
 
     /// Delivers a batch by a request, as sender and intake do.
     fn by_request(&self, batch: &Batch, outcomes: &[Outcome]) {
-        let names = Names { one: span::client("POST", EVENTS), part: span::DELIVER_REACTION, whole: span::client("POST", EVENTS) };
+        let names = Names {
+            one: span::client("POST", EVENTS),
+            part: span::DELIVER_REACTION,
+            whole: span::client("POST", EVENTS),
+        };
         let sending = Sending::begin(&self.reaction.tracer(), names, batch);
         let body = cloudevents::batch_to_json(batch, |index| sending.carried(index));
         let mut headers = BTreeMap::new();
-        sending.whole().each(|name, value| drop(headers.insert(name, value.to_owned())));
+        sending
+            .whole()
+            .each(|name, value| drop(headers.insert(name, value.to_owned())));
 
         let tracer = self.notification.tracer();
         let caller = propagation::extract(|name| headers.get(name).map(String::as_str));
-        let request = tracer.entry(span::server("POST", EVENTS), caller.as_ref()).start();
+        let request = tracer
+            .entry(span::server("POST", EVENTS), caller.as_ref())
+            .start();
         let events = cloudevents::batch(&body).unwrap();
-        let mut receiving = Receiving::request(&tracer, request.context(), &events, SystemTime::now());
+        let mut receiving =
+            Receiving::request(&tracer, request.context(), &events, SystemTime::now());
         receiving.applied(&tracer, &events, outcomes, just_now(), describe);
     }
 
     /// Sends a batch as a message, and consumes it.
     fn by_message(&self, batch: &Batch, traces: TracesAsync, outcomes: &[Outcome]) {
-        let names = Names { one: span::send(SUBJECT), part: span::create(SUBJECT), whole: span::send_batch(SUBJECT) };
+        let names = Names {
+            one: span::send(SUBJECT),
+            part: span::create(SUBJECT),
+            whole: span::send_batch(SUBJECT),
+        };
         let sending = Sending::begin(&self.reaction.tracer(), names, batch);
         let body = cloudevents::batch_to_json(batch, |index| sending.carried(index));
         drop(sending);
@@ -82,7 +117,13 @@ impl Two {
         let tracer = self.notification.tracer();
         let events = cloudevents::batch(&body).unwrap();
         let asked = SystemTime::now();
-        let mut receiving = Receiving::messages(&tracer, SUBJECT, traces, &events, (asked, SystemTime::now()));
+        let mut receiving = Receiving::messages(
+            &tracer,
+            &SUBJECT.into(),
+            traces,
+            &events,
+            (asked, SystemTime::now()),
+        );
         receiving.applied(&tracer, &events, outcomes, just_now(), describe);
         drop(receiving.settle(&tracer));
     }
@@ -97,11 +138,17 @@ impl Two {
 
 fn just_now() -> (SystemTime, SystemTime) {
     let now = SystemTime::now();
-    (now - Duration::from_millis(2), now - Duration::from_millis(1))
+    (
+        now - Duration::from_millis(2),
+        now - Duration::from_millis(1),
+    )
 }
 
 fn describe(event: &Event) -> Vec<KeyValue> {
-    vec![KeyValue::new("test.key", event.data().unwrap().key.as_str().to_owned())]
+    vec![KeyValue::new(
+        "test.key",
+        event.data().unwrap().key.as_str().to_owned(),
+    )]
 }
 
 fn applied(count: usize) -> Vec<Outcome> {
@@ -124,22 +171,44 @@ fn trees(spans: &[Exported]) -> BTreeMap<String, usize> {
 fn expected<const N: usize>(trees: [(&str, usize); N]) -> BTreeMap<String, usize> {
     let unindented = |tree: &str| {
         let lines = tree.lines().filter(|line| !line.trim().is_empty());
-        lines.map(|line| format!("{}\n", line.strip_prefix("            ").unwrap())).collect()
+        lines
+            .map(|line| format!("{}\n", line.strip_prefix("            ").unwrap()))
+            .collect()
     };
-    trees.into_iter().map(|(tree, count)| (unindented(tree), count)).collect()
+    trees
+        .into_iter()
+        .map(|(tree, count)| (unindented(tree), count))
+        .collect()
 }
 
 fn named<'a>(spans: &'a [Exported], service: &str, name: &str) -> Vec<&'a Exported> {
-    spans.iter().filter(|span| span.service == service && span.name == name).collect()
+    spans
+        .iter()
+        .filter(|span| span.service == service && span.name == name)
+        .collect()
 }
 
 /// Each of `parts` links to `whole`, and `whole` to each of them.
 fn assert_linked(parts: &[&Exported], whole: &[&Exported]) {
     let [whole] = whole else { panic!("{whole:?}") };
-    let links = |of: &Exported, to: &Exported| of.links.iter().any(|link| link.span_id == to.span_id && link.trace_id == to.trace_id);
+    let links = |of: &Exported, to: &Exported| {
+        of.links
+            .iter()
+            .any(|link| link.span_id == to.span_id && link.trace_id == to.trace_id)
+    };
     for part in parts {
-        assert!(links(part, whole), "{} does not link to {}", part.name, whole.name);
-        assert!(links(whole, part), "{} does not link to {}", whole.name, part.name);
+        assert!(
+            links(part, whole),
+            "{} does not link to {}",
+            part.name,
+            whole.name
+        );
+        assert!(
+            links(whole, part),
+            "{} does not link to {}",
+            whole.name,
+            part.name
+        );
     }
     assert_eq!(whole.links.len(), parts.len());
 }
@@ -156,9 +225,18 @@ async fn one_event_in_a_request_has_the_requests_own_spans() {
                   notification: apply reaction INTERNAL";
     assert_eq!(trees(&spans), expected([(tree, 1)]));
     let server = named(&spans, "notification", "POST /v1/events")[0];
-    assert_eq!((&server.attributes["duet.outcome"], &server.attributes["test.key"]), (&"applied".into(), &"post \"1\"/1".into()));
+    assert_eq!(
+        (
+            &server.attributes["duet.outcome"],
+            &server.attributes["test.key"]
+        ),
+        (&"applied".into(), &"post \"1\"/1".into())
+    );
     let apply = named(&spans, "notification", "apply reaction")[0];
-    assert!((800_000..1_200_000).contains(&(apply.end - apply.start)), "it has its transaction's times");
+    assert!(
+        (800_000..1_200_000).contains(&(apply.end - apply.start)),
+        "it has its transaction's times"
+    );
 }
 
 #[tokio::test]
@@ -175,8 +253,14 @@ async fn several_events_in_a_request_keep_their_traces_shape_and_share_one() {
             reaction: POST /v1/events CLIENT
               notification: POST /v1/events SERVER";
     assert_eq!(trees(&spans), expected([(own, 3), (shared, 1)]));
-    assert_linked(&named(&spans, "reaction", "deliver reaction"), &named(&spans, "reaction", "POST /v1/events"));
-    assert_linked(&named(&spans, "notification", "receive reaction"), &named(&spans, "notification", "POST /v1/events"));
+    assert_linked(
+        &named(&spans, "reaction", "deliver reaction"),
+        &named(&spans, "reaction", "POST /v1/events"),
+    );
+    assert_linked(
+        &named(&spans, "notification", "receive reaction"),
+        &named(&spans, "notification", "POST /v1/events"),
+    );
     for receive in named(&spans, "notification", "receive reaction") {
         assert_eq!(receive.attributes["duet.outcome"], "applied");
     }
@@ -210,11 +294,23 @@ async fn several_events_in_a_message_keep_their_traces_shape_and_share_some() {
             notification: receive duet.reactions CLIENT";
     let settle = "
             notification: settle duet.reactions CLIENT";
-    assert_eq!(trees(&spans), expected([(own, 3), (send, 1), (receive, 1), (settle, 1)]));
-    assert_linked(&named(&spans, "reaction", "create duet.reactions"), &named(&spans, "reaction", "send duet.reactions"));
+    assert_eq!(
+        trees(&spans),
+        expected([(own, 3), (send, 1), (receive, 1), (settle, 1)])
+    );
+    assert_linked(
+        &named(&spans, "reaction", "create duet.reactions"),
+        &named(&spans, "reaction", "send duet.reactions"),
+    );
     let process = named(&spans, "notification", "process duet.reactions");
-    assert_linked(&process, &named(&spans, "notification", "receive duet.reactions"));
-    assert_linked(&process, &named(&spans, "notification", "settle duet.reactions"));
+    assert_linked(
+        &process,
+        &named(&spans, "notification", "receive duet.reactions"),
+    );
+    assert_linked(
+        &process,
+        &named(&spans, "notification", "settle duet.reactions"),
+    );
 }
 
 #[tokio::test]
@@ -229,7 +325,10 @@ async fn a_channel_that_links_has_a_trace_of_its_own_for_the_processing() {
             notification: process duet.reactions CONSUMER
               notification: apply reaction INTERNAL";
     assert_eq!(trees(&spans), expected([(creation, 1), (processing, 1)]));
-    let (send, process) = (named(&spans, "reaction", "send duet.reactions")[0], named(&spans, "notification", "process duet.reactions")[0]);
+    let (send, process) = (
+        named(&spans, "reaction", "send duet.reactions")[0],
+        named(&spans, "notification", "process duet.reactions")[0],
+    );
     assert_eq!(process.links[0].span_id, send.span_id);
 }
 
@@ -246,19 +345,32 @@ async fn what_comes_late_has_a_trace_of_its_own_linked_to_the_one_it_was_created
               notification: process duet.reactions CONSUMER
                 notification: apply reaction INTERNAL";
     assert_eq!(trees(&spans), expected([(creation, 1), (late, 1)]));
-    let (put, send) = (&named(&spans, "reaction", "PUT /v1/posts/{post}/reactions/{user}")[0], named(&spans, "reaction", "send duet.reactions")[0]);
-    assert_eq!((&send.links[0].trace_id, &send.links[0].span_id), (&put.trace_id, &put.span_id));
+    let (put, send) = (
+        &named(&spans, "reaction", "PUT /v1/posts/{post}/reactions/{user}")[0],
+        named(&spans, "reaction", "send duet.reactions")[0],
+    );
+    assert_eq!(
+        (&send.links[0].trace_id, &send.links[0].span_id),
+        (&put.trace_id, &put.span_id)
+    );
 }
 
 #[tokio::test]
 async fn of_a_batch_only_what_is_sampled_is_recorded() {
     let two = Two::start(Roots::All).await;
     let mut batch = two.accepted(3, false);
-    batch.events[1] = Two::start(Roots::None).await.accepted(1, false).events.remove(0);
+    batch.events[1] = Two::start(Roots::None)
+        .await
+        .accepted(1, false)
+        .events
+        .remove(0);
     two.by_request(&batch, &applied(3));
     let spans = two.end().await;
     assert_eq!(named(&spans, "notification", "apply reaction").len(), 2);
-    assert_linked(&named(&spans, "notification", "receive reaction"), &named(&spans, "notification", "POST /v1/events"));
+    assert_linked(
+        &named(&spans, "notification", "receive reaction"),
+        &named(&spans, "notification", "POST /v1/events"),
+    );
 }
 
 #[tokio::test]
@@ -268,12 +380,21 @@ async fn what_is_not_sampled_is_passed_on_as_it_came_and_nothing_is_recorded() {
         let batch = two.accepted(count, false);
         two.by_request(&batch, &applied(count));
         two.by_message(&batch, TracesAsync::Continue, &applied(count));
-        let names = Names { one: span::send(SUBJECT), part: span::create(SUBJECT), whole: span::send_batch(SUBJECT) };
+        let names = Names {
+            one: span::send(SUBJECT),
+            part: span::create(SUBJECT),
+            whole: span::send_batch(SUBJECT),
+        };
         let sending = Sending::begin(&two.reaction.tracer(), names, &batch);
-        assert!(matches!(sending.carried(0), cloudevents::Carried::AsCreated(trace) if *trace == batch.events[0].event.trace));
+        assert!(
+            matches!(sending.carried(0), cloudevents::Carried::AsCreated(trace) if *trace == batch.events[0].event.trace)
+        );
         let mut whole = String::new();
         sending.whole().each(|_, value| whole = value.to_owned());
-        assert!(whole.ends_with("-00"), "whoever receives it must not begin a trace of its own: {whole:?}");
+        assert!(
+            whole.ends_with("-00"),
+            "whoever receives it must not begin a trace of its own: {whole:?}"
+        );
     }
     assert_eq!(two.end().await, []);
 }
@@ -285,14 +406,31 @@ async fn a_failure_is_recorded_even_where_nothing_was_sampled() {
     let request: Span = unsampled.root(span::server("PUT", ROUTE)).start();
     let context: &SpanContext = request.span_context();
     let mut events = Events::of(1);
-    let trace = TraceContext { traceparent: propagation::Traceparent::of(context).as_str().into(), tracestate: "".into() };
-    let outgoing = |event| Outgoing { event: Arc::new(Event { trace: trace.clone(), ..event }), late: false };
-    let batch = Batch { events: events.several(2).into_iter().map(outgoing).collect(), urgency: Urgency::Inline };
-    let failed = Outcome::Failed(Failure { cause: "the post is gone".into() });
+    let trace = TraceContext {
+        traceparent: propagation::Traceparent::of(context).as_str().into(),
+        tracestate: "".into(),
+    };
+    let outgoing = |event| Outgoing {
+        event: Arc::new(Event {
+            trace: trace.clone(),
+            ..event
+        }),
+        late: false,
+    };
+    let batch = Batch {
+        events: events.several(2).into_iter().map(outgoing).collect(),
+        urgency: Urgency::Inline,
+    };
+    let failed = Outcome::Failed(Failure {
+        cause: "the post is gone".into(),
+    });
     two.by_request(&batch, &[Outcome::Applied, failed]);
     let spans = two.end().await;
     let receive = named(&spans, "notification", "receive reaction");
     assert_eq!(receive.len(), 1);
-    assert_eq!(receive[0].status, Status::Error("the post is gone".to_owned()));
+    assert_eq!(
+        receive[0].status,
+        Status::Error("the post is gone".to_owned())
+    );
     assert_eq!(receive[0].trace_id, context.trace_id().to_string());
 }

@@ -1,0 +1,344 @@
+//! What only JetStream promises.
+
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+use async_nats::HeaderMap;
+use duet_channel::transport::conformance::Events;
+use duet_channel::transport::jetstream::{
+    JetStreamConsume, JetStreamProvision, JetStreamPublish, Nats, ensure,
+};
+use duet_channel::transport::{
+    Batch, Consume, Consumed, Incoming, Outgoing, Provision, ProvisionError, Publish, PublishError,
+    Urgency,
+};
+use duet_protocol::event::Event;
+use duet_protocol::sender::BrokerPlace;
+use duet_protocol::settings::{JetStreamSettings, Storage};
+use duet_testkit::{NatsServer, until};
+use futures::StreamExt;
+
+use crate::conformance::{observer, receivers, settings};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+struct Broker {
+    server: NatsServer,
+    nats: Nats,
+    settings: JetStreamSettings,
+}
+
+impl Broker {
+    async fn start(settings: JetStreamSettings) -> Self {
+        let server = NatsServer::start().await;
+        let nats = Nats::connect(&server.url(), "test").await.unwrap();
+        let broker = Broker {
+            server,
+            nats,
+            settings,
+        };
+        until(PATIENCE, || async {
+            ensure(&broker.provision("reactions")).await
+        })
+        .await;
+        broker
+    }
+
+    fn provision(&self, channel: &str) -> JetStreamProvision {
+        JetStreamProvision::new(
+            self.nats.clone(),
+            channel,
+            self.settings.clone(),
+            receivers(),
+        )
+    }
+
+    fn publish(&self) -> JetStreamPublish {
+        JetStreamPublish::new(self.nats.clone(), &self.settings, receivers(), observer())
+    }
+
+    async fn consume(&self) -> JetStreamConsume {
+        let mut consume = JetStreamConsume::new(
+            self.nats.clone(),
+            &self.settings,
+            receivers().remove(0),
+            observer(),
+        );
+        consume.start(None).await.unwrap();
+        consume
+    }
+}
+
+fn batch(event: &Event) -> Batch {
+    Batch {
+        events: vec![Outgoing {
+            event: event.clone().into(),
+            late: false,
+        }],
+        urgency: Urgency::Background,
+    }
+}
+
+async fn consumed(consume: &mut JetStreamConsume) -> Consumed {
+    match tokio::time::timeout(PATIENCE, consume.next())
+        .await
+        .expect("something comes")
+        .unwrap()
+    {
+        Incoming::Messages(consumed) => consumed,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_publish_that_is_repeated_under_its_name_is_stored_once_and_a_retransmission_again() {
+    let broker = Broker::start(settings()).await;
+    let publish = broker.publish();
+    let mut events = Events::of(1);
+    let event = events.one();
+    let id = events.message(std::slice::from_ref(&event));
+    let first = publish.publish(id, &batch(&event)).await.unwrap();
+    assert_eq!(publish.publish(id, &batch(&event)).await.unwrap(), first);
+    let retransmission = events.message(std::slice::from_ref(&event));
+    assert!(
+        publish
+            .publish(retransmission, &batch(&event))
+            .await
+            .unwrap()
+            > first
+    );
+    assert_eq!(
+        consumed(&mut broker.consume().await).await.events,
+        [event.clone(), event]
+    );
+}
+
+#[tokio::test]
+async fn a_full_stream_pushes_back_until_there_is_room_again() {
+    let mut small = settings();
+    small.stream.max_bytes = NonZeroU64::new(1 << 20).unwrap();
+    let broker = Broker::start(small).await;
+    let publish = broker.publish();
+    let mut events = Events::of(1);
+    let mut refused = None;
+    for _ in 0..20 {
+        let event = events.sized(100 * 1024);
+        let id = events.message(std::slice::from_ref(&event));
+        if let Err(error) = publish.publish(id, &batch(&event)).await {
+            refused = Some((id, event, error));
+            break;
+        }
+    }
+    let (id, event, error) = refused.expect("20 times 100 KiB don't fit");
+    assert!(matches!(error, PublishError::Full(_)), "{error:?}");
+    let mut consume = broker.consume().await;
+    let position = consumed(&mut consume).await.position;
+    consume.settle(&position).await.unwrap();
+    let batch = batch(&event);
+    until(PATIENCE, || publish.publish(id, &batch)).await;
+}
+
+#[tokio::test]
+async fn what_makes_no_sense_is_told_with_its_place_and_holds_nothing_up() {
+    let broker = Broker::start(settings()).await;
+    let client = async_nats::jetstream::new(broker.server.client().await);
+    let publish = broker.publish();
+    let mut events = Events::of(1);
+    let mut foreign = HeaderMap::new();
+    foreign.insert("ce-specversion", "1.0");
+    let nonsense = [
+        (HeaderMap::new(), b"hello".to_vec()),
+        (foreign, b"{}".to_vec()),
+        (HeaderMap::new(), vec![b'x'; 100 * 1024]),
+    ];
+    for (headers, payload) in nonsense {
+        let stored = client.publish_with_headers(
+            broker.settings.stream.subject.clone(),
+            headers,
+            payload.into(),
+        );
+        stored.await.unwrap().await.unwrap();
+    }
+    let event = events.one();
+    publish
+        .publish(events.message(std::slice::from_ref(&event)), &batch(&event))
+        .await
+        .unwrap();
+
+    let mut consume = broker.consume().await;
+    let (mut undecodable, mut arrived) = (Vec::new(), Vec::new());
+    while arrived.is_empty() {
+        let consumed = consumed(&mut consume).await;
+        undecodable.extend(consumed.undecodable);
+        arrived.extend(consumed.events);
+        consume.settle(&consumed.position).await.unwrap();
+    }
+    assert_eq!(arrived, [event]);
+    let places: Vec<BrokerPlace> = undecodable.iter().map(|bad| bad.place).collect();
+    assert_eq!(places, [1, 2, 3].map(BrokerPlace));
+    assert_eq!(
+        (&undecodable[0].payload[..], undecodable[2].payload.len()),
+        (&b"hello"[..], 64 * 1024)
+    );
+    assert!(
+        undecodable[1].cause.contains("source"),
+        "{}",
+        undecodable[1].cause
+    );
+}
+
+#[tokio::test]
+async fn one_event_travels_in_binary_mode_for_anyone_to_read() {
+    let broker = Broker::start(settings()).await;
+    let client = broker.server.client().await;
+    let mut heard = client.subscribe("duet.reactions").await.unwrap();
+    // An answer of the server's means that it has the subscription.
+    async_nats::jetstream::new(client)
+        .query_account()
+        .await
+        .unwrap();
+    let mut events = Events::of(0xfeed);
+    let event = events.one();
+    let id = events.message(std::slice::from_ref(&event));
+    broker.publish().publish(id, &batch(&event)).await.unwrap();
+
+    let message = heard.next().await.unwrap();
+    let headers = message.headers.unwrap();
+    let header = |name: &str| headers.get(name).unwrap().as_str().to_owned();
+    assert_eq!(header("ce-specversion"), "1.0");
+    assert_eq!(header("ce-source"), event.source.to_string());
+    assert_eq!(header("ce-subject"), "post%20%221%22/1");
+    assert_eq!(header("ce-traceparent"), *event.trace.traceparent);
+    assert_eq!(header("content-type"), "application/json");
+    assert_eq!(header("Nats-Msg-Id"), id.to_string());
+    assert_eq!(message.payload, event.data().unwrap().json);
+}
+
+#[tokio::test]
+async fn a_broker_that_hangs_leaves_the_outcome_unknown_and_says_nothing_of_its_backlog() {
+    let broker = Broker::start(settings()).await;
+    let publish = broker.publish();
+    let mut events = Events::of(1);
+    let event = events.one();
+    broker.server.pause();
+    let (batch, id) = (batch(&event), events.message(std::slice::from_ref(&event)));
+    let (published, backlog) = tokio::join!(publish.publish(id, &batch), publish.backlog());
+    broker.server.resume();
+    assert!(
+        matches!(published, Err(PublishError::Unknown(_))),
+        "{published:?}"
+    );
+    assert_eq!(backlog, duet_protocol::sender::Backlog::Unknown);
+    until(PATIENCE, || publish.publish(id, &batch)).await;
+    assert_eq!(consumed(&mut broker.consume().await).await.events, [event]);
+}
+
+#[tokio::test]
+async fn a_consumer_or_stream_that_is_deleted_ends_consuming_with_an_error() {
+    let broker = Broker::start(settings()).await;
+    let jetstream = async_nats::jetstream::new(broker.server.client().await);
+    for is_stream in [false, true] {
+        let mut consume = broker.consume().await;
+        let deleting = async {
+            // The question for messages has to stand before.
+            until(PATIENCE, || async {
+                let info = jetstream
+                    .get_stream("REACTIONS")
+                    .await
+                    .unwrap()
+                    .consumer_info("notification")
+                    .await
+                    .unwrap();
+                (info.num_waiting > 0).then_some(()).ok_or("nobody waits")
+            })
+            .await;
+            if is_stream {
+                jetstream.delete_stream("REACTIONS").await.unwrap();
+            } else {
+                jetstream
+                    .get_stream("REACTIONS")
+                    .await
+                    .unwrap()
+                    .delete_consumer("notification")
+                    .await
+                    .unwrap();
+            }
+        };
+        let (next, ()) = tokio::join!(tokio::time::timeout(PATIENCE, consume.next()), deleting);
+        let error = next.expect("it is noticed").unwrap_err();
+        assert!(
+            error.to_string().contains("deleted") || error.to_string().contains("no such"),
+            "{error}"
+        );
+        ensure(&broker.provision("reactions")).await.unwrap();
+        consume.start(None).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn another_channels_stream_is_left_alone() {
+    let broker = Broker::start(settings()).await;
+    let error = ensure(&broker.provision("others")).await.unwrap_err();
+    assert!(
+        matches!(&error, ProvisionError::Conflict(cause) if cause.contains("reactions")),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn drift_is_corrected_and_what_cannot_be_is_a_conflict() {
+    let mut broker = Broker::start(settings()).await;
+    broker.settings.stream.max_bytes = NonZeroU64::new(32 << 20).unwrap();
+    broker.settings.consumer.ack_wait = Duration::from_secs(7);
+    let steps = ensure(&broker.provision("reactions")).await.unwrap();
+    assert_eq!(
+        steps.0,
+        [
+            "stream REACTIONS: maxBytes 67108864 → 33554432",
+            "consumer notification: ackWait 1s → 7s"
+        ]
+    );
+    assert!(
+        broker
+            .provision("reactions")
+            .plan(&broker.provision("reactions").observe().await.unwrap())
+            .unwrap()
+            .0
+            .is_empty()
+    );
+    broker.settings.stream.subject = "duet.moved".to_owned();
+    assert_eq!(
+        ensure(&broker.provision("reactions")).await.unwrap().0,
+        ["stream REACTIONS: takes duet.moved"]
+    );
+    broker.settings.stream.storage = Storage::Memory;
+    assert!(matches!(
+        ensure(&broker.provision("reactions")).await,
+        Err(ProvisionError::Conflict(_))
+    ));
+}
+
+#[tokio::test]
+async fn several_may_provision_at_once() {
+    let server = NatsServer::start().await;
+    let nats = Nats::connect(&server.url(), "test").await.unwrap();
+    let broker = Broker {
+        server,
+        nats,
+        settings: settings(),
+    };
+    let each = (0..8).map(|_| async {
+        let provision = broker.provision("reactions");
+        until(PATIENCE, || ensure(&provision)).await
+    });
+    futures::future::join_all(each).await;
+    let observed = broker.provision("reactions").observe().await.unwrap();
+    assert!(
+        broker
+            .provision("reactions")
+            .plan(&observed)
+            .unwrap()
+            .0
+            .is_empty()
+    );
+}

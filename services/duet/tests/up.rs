@@ -37,12 +37,14 @@ fn signal(pid: u32, signal: Signal) {
 async fn a_port_in_use_is_named_with_its_flag_before_anything_starts() {
     let dir = Dir::new();
     let data = dir.data();
-    for flag in [
+    let pages = cfg!(feature = "jaeger").then_some("--jaeger");
+    let flags = [
         "--reaction",
         "--reaction-internal",
         "--notification",
         "--notification-internal",
-    ] {
+    ];
+    for flag in flags.into_iter().chain(pages) {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap().to_string();
         let said = duet(&["up", "--data-dir", data.to_str().unwrap(), flag, &address]);
@@ -242,4 +244,27 @@ async fn a_running_pair_follows_and_the_command_tells_how_soon() {
         status["services"][0]["channel"]["mode"], "Async",
         "{status}"
     );
+}
+
+#[tokio::test]
+async fn status_tells_what_is_down_and_what_the_others_say() {
+    let dir = Dir::new();
+    let up = Up::start(&dir.data(), &[]).await;
+    let hung = up.child("notification").unwrap();
+    signal(hung, Signal::SIGSTOP);
+    let said = up.duet("status", &[]);
+    signal(hung, Signal::SIGCONT);
+    assert_eq!(said.code, Some(3), "{said:?}");
+    let lines: Vec<_> = said.stdout.lines().collect();
+    assert!(
+        lines[0].starts_with("reaction      ready  Sync"),
+        "{said:?}"
+    );
+    assert!(
+        lines
+            .iter()
+            .any(|it| it.starts_with("notification  down: no answer")),
+        "{said:?}"
+    );
+    assert!(said.stderr.contains("not ready: notification"), "{said:?}");
 }

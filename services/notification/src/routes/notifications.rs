@@ -32,8 +32,7 @@ impl FromRequest for InPath {
 
 /// The reactions to one post, grouped.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Notification)]
-pub(super) struct NotificationItem {
+pub(super) struct Notification {
     post: PostId,
     /// The post's title, as the newest reaction knew it.
     title: Title,
@@ -57,7 +56,7 @@ pub(super) struct NotificationItem {
     at: Timestamp,
 }
 
-impl From<Group> for NotificationItem {
+impl From<Group> for Notification {
     fn from(group: Group) -> Self {
         let text = group.text();
         let kinds = group.kinds.into_iter();
@@ -93,7 +92,7 @@ pub(super) struct Unread {
     tag = "notifications",
     params(("user" = UserId, Path), PageParams),
     responses(
-        (status = 200, body = List<NotificationItem>, description = "A page of them"),
+        (status = 200, body = List<Notification>, description = "A page of them"),
         AnyProblem,
     )
 )]
@@ -101,7 +100,7 @@ pub(super) async fn list(
     store: web::Data<SqliteStore>,
     InPath(user): InPath,
     page: Page<Place>,
-) -> Result<web::Json<List<NotificationItem>>, Problem> {
+) -> Result<web::Json<List<Notification>>, Problem> {
     let Page { after, limit } = page;
     let read = store.read(move |connection| {
         Ok(inbox::page(
@@ -113,7 +112,7 @@ pub(super) async fn list(
     });
     let groups = read.await.map_err(unavailable)?;
     let List { items, next } = List::from_one_more(groups, limit, |group| Place::from(group));
-    let items = items.into_iter().map(NotificationItem::from).collect();
+    let items = items.into_iter().map(Notification::from).collect();
     Ok(web::Json(List { items, next }))
 }
 

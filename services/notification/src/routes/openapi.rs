@@ -1,3 +1,4 @@
+use duet_web::problem::ProblemDetails;
 use utoipa::OpenApi;
 
 use super::notifications;
@@ -13,7 +14,10 @@ pub const DOCUMENT: &str = include_str!("../../openapi.json");
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     tags((name = "notifications", description = "Reactions to a user's posts, grouped by post")),
+    servers((url = "/", description = "This process")),
+    security(()),
     paths(notifications::list, notifications::unread),
+    components(schemas(ProblemDetails)),
 )]
 struct Api;
 

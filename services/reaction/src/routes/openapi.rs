@@ -13,6 +13,8 @@ pub const DOCUMENT: &str = include_str!("../../openapi.json");
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     tags((name = "posts", description = "What is reacted to"), (name = "reactions", description = "One for each user and post")),
+    servers((url = "/", description = "This process")),
+    security(()),
     paths(posts::put, posts::get, reactions::list, reactions::get, reactions::put, reactions::delete),
 )]
 struct Api;

@@ -3,14 +3,14 @@ use actix_web::{HttpResponse, web};
 use duet_channel::store::{Store, Transaction};
 use duet_web::body::Json;
 use duet_web::ids::{PostId, Title, UserId};
-use duet_web::problem::{AnyProblem, ProblemBody};
+use duet_web::problem::{AnyProblem, ProblemDetails};
 use duet_web::{Kind, Problem};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::path::InPath;
 use super::unavailable;
-use crate::domain::{AnotherOwner, Counts, Post, Put};
+use crate::domain::{self, AnotherOwner, Counts, Put};
 use crate::service::Sending;
 use crate::store::posts;
 
@@ -26,21 +26,20 @@ pub(super) struct PostBody {
 
 /// A post and its reactions by kind.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Post)]
-pub(super) struct PostAnswer {
+pub(super) struct Post {
     post: PostId,
     owner: UserId,
     title: Title,
     counts: Counts,
 }
 
-impl PostAnswer {
+impl Post {
     fn new(
-        Post {
+        domain::Post {
             id: post,
             owner,
             title,
-        }: Post,
+        }: domain::Post,
         counts: Counts,
     ) -> Self {
         Self {
@@ -60,9 +59,9 @@ impl PostAnswer {
     tag = "posts",
     params(("post" = PostId, Path)),
     responses(
-        (status = 200, body = PostAnswer, description = "It was there; its title is as wanted"),
-        (status = 201, body = PostAnswer, description = "It is new"),
-        (status = 409, body = ProblemBody, content_type = "application/problem+json", description = "It has another owner"),
+        (status = 200, body = Post, description = "It was there; its title is as wanted"),
+        (status = 201, body = Post, description = "It is new"),
+        (status = 409, body = ProblemDetails, content_type = "application/problem+json", description = "It has another owner"),
         AnyProblem,
     )
 )]
@@ -71,7 +70,7 @@ pub(super) async fn put(
     InPath(id): InPath<PostId>,
     Json(PostBody { owner, title }): Json<PostBody>,
 ) -> Result<HttpResponse, Problem> {
-    let post = Post { id, owner, title };
+    let post = domain::Post { id, owner, title };
     let wanted = post.clone();
     let written = sending.store().write(move |tx| {
         let connection = tx.connection();
@@ -97,7 +96,7 @@ pub(super) async fn put(
         Put::Create => StatusCode::CREATED,
         Put::Retitle | Put::Nothing => StatusCode::OK,
     };
-    Ok(HttpResponse::build(status).json(PostAnswer::new(post, counts)))
+    Ok(HttpResponse::build(status).json(Post::new(post, counts)))
 }
 
 /// A post, with its reactions by kind
@@ -108,24 +107,21 @@ pub(super) async fn put(
     tag = "posts",
     params(("post" = PostId, Path)),
     responses(
-        (status = 200, body = PostAnswer, description = "The post"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "There is no such post"),
+        (status = 200, body = Post, description = "The post"),
+        (status = 404, body = ProblemDetails, content_type = "application/problem+json", description = "There is no such post"),
         AnyProblem,
     )
 )]
 pub(super) async fn get(
     sending: web::Data<Sending>,
     InPath(id): InPath<PostId>,
-) -> Result<web::Json<PostAnswer>, Problem> {
+) -> Result<web::Json<Post>, Problem> {
     let wanted = id.clone();
     let read = sending.store().read(move |connection| {
         let Some(post) = posts::get(connection, &wanted)? else {
             return Ok(None);
         };
-        Ok(Some(PostAnswer::new(
-            post,
-            posts::counts(connection, &wanted)?,
-        )))
+        Ok(Some(Post::new(post, posts::counts(connection, &wanted)?)))
     });
     let post = read.await.map_err(unavailable)?;
     post.map(web::Json).ok_or_else(|| post_not_found(&id))

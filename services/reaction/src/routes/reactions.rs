@@ -14,7 +14,7 @@ use duet_web::body::Json;
 use duet_web::cursor::Position;
 use duet_web::ids::{PostId, UserId};
 use duet_web::page::{List, Page, PageParams};
-use duet_web::problem::{AnyProblem, Applied, ProblemBody};
+use duet_web::problem::{AnyProblem, Applied, ProblemDetails};
 use duet_web::trace::Dispatched;
 use duet_web::{Kind as ProblemKind, Problem};
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,7 @@ use utoipa::ToSchema;
 use super::path::InPath;
 use super::posts::post_not_found;
 use super::{overloaded, unavailable};
-use crate::domain::{Kind, Pair, Reaction, Stand};
+use crate::domain::{self, Kind, Pair, Stand};
 use crate::service::{NoSuchPost, Sending};
 use crate::store::{posts, reactions};
 
@@ -37,8 +37,7 @@ pub(super) struct ReactionBody {
 
 /// One user's reaction to a post.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Reaction)]
-pub(super) struct ReactionItem {
+pub(super) struct Reaction {
     user: UserId,
     kind: Kind,
     /// Since when.
@@ -47,21 +46,20 @@ pub(super) struct ReactionItem {
     at: Timestamp,
 }
 
-impl From<Reaction> for ReactionItem {
-    fn from(Reaction { user, kind, at }: Reaction) -> Self {
+impl From<domain::Reaction> for Reaction {
+    fn from(domain::Reaction { user, kind, at }: domain::Reaction) -> Self {
         Self { user, kind, at }
     }
 }
 
 /// A reaction that was changed, and how the owner learns of it.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = ChangedReaction)]
-pub(super) struct Changed {
+pub(super) struct ChangedReaction {
     post: PostId,
     user: UserId,
     /// The reaction; null if there is none now.
     kind: Option<Kind>,
-    delivery: DeliveryAnswer,
+    delivery: DeliveryState,
 }
 
 /// How an event stands.
@@ -76,8 +74,7 @@ pub(super) enum Status {
 
 /// How a change reaches the owner.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Delivery)]
-pub(super) struct DeliveryAnswer {
+pub(super) struct DeliveryState {
     /// The channel's mode: `sync` or `async`.
     mode: &'static str,
     status: Status,
@@ -89,7 +86,7 @@ pub(super) struct DeliveryAnswer {
     took_ms: f64,
 }
 
-impl DeliveryAnswer {
+impl DeliveryState {
     fn new(
         Reply {
             mode,
@@ -143,11 +140,11 @@ impl Position for AfterUser {
     params(("post" = PostId, Path), ("user" = UserId, Path)),
     responses(
         AnyProblem,
-        (status = 200, body = Changed, description = "It stands, and its event is delivered"),
-        (status = 202, body = Changed, description = "It stands, and its event will be delivered"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "There is no such post"),
-        (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "It was not delivered: `applied` says whether it stands"),
-        (status = 504, body = ProblemBody, content_type = "application/problem+json", description = "It was not delivered in time: `applied` says whether it stands"),
+        (status = 200, body = ChangedReaction, description = "It stands, and its event is delivered"),
+        (status = 202, body = ChangedReaction, description = "It stands, and its event will be delivered"),
+        (status = 404, body = ProblemDetails, content_type = "application/problem+json", description = "There is no such post"),
+        (status = 503, body = ProblemDetails, content_type = "application/problem+json", description = "It was not delivered: `applied` says whether it stands"),
+        (status = 504, body = ProblemDetails, content_type = "application/problem+json", description = "It was not delivered in time: `applied` says whether it stands"),
     )
 )]
 pub(super) async fn put(
@@ -170,11 +167,11 @@ pub(super) async fn put(
     params(("post" = PostId, Path), ("user" = UserId, Path)),
     responses(
         AnyProblem,
-        (status = 200, body = Changed, description = "There is none, and the event that undid it is delivered"),
-        (status = 202, body = Changed, description = "There is none, and the event that undid it will be delivered"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "There is no such post"),
-        (status = 503, body = ProblemBody, content_type = "application/problem+json", description = "It was not delivered: `applied` says whether it is undone"),
-        (status = 504, body = ProblemBody, content_type = "application/problem+json", description = "It was not delivered in time: `applied` says whether it is undone"),
+        (status = 200, body = ChangedReaction, description = "There is none, and the event that undid it is delivered"),
+        (status = 202, body = ChangedReaction, description = "There is none, and the event that undid it will be delivered"),
+        (status = 404, body = ProblemDetails, content_type = "application/problem+json", description = "There is no such post"),
+        (status = 503, body = ProblemDetails, content_type = "application/problem+json", description = "It was not delivered: `applied` says whether it is undone"),
+        (status = 504, body = ProblemDetails, content_type = "application/problem+json", description = "It was not delivered in time: `applied` says whether it is undone"),
     )
 )]
 pub(super) async fn delete(
@@ -219,13 +216,13 @@ async fn change(
         .extensions_mut()
         .insert(Dispatched { mode, outcome });
     let reply = reply.map_err(|error| problem(error, &pair.post))?;
-    let delivery = DeliveryAnswer::new(&reply);
+    let delivery = DeliveryState::new(&reply);
     let status = match delivery.status {
         Status::Delivered => StatusCode::OK,
         Status::Accepted => StatusCode::ACCEPTED,
     };
     let Pair { post, user } = pair;
-    Ok(HttpResponse::build(status).json(Changed {
+    Ok(HttpResponse::build(status).json(ChangedReaction {
         post,
         user,
         kind,
@@ -310,15 +307,15 @@ fn problem(error: SendError<NoSuchPost>, post: &PostId) -> Problem {
     tag = "reactions",
     params(("post" = PostId, Path), ("user" = UserId, Path)),
     responses(
-        (status = 200, body = ReactionItem, description = "The reaction"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "There is no such reaction, or no such post"),
+        (status = 200, body = Reaction, description = "The reaction"),
+        (status = 404, body = ProblemDetails, content_type = "application/problem+json", description = "There is no such reaction, or no such post"),
         AnyProblem,
     )
 )]
 pub(super) async fn get(
     sending: web::Data<Sending>,
     InPath(pair): InPath<Pair>,
-) -> Result<web::Json<ReactionItem>, Problem> {
+) -> Result<web::Json<Reaction>, Problem> {
     let wanted = pair.clone();
     let read = sending.store().read(move |connection| {
         let reaction = reactions::get(connection, &wanted)?;
@@ -342,8 +339,8 @@ pub(super) async fn get(
     tag = "reactions",
     params(("post" = PostId, Path), PageParams),
     responses(
-        (status = 200, body = List<ReactionItem>, description = "A page of them"),
-        (status = 404, body = ProblemBody, content_type = "application/problem+json", description = "There is no such post"),
+        (status = 200, body = List<Reaction>, description = "A page of them"),
+        (status = 404, body = ProblemDetails, content_type = "application/problem+json", description = "There is no such post"),
         AnyProblem,
     )
 )]
@@ -351,7 +348,7 @@ pub(super) async fn list(
     sending: web::Data<Sending>,
     InPath(post): InPath<PostId>,
     page: Page<AfterUser>,
-) -> Result<web::Json<List<ReactionItem>>, Problem> {
+) -> Result<web::Json<List<Reaction>>, Problem> {
     let wanted = post.clone();
     let Page { after, limit } = page;
     let read = sending.store().read(move |connection| {
@@ -370,7 +367,7 @@ pub(super) async fn list(
         .await
         .map_err(unavailable)?
         .ok_or_else(|| post_not_found(&post))?;
-    let items = found.into_iter().map(ReactionItem::from).collect();
+    let items = found.into_iter().map(Reaction::from).collect();
     Ok(web::Json(List::from_one_more(items, limit, |item| {
         AfterUser(item.user.clone())
     })))

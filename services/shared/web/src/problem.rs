@@ -236,8 +236,7 @@ fn trace_id() -> Option<TraceId> {
 
 /// A problem as it is sent: RFC 9457's members and Duet's own.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Problem)]
-pub struct ProblemBody {
+pub struct ProblemDetails {
     /// What went wrong, as a URI reference that never changes.
     #[serde(rename = "type")]
     #[schema(value_type = String, example = "/problems/post-not-found")]
@@ -269,10 +268,10 @@ pub struct ProblemBody {
 pub enum AnyProblem {
     /// The request is not valid
     #[response(status = "4XX", content_type = "application/problem+json")]
-    Request(ProblemBody),
+    Request(ProblemDetails),
     /// The service can't answer right now
     #[response(status = 503, content_type = "application/problem+json")]
-    Unavailable(ProblemBody),
+    Unavailable(ProblemDetails),
 }
 
 impl ResponseError for Problem {
@@ -289,7 +288,7 @@ impl ResponseError for Problem {
             retry_after,
             allow,
         } = &*self.0;
-        let body = ProblemBody {
+        let body = ProblemDetails {
             kind: kind.uri(),
             title: kind.title(),
             status: kind.status().as_u16(),

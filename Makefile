@@ -6,8 +6,9 @@ CARGO ?= cargo
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 TOOLS := $(TARGET)/tools
 # nats-server is what `duet up` and the tests start; protoc is what the build of Jaeger's pages asks for.
-export DUET_NATS_SERVER ?= $(TOOLS)/bin/nats-server
-export PROTOC ?= $(TOOLS)/bin/protoc
+DUET_NATS_SERVER ?= $(TOOLS)/bin/nats-server
+PROTOC ?= $(TOOLS)/bin/protoc
+export DUET_NATS_SERVER PROTOC
 FEATURES := --features duet/jaeger
 # Passed on, as in: make run ARGS="--data-dir /tmp/duet"
 ARGS ?=

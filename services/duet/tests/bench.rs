@@ -1,5 +1,7 @@
 //! `duet bench` measures the real pair, and refuses what it can't measure.
 
+#![allow(clippy::unwrap_used)]
+
 use serde_json::Value;
 use std::{
     path::Path,

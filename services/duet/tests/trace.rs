@@ -5,8 +5,7 @@ mod propagation;
 #[path = "trace/shapes.rs"]
 mod shapes;
 
-use duet_testkit::otlp::{OtlpReceiver, Span, drawn};
-use duet_testkit::{Mode, Pair, eventually};
+use duet_testkit::{Mode, OtlpReceiver, Pair, Span, drawn, eventually};
 use serde_json::json;
 use std::time::Duration;
 

@@ -99,10 +99,10 @@ async fn a_way_that_drops_the_context_breaks_the_tree() {
     let address = || {
         let text = std::fs::read_to_string(&addresses).ok()?;
         let json: serde_json::Value = serde_json::from_str(&text).ok()?;
-        Some(json["public"].as_str()?.to_owned())
+        Some(json["listen"].as_str()?.to_owned())
     };
     eventually(PATIENCE, || async { address().is_some() }).await;
-    let url = format!("http://{}/v1/posts/post-1", address().unwrap().trim_start_matches("http://"));
+    let url = format!("http://{}/v1/posts/post-1", address().unwrap());
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let put = |url: String, body: serde_json::Value| http.put(url).json(&body).send();
     eventually(PATIENCE, || async {

@@ -1,7 +1,7 @@
 //! The drawn trees.
 
 use super::*;
-use duet_testkit::otlp::Status;
+use duet_testkit::Status;
 use std::collections::BTreeSet;
 
 #[tokio::test]

@@ -46,22 +46,43 @@ reaction: PUT /v1/posts/{post}/reactions/{user} SERVER
 
 /// A pair that exports to `collector`, with one post of bob's, and nothing of its start under way any more.
 async fn pair(collector: &OtlpReceiver, mode: Mode) -> Pair {
-    let pair = Pair::builder(env!("CARGO_BIN_EXE_duet"), mode).traces(&collector.endpoint()).start().await;
+    let pair = Pair::builder(env!("CARGO_BIN_EXE_duet"), mode)
+        .traces(&collector.endpoint())
+        .start()
+        .await;
     pair.post("post-1", "bob", "A walk").await;
     pair.drained().await;
     pair
 }
 
 /// A caller that has decided: in its own trace, sampled or not.
-async fn react_within(pair: &Pair, traceparent: &str, tracestate: &str, user: &str) -> reqwest::StatusCode {
-    let url = format!("{}/v1/posts/post-1/reactions/{user}", pair.reaction.public());
-    let request = reqwest::Client::builder().no_proxy().build().unwrap().put(url).json(&json!({"kind": "like"}));
-    let request = request.header("traceparent", traceparent).header("tracestate", tracestate);
+async fn react_within(
+    pair: &Pair,
+    traceparent: &str,
+    tracestate: &str,
+    user: &str,
+) -> reqwest::StatusCode {
+    let url = format!(
+        "{}/v1/posts/post-1/reactions/{user}",
+        pair.reaction.public()
+    );
+    let request = reqwest::Client::builder()
+        .no_proxy()
+        .build()
+        .unwrap()
+        .put(url)
+        .json(&json!({"kind": "like"}));
+    let request = request
+        .header("traceparent", traceparent)
+        .header("tracestate", tracestate);
     request.send().await.unwrap().status()
 }
 
 /// Waits until the trace is drawn as one of `shapes`.
 async fn shaped(collector: &OtlpReceiver, trace: &str, shapes: &[&str]) -> Vec<Span> {
-    eventually(PATIENCE, || async { shapes.contains(&drawn(&collector.trace(trace)).as_str()) }).await;
+    eventually(PATIENCE, || async {
+        shapes.contains(&drawn(&collector.trace(trace)).as_str())
+    })
+    .await;
     collector.trace(trace)
 }

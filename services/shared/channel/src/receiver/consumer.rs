@@ -201,10 +201,9 @@ impl Watched {
     }
 
     fn taken(&self, events: &[Event], asked: SystemTime) -> Spans {
-        let name = &self.destination.name;
         Spans::messages(
             &self.observer.tracer,
-            name,
+            &self.destination,
             self.traces,
             events,
             (asked, SystemTime::now()),

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use duet_protocol::event::Event;
 use duet_protocol::receive::Outcome;
 use duet_protocol::settings::TracesAsync;
+use duet_telemetry::instruments::Destination;
 use duet_telemetry::names::{attribute, event, span, span::SpanName};
 use duet_telemetry::{Span, Tracer};
 use opentelemetry::trace::{SpanContext, TraceContextExt};
@@ -71,7 +72,7 @@ impl Receiving {
     /// Events that were taken from a broker at once: asked for from `asked` on, there at `arrived`.
     pub fn messages(
         tracer: &Tracer,
-        destination: &Arc<str>,
+        destination: &Destination,
         traces: TracesAsync,
         events: &[Event],
         (asked, arrived): (SystemTime, SystemTime),
@@ -81,24 +82,36 @@ impl Receiving {
             let begin = |event: &Event| {
                 is_sampled(&event.trace).then(|| {
                     let parent = context(&event.trace);
-                    let name = span::process(destination);
-                    match traces {
+                    let name = span::process(&destination.name);
+                    let process = match traces {
                         TracesAsync::Continue => tracer.child(name, &parent).start_at(arrived),
                         TracesAsync::Link => tracer.shared(name, [&parent]).start_at(arrived),
-                    }
+                    };
+                    process.attributes(|| {
+                        [
+                            KeyValue::new(attribute::MESSAGING_SYSTEM, destination.system),
+                            KeyValue::new(
+                                attribute::MESSAGING_DESTINATION_NAME,
+                                destination.name.clone(),
+                            ),
+                            KeyValue::new(attribute::MESSAGING_OPERATION_NAME, "process"),
+                            KeyValue::new(attribute::MESSAGING_OPERATION_TYPE, "process"),
+                        ]
+                    });
+                    process
                 })
             };
             parts = events.iter().map(begin).collect();
         }
         let receiving = Receiving {
             from: From::Messages {
-                destination: destination.clone(),
+                destination: destination.name.clone(),
                 several: events.len() > 1,
             },
             arrived,
             parts,
         };
-        if let Some(receive) = receiving.shared(tracer, span::receive(destination), asked) {
+        if let Some(receive) = receiving.shared(tracer, span::receive(&destination.name), asked) {
             receive.end_at(arrived);
         }
         receiving

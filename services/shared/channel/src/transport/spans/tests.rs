@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use duet_protocol::event::{Event, TraceContext};
 use duet_protocol::receive::{Failure, Outcome};
 use duet_protocol::settings::TracesAsync;
+use duet_telemetry::instruments::Destination;
 use duet_telemetry::names::span;
 use duet_telemetry::sampler::{Roots, Sampling};
 use duet_telemetry::{Config, Span, Telemetry, Tracer, propagation};
@@ -119,7 +120,10 @@ impl Two {
         let asked = SystemTime::now();
         let mut receiving = Receiving::messages(
             &tracer,
-            &SUBJECT.into(),
+            &Destination {
+                system: "nats",
+                name: SUBJECT.into(),
+            },
             traces,
             &events,
             (asked, SystemTime::now()),

@@ -128,7 +128,7 @@ impl SendingService<Connection> for Announcing {
         Ok(Ok(()))
     }
 
-    fn rows<'t>(&self, _: &'t Connection) -> NoRows {
+    fn rows(&self, _: &Connection) -> NoRows {
         NoRows
     }
 }

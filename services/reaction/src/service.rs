@@ -40,6 +40,6 @@ impl SendingService<Connection> for Reactions {
     }
 
     fn rows<'t>(&self, connection: &'t Connection) -> reactions::Table<'t> {
-        reactions::Table(connection)
+        reactions::Table::new(connection)
     }
 }

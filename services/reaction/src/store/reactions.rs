@@ -4,6 +4,7 @@ use duet_protocol::event::{Data, Key};
 use duet_protocol::sequence::{Epoch, Sequence, Version};
 use duet_protocol::time::Timestamp;
 use duet_web::ids::{PostId, UserId};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Result, params};
 
 use super::checked;
@@ -65,43 +66,49 @@ pub fn drop_undone(connection: &Connection, up_to: Version, limit: usize) -> Res
 }
 
 /// The rows that events write, in the transaction that their outbox is in.
-pub struct Table<'c>(pub &'c Connection);
+pub struct Table<'c> {
+    connection: &'c Connection,
+    /// What the row that was read last held: it is the one that is then written.
+    last_read: Option<(Key, Option<Kind>)>,
+}
+
+impl<'c> Table<'c> {
+    /// The rows of a transaction.
+    pub fn new(connection: &'c Connection) -> Self {
+        Self {
+            connection,
+            last_read: None,
+        }
+    }
+}
 
 impl Rows for Table<'_> {
     type Value = Stand;
     type Error = StoreError;
 
     fn row(&mut self, key: &Key) -> Result<Option<Row<Stand>>, StoreError> {
-        let (post, user) = split(key)?;
-        let found = || {
-            self.0
-                .prepare_cached(
-                    "SELECT kind, at, epoch, sequence, provisional FROM reactions WHERE post = ?1 AND user = ?2",
-                )?
-                .query_row([post, user], |row| {
-                    let value = match row.get_ref(0)? {
-                        rusqlite::types::ValueRef::Null => None,
-                        _ => Some(Stand { kind: kind(row, 0)?, since: Timestamp::from_micros(row.get(1)?) }),
-                    };
-                    let epoch = Epoch(row.get::<_, i64>(2)?.cast_unsigned());
-                    let sequence = Sequence(row.get::<_, i64>(3)?.cast_unsigned());
-                    Ok(Row { value, version: Version { epoch, sequence }, provisional: row.get(4)? })
-                })
-                .optional()
-        };
-        Ok(found()?)
+        let row = self.read(key)?;
+        let stands = row.as_ref().and_then(|row| row.value);
+        self.last_read = Some((key.clone(), stands.map(|stand| stand.kind)));
+        Ok(row)
     }
 
     fn write(&mut self, key: &Key, write: Write<'_, Stand>) -> Result<Data, StoreError> {
         let (post, user) = split(key)?;
+        let before = match self.last_read.take() {
+            Some((read, kind)) if read == *key => kind,
+            _ => self
+                .read(key)?
+                .and_then(|row| row.value)
+                .map(|stand| stand.kind),
+        };
         // What is restored stands since it was made, everything else since now.
         let at = match write.value {
             Some(stand) if write.restores => stand.since,
             _ => write.at,
         };
         let kind = write.value.map(|stand| stand.kind);
-        let (owner, title) = self.told_post(post)?;
-        let before = self.put(post, user, kind, at, &write)?;
+        self.put(post, user, kind, at, &write)?;
         if before != kind {
             for (kind, change) in [(before, -1), (kind, 1)] {
                 if let Some(kind) = kind {
@@ -109,6 +116,7 @@ impl Rows for Table<'_> {
                 }
             }
         }
+        let (owner, title) = self.told_post(post)?;
         let told = Told {
             post,
             user,
@@ -124,13 +132,30 @@ impl Rows for Table<'_> {
 }
 
 impl Table<'_> {
-    fn told_post(&self, post: &str) -> Result<(String, String)> {
-        self.0
-            .prepare_cached("SELECT owner, title FROM posts WHERE post = ?1")?
-            .query_row([post], |row| Ok((row.get(0)?, row.get(1)?)))
+    fn read(&self, key: &Key) -> Result<Option<Row<Stand>>, StoreError> {
+        let (post, user) = split(key)?;
+        let mut select = self.connection.prepare_cached(
+            "SELECT kind, at, epoch, sequence, provisional FROM reactions WHERE post = ?1 AND user = ?2",
+        )?;
+        let row = select.query_row([post, user], |row| {
+            let value = match row.get_ref(0)? {
+                ValueRef::Null => None,
+                _ => Some(Stand {
+                    kind: kind(row, 0)?,
+                    since: Timestamp::from_micros(row.get(1)?),
+                }),
+            };
+            let epoch = Epoch(row.get::<_, i64>(2)?.cast_unsigned());
+            let sequence = Sequence(row.get::<_, i64>(3)?.cast_unsigned());
+            Ok(Row {
+                value,
+                version: Version { epoch, sequence },
+                provisional: row.get(4)?,
+            })
+        });
+        Ok(row.optional()?)
     }
 
-    /// Writes the row; answers with the kind that it held before.
     fn put(
         &self,
         post: &str,
@@ -138,47 +163,46 @@ impl Table<'_> {
         kind: Option<Kind>,
         at: Timestamp,
         write: &Write<'_, Stand>,
-    ) -> Result<Option<Kind>> {
-        let before = self
-            .0
-            .prepare_cached("SELECT kind FROM reactions WHERE post = ?1 AND user = ?2")?
-            .query_row([post, user], |row| row.get::<_, Option<i64>>(0))
-            .optional()?;
-        let statement = match before {
-            None => {
-                "INSERT INTO reactions (post, user, kind, at, epoch, sequence, provisional)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
-            }
-            Some(_) => {
-                "UPDATE reactions SET kind = ?3, at = ?4, epoch = ?5, sequence = ?6, provisional = ?7
-                 WHERE post = ?1 AND user = ?2"
-            }
-        };
+    ) -> Result<()> {
         let Write {
             version,
             provisional,
             ..
         } = *write;
-        self.0.prepare_cached(statement)?.execute(params![
-            post,
-            user,
-            kind.map(Kind::code),
-            at.micros(),
-            version.epoch.0.cast_signed(),
-            version.sequence.0.cast_signed(),
-            provisional,
-        ])?;
-        Ok(before.flatten().and_then(Kind::from_code))
+        self.connection
+            .prepare_cached(
+                "INSERT INTO reactions (post, user, kind, at, epoch, sequence, provisional)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                 ON CONFLICT (post, user) DO UPDATE SET
+                   kind = excluded.kind, at = excluded.at, epoch = excluded.epoch,
+                   sequence = excluded.sequence, provisional = excluded.provisional",
+            )?
+            .execute(params![
+                post,
+                user,
+                kind.map(Kind::code),
+                at.micros(),
+                version.epoch.0.cast_signed(),
+                version.sequence.0.cast_signed(),
+                provisional,
+            ])?;
+        Ok(())
     }
 
     fn count(&self, post: &str, kind: Kind, change: i64) -> Result<()> {
-        self.0
+        self.connection
             .prepare_cached(
                 "INSERT INTO counts (post, kind, count) VALUES (?1, ?2, ?3)
                  ON CONFLICT (post, kind) DO UPDATE SET count = count + excluded.count",
             )?
             .execute(params![post, kind.code(), change])?;
         Ok(())
+    }
+
+    fn told_post(&self, post: &str) -> Result<(String, String)> {
+        self.connection
+            .prepare_cached("SELECT owner, title FROM posts WHERE post = ?1")?
+            .query_row([post], |row| Ok((row.get(0)?, row.get(1)?)))
     }
 }
 

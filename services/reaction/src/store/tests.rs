@@ -54,7 +54,9 @@ fn write(
         restores: sequence > 10,
         at,
     };
-    let data = reactions::Table(connection).write(&key, write).unwrap();
+    let data = reactions::Table::new(connection)
+        .write(&key, write)
+        .unwrap();
     serde_json::from_slice(&data.json).unwrap()
 }
 
@@ -121,7 +123,10 @@ fn an_undone_row_keeps_its_version_and_is_not_read_until_it_is_dropped() {
     );
     write(&connection, "ana", None, 2);
     let key = pair("ana").key().unwrap();
-    let row = reactions::Table(&connection).row(&key).unwrap().unwrap();
+    let row = reactions::Table::new(&connection)
+        .row(&key)
+        .unwrap()
+        .unwrap();
     assert_eq!(
         (row.value, row.version, row.provisional),
         (None, version(2), true)
@@ -136,7 +141,7 @@ fn an_undone_row_keeps_its_version_and_is_not_read_until_it_is_dropped() {
         reactions::drop_undone(&connection, version(2), 10).unwrap(),
         1
     );
-    assert_eq!(reactions::Table(&connection).row(&key).unwrap(), None);
+    assert_eq!(reactions::Table::new(&connection).row(&key).unwrap(), None);
 }
 
 #[test]

@@ -19,18 +19,16 @@ use duet_protocol::receipt::ReceiverName;
 use duet_protocol::rules::Rules;
 use duet_protocol::settings::{Settings, TransportSettings};
 use duet_telemetry::Observer;
-use duet_web::channel::{Condition, Observed};
 use duet_web::drain::{Patience, Stop, Unfinished};
 use duet_web::health::Version;
 use duet_web::process::{Process, Start, StartError};
 use duet_web::routes::at;
-use tokio::sync::watch;
-use tokio_util::task::AbortOnDropHandle;
+use duet_web::tasks::Tasks;
 
 use crate::config::Config;
 use crate::intake::{self, Intake};
 use crate::service::Notifications;
-use crate::{routes, store};
+use crate::{routes, status, store};
 
 /// Why a process of the service ended other than by being told to.
 #[derive(Debug, thiserror::Error)]
@@ -100,21 +98,25 @@ pub async fn run_until(config: Config, stop: Stop) -> Result<(), Error> {
         clock,
         PARKED_RETRY,
     );
-    // The settings are followed until the consumer, which goes by them, has ended.
-    let settings = own(Box::new(settings).run(stop.end.clone()));
     let consumer = ConsumerTask::new(ConsumerParts {
         receiver: receiver.clone(),
         broker: Arc::new(broker),
         settings: states.clone(),
         observer: observer.clone(),
     });
-    let consumer = own(consumer.run(stop.end.clone()));
-    let parked = own(ParkedTask::new(receiver.clone()).run(stop.end.clone()));
-    let readiness = process.readiness.clone();
-    let ready = {
-        let states = states.clone();
-        own(async move { readiness.follow("channel", states, not_ready).await })
-    };
+    let mut tasks = Tasks::default();
+    let readiness = process
+        .readiness
+        .follow("channel", states.clone(), not_ready);
+    tasks.spawn("readiness", readiness);
+    tasks.spawn("settings", Box::new(settings).run(stop.end.clone()));
+    tasks.spawn("consumer", consumer.run(stop.end.clone()));
+    tasks.spawn(
+        "parked",
+        ParkedTask::new(receiver.clone()).run(stop.end.clone()),
+    );
+    let measure = status::measure(store.clone(), observer.instruments.clone(), stop.end);
+    tasks.spawn("measure", measure);
 
     let public = {
         let store = web::Data::new(store.clone());
@@ -131,20 +133,18 @@ pub async fn run_until(config: Config, stop: Stop) -> Result<(), Error> {
             observer,
         });
         let states = web::Data::new(states);
+        let store = web::Data::new(store.clone());
         move |config: &mut web::ServiceConfig| {
             config
                 .app_data(intake.clone())
                 .app_data(states.clone())
-                .service(at("/v1/channel").get(channel));
+                .app_data(store.clone())
+                .service(at("/v1/channel").get(status::channel));
             intake::configure(config);
         }
     };
     let finish = async {
-        for task in [consumer, parked, settings, ready] {
-            if let Err(error) = task.await {
-                tracing::error!(%error, "a task failed");
-            }
-        }
+        tasks.ended().await;
         store.close().await;
     };
     Ok(process.serve(public, internal, finish).await?)
@@ -204,24 +204,6 @@ fn start(config: &Config) -> Start {
     }
 }
 
-/// A task of this function's: it awaits it, or takes it along when it ends early.
-fn own(task: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
-    AbortOnDropHandle::new(tokio::spawn(task))
-}
-
 fn not_ready(state: &SettingsState) -> Option<String> {
     state.not_ready().map(str::to_owned)
-}
-
-/// What this process observes of the channel.
-async fn channel(states: web::Data<watch::Receiver<SettingsState>>) -> web::Json<Observed> {
-    let state = states.borrow().clone();
-    let current = state.current.as_ref();
-    web::Json(Observed {
-        mode: current.map(|current| current.mode.as_str()),
-        observed_generation: current.map(|current| current.generation.0),
-        unacknowledged: None,
-        parked: None,
-        conditions: vec![Condition::accepted(state.problem.as_deref())],
-    })
 }

@@ -17,16 +17,15 @@ use duet_protocol::rules::Rules;
 use duet_protocol::sender::Timing;
 use duet_protocol::settings::TransportSettings;
 use duet_telemetry::Observer;
-use duet_web::channel::{Condition, Observed};
 use duet_web::drain::{Patience, Stop, Unfinished};
 use duet_web::health::Version;
 use duet_web::process::{Process, Start, StartError};
 use duet_web::routes::at;
-use tokio_util::task::AbortOnDropHandle;
+use duet_web::tasks::Tasks;
 
 use crate::config::{self, Config};
-use crate::service::{Reactions, Sending};
-use crate::{housekeeping, routes, store};
+use crate::service::Reactions;
+use crate::{housekeeping, routes, status, store};
 
 /// Why a process of the service ended other than by being told to.
 #[derive(Debug, thiserror::Error)]
@@ -112,7 +111,7 @@ pub async fn run_until(config: Config, stop: Stop) -> Result<(), Error> {
         service: Arc::new(Reactions),
         settings: states.clone(),
         calls,
-        broker: broker(nats, receivers, observer.clone()),
+        broker: broker(nats, receivers.clone(), observer.clone()),
         observer,
         timing: Timing::default(),
         rules: Arc::new(Rules::default()),
@@ -120,12 +119,18 @@ pub async fn run_until(config: Config, stop: Stop) -> Result<(), Error> {
     };
     let (sending, sender) = SenderTask::new(parts).await?;
 
-    // The settings are followed until the sender, which goes by them, has ended.
-    let settings = own(Box::new(settings).run(stop.end.clone()));
-    let sender = own(sender.run(stop.end.clone()));
-    let housekeeping = own(housekeeping::run(store.clone(), stop.end.clone()));
-    let readiness = process.readiness.clone();
-    let ready = own(async move { readiness.follow("channel", states, not_ready).await });
+    let mut tasks = Tasks::default();
+    let readiness = process.readiness.follow("channel", states, not_ready);
+    tasks.spawn("readiness", readiness);
+    tasks.spawn("settings", Box::new(settings).run(stop.end.clone()));
+    tasks.spawn("sender", sender.run(stop.end.clone()));
+    tasks.spawn(
+        "housekeeping",
+        housekeeping::run(store.clone(), stop.end.clone()),
+    );
+    let instruments = process.telemetry.instruments();
+    let measure = status::measure(sending.clone(), receivers, instruments, clock, stop.end);
+    tasks.spawn("measure", measure);
 
     let public = {
         let sending = web::Data::new(sending.clone());
@@ -138,15 +143,11 @@ pub async fn run_until(config: Config, stop: Stop) -> Result<(), Error> {
         let sending = web::Data::new(sending);
         move |config: &mut web::ServiceConfig| {
             config.app_data(sending.clone());
-            config.service(at("/v1/channel").get(channel));
+            config.service(at("/v1/channel").get(status::channel));
         }
     };
     let finish = async {
-        for task in [sender, housekeeping, settings, ready] {
-            if let Err(error) = task.await {
-                tracing::error!(%error, "a task failed");
-            }
-        }
+        tasks.ended().await;
         store.close().await;
     };
     Ok(process.serve(public, internal, finish).await?)
@@ -188,25 +189,6 @@ fn start(config: &Config) -> Start {
     }
 }
 
-/// A task of this function's: it awaits it, or takes it along when it ends early.
-fn own(task: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
-    AbortOnDropHandle::new(tokio::spawn(task))
-}
-
 fn not_ready(state: &SettingsState) -> Option<String> {
     state.not_ready().map(str::to_owned)
-}
-
-/// What this process observes of the channel.
-async fn channel(sending: web::Data<Sending>) -> web::Json<Observed> {
-    let state = sending.settings();
-    let standing = sending.standing().await;
-    let current = state.current.as_ref();
-    web::Json(Observed {
-        mode: current.map(|current| current.mode.as_str()),
-        observed_generation: current.map(|current| current.generation.0),
-        unacknowledged: standing.map(|standing| standing.unacknowledged),
-        parked: None,
-        conditions: vec![Condition::accepted(state.problem.as_deref())],
-    })
 }

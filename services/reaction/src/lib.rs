@@ -12,6 +12,8 @@ mod housekeeping;
 pub mod routes;
 /// The service as the channel sees it.
 pub mod service;
+/// What the process tells of the channel.
+mod status;
 /// The service's own tables.
 pub mod store;
 

@@ -52,7 +52,38 @@ async fn without_a_channel_it_is_not_ready_and_says_so_and_one_that_comes_is_in_
         (&channel["mode"], &channel["observedGeneration"]),
         (&json!("Async"), &json!(1))
     );
-    assert_eq!(channel["conditions"], accepted);
+    assert_eq!(channel["conditions"][0], accepted[0]);
+    assert_eq!(
+        (
+            &channel["conditions"][1]["type"],
+            &channel["conditions"][1]["status"]
+        ),
+        (&json!("Degraded"), &json!("False"))
+    );
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_not_received_yet_is_told_in_status_and_metrics() {
+    let app = TestApp::start().await;
+    app.put_post("p1").await;
+    app.react("p1", "ana", "love").await.ok(202);
+    let internal = format!("http://{}", app.addresses.internal_listen);
+    let channel = answer(app.client.get(format!("{internal}/v1/channel")))
+        .await
+        .ok(200);
+    // The reaction's event, and the one that opened the store.
+    assert_eq!(channel["unacknowledged"], 2);
+    let counted = r#"duet_outbox_unacknowledged{duet_receiver="notification"} 2"#;
+    loop {
+        let metrics = answer(app.client.get(format!("{internal}/metrics")))
+            .await
+            .ok(200);
+        if metrics.as_str().unwrap().contains(counted) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     app.stop().await;
 }
 

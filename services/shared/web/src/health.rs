@@ -33,21 +33,24 @@ impl Readiness {
         self.reasons().is_empty()
     }
 
-    /// Follows what `states` says of the part called `name`, until it ends: `why_not` is why it can't serve, if it can't.
-    pub async fn follow<T>(
+    /// Follows what `states` says of the part called `name`, until it ends: `why_not` is why it can't serve, if it can't. What it
+    /// says now counts before anything is awaited.
+    pub fn follow<T: Send + Sync + 'static>(
         &self,
         name: &'static str,
         mut states: watch::Receiver<T>,
-        why_not: impl Fn(&T) -> Option<String>,
-    ) {
-        loop {
-            let reason = why_not(&states.borrow_and_update());
-            match reason {
-                Some(reason) => self.not_ready(name, reason),
-                None => self.ready(name),
-            }
-            if states.changed().await.is_err() {
-                return;
+        why_not: impl Fn(&T) -> Option<String> + Send + 'static,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let readiness = self.clone();
+        let note = move |states: &mut watch::Receiver<T>| match why_not(&states.borrow_and_update())
+        {
+            Some(reason) => readiness.not_ready(name, reason),
+            None => readiness.ready(name),
+        };
+        note(&mut states);
+        async move {
+            while states.changed().await.is_ok() {
+                note(&mut states);
             }
         }
     }

@@ -31,5 +31,7 @@ pub mod drain;
 pub mod health;
 /// One service's process, from its ports to its end.
 pub mod process;
+/// The tasks that a process owns.
+pub mod tasks;
 
 pub use problem::{Kind, Problem};

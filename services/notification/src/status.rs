@@ -1,0 +1,54 @@
+//! What this process tells of the channel: `GET /v1/channel`, and the parked table in its metrics.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use actix_web::web;
+use duet_channel::settings::SettingsState;
+use duet_channel::store::Store;
+use duet_channel::store::sqlite::SqliteStore;
+use duet_telemetry::Instruments;
+use duet_telemetry::instruments::Held;
+use duet_web::channel::{Condition, Observed};
+use tokio::sync::watch;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+/// How old what the metrics tell of the parked table may be.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// `GET /v1/channel`.
+pub(crate) async fn channel(
+    states: web::Data<watch::Receiver<SettingsState>>,
+    store: web::Data<SqliteStore>,
+) -> web::Json<Observed> {
+    let state = states.borrow().clone();
+    let current = state.current.as_ref();
+    web::Json(Observed {
+        mode: current.map(|current| current.mode.as_str()),
+        observed_generation: current.map(|current| current.generation.0),
+        unacknowledged: None,
+        parked: store.counts().await.ok().map(|counts| counts.parked),
+        conditions: vec![Condition::accepted(state.problem.as_deref())],
+    })
+}
+
+/// Keeps what the metrics tell of the parked table up to date, until `stop`.
+pub(crate) async fn measure(store: SqliteStore, instruments: Instruments, stop: CancellationToken) {
+    let parked = Arc::new(AtomicU64::new(0));
+    let asked = Arc::clone(&parked);
+    instruments.observe_held(move || Held {
+        parked: asked.load(Ordering::Relaxed),
+        dead: 0,
+    });
+    while !stop.is_cancelled() {
+        if let Ok(counts) = store.counts().await {
+            parked.store(counts.parked, Ordering::Relaxed);
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = sleep(EVERY) => {}
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What this process tells of the channel: `GET /v1/channel`, and the outbox in its metrics.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use actix_web::web;
+use duet_channel::clock::Clock;
+use duet_channel::store::Store;
+use duet_protocol::receipt::ReceiverName;
+use duet_protocol::record::Health;
+use duet_protocol::sender::Standing;
+use duet_telemetry::Instruments;
+use duet_telemetry::instruments::Outbox;
+use duet_web::channel::{Condition, Observed, Status};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::service::Sending;
+
+/// How old what the metrics tell of the outbox may be.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// `GET /v1/channel`.
+pub(crate) async fn channel(sending: web::Data<Sending>) -> web::Json<Observed> {
+    let state = sending.settings();
+    let standing = sending.standing().await;
+    let current = state.current.as_ref();
+    let accepted = Condition::accepted(state.problem.as_deref());
+    let degraded = standing.as_ref().map(degraded);
+    web::Json(Observed {
+        mode: current.map(|current| current.mode.as_str()),
+        observed_generation: current.map(|current| current.generation.0),
+        unacknowledged: standing.map(|standing| standing.unacknowledged),
+        parked: None,
+        conditions: [accepted].into_iter().chain(degraded).collect(),
+    })
+}
+
+/// Whether something keeps events from their receivers.
+fn degraded(standing: &Standing) -> Condition {
+    let unsound = |(_, health): &&(ReceiverName, Health)| *health != Health::Sound;
+    let (status, reason, message) = match standing.health.iter().find(unsound) {
+        Some((receiver, Health::SenderRegressed(_))) => {
+            let message = format!(
+                "{receiver} holds what this store never sent: this store was restored from an older copy"
+            );
+            (Status::True, "SenderRegressed", message)
+        }
+        Some((receiver, _)) => {
+            let message = format!(
+                "{receiver} lacks what this store has forgotten: its store was restored or lost"
+            );
+            (Status::True, "ReceiverRegressed", message)
+        }
+        None if standing.undelivered => {
+            let message = "some event was sent often and is still not received".to_owned();
+            (Status::True, "Undelivered", message)
+        }
+        None => (Status::False, "Sound", String::new()),
+    };
+    Condition {
+        r#type: "Degraded",
+        status,
+        reason,
+        message,
+    }
+}
+
+/// Keeps what the metrics tell of the outbox up to date, until `stop`.
+pub(crate) async fn measure(
+    sending: Sending,
+    receivers: Vec<ReceiverName>,
+    instruments: Instruments,
+    clock: Clock,
+    stop: CancellationToken,
+) {
+    let known = Arc::new(Mutex::new(Vec::new()));
+    let asked = Arc::clone(&known);
+    instruments
+        .observe_outbox(move || asked.lock().unwrap_or_else(PoisonError::into_inner).clone());
+    let receivers: Vec<Arc<str>> = receivers.iter().map(|name| name.as_str().into()).collect();
+    while !stop.is_cancelled() {
+        let (standing, oldest) = tokio::join!(sending.standing(), sending.store().oldest());
+        if let (Some(standing), Ok(oldest)) = (standing, oldest) {
+            let oldest_age = oldest.map_or(Duration::ZERO, |oldest| clock.wall().since(oldest));
+            let outbox = |receiver: &Arc<str>| Outbox {
+                receiver: Arc::clone(receiver),
+                unacknowledged: standing.unacknowledged,
+                oldest_age,
+            };
+            *known.lock().unwrap_or_else(PoisonError::into_inner) =
+                receivers.iter().map(outbox).collect();
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = sleep(EVERY) => {}
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! The channel's decisions as pure state machines: no I/O, no clock, no threads, no randomness of their own.
 //!
-//! What is durable is reached through tables ([`outbox::OutboxTables`], [`accept::Rows`], [`receive::ReceiverTables`]), and functions
+//! What is durable is reached through tables ([`outbox::OutboxTables`], [`accept::Rows`], [`receive::InboxTables`]), and functions
 //! over them decide inside the store's transaction. What is in memory is a machine ([`sender::Sender`], [`receipts::Receipts`]) with
 //! inputs that carry the time, outputs that are polled, and a moment to be woken at. The shell around them carries, and decides nothing;
 //! the simulation in `tests/simulation` runs the same functions and machines.

@@ -102,6 +102,8 @@ impl<S: Store, A: ReceivingService<S::Connection>> ConsumerTask<S, A> {
                 Ok(Stopped::SettingsChanged) => rest = REST,
                 Err(error) => {
                     tracing::warn!(%error, "nothing is consumed; beginning again");
+                    // Else what was taken would come again only after the consumer's AckWait.
+                    consumer.release().await;
                     tokio::select! {
                         () = stop.cancelled() => return,
                         () = tokio::time::sleep(rest) => rest = (rest * 2).min(REST_MAX),

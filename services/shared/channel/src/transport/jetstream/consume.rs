@@ -292,6 +292,9 @@ impl Consume for JetStreamConsume {
         if let Some(pull) = self.pull.take() {
             pull.end(|message| back.extend(message.reply)).await;
         }
+        if back.is_empty() || !self.nats.is_connected() {
+            return;
+        }
         let given_back = async {
             for reply in back {
                 self.answer(reply, AckKind::Nak(None)).await?;

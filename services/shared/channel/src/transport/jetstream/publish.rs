@@ -245,10 +245,14 @@ impl Publish for JetStreamPublish {
         self.observer
             .instruments
             .sent(&self.destination, result, began.elapsed());
-        sending.describe(|_| {
+        sending.describe(|event| {
+            let is_part = event.is_some() && batch.events.len() > 1;
+            let operation = if is_part { "create" } else { "send" };
             vec![
                 KeyValue::new(attribute::MESSAGING_SYSTEM, SYSTEM),
                 KeyValue::new(attribute::MESSAGING_DESTINATION_NAME, self.subject.clone()),
+                KeyValue::new(attribute::MESSAGING_OPERATION_NAME, operation),
+                KeyValue::new(attribute::MESSAGING_OPERATION_TYPE, operation),
                 KeyValue::new(attribute::MESSAGING_MESSAGE_ID, id.to_string()),
             ]
         });

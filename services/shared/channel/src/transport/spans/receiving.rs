@@ -1,6 +1,5 @@
 //! The receiving half.
 
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use duet_protocol::event::Event;
@@ -9,7 +8,7 @@ use duet_protocol::settings::TracesAsync;
 use duet_telemetry::instruments::Destination;
 use duet_telemetry::names::{attribute, event, span, span::SpanName};
 use duet_telemetry::{Span, Tracer};
-use opentelemetry::trace::{SpanContext, TraceContextExt};
+use opentelemetry::trace::TraceContextExt;
 use opentelemetry::{Context, KeyValue};
 
 use super::{context, is_sampled};
@@ -30,7 +29,7 @@ enum From {
     Request(Context),
     /// Messages on a destination.
     Messages {
-        destination: Arc<str>,
+        destination: Destination,
         several: bool,
     },
 }
@@ -87,17 +86,7 @@ impl Receiving {
                         TracesAsync::Continue => tracer.child(name, &parent).start_at(arrived),
                         TracesAsync::Link => tracer.shared(name, [&parent]).start_at(arrived),
                     };
-                    process.attributes(|| {
-                        [
-                            KeyValue::new(attribute::MESSAGING_SYSTEM, destination.system),
-                            KeyValue::new(
-                                attribute::MESSAGING_DESTINATION_NAME,
-                                destination.name.clone(),
-                            ),
-                            KeyValue::new(attribute::MESSAGING_OPERATION_NAME, "process"),
-                            KeyValue::new(attribute::MESSAGING_OPERATION_TYPE, "process"),
-                        ]
-                    });
+                    process.attributes(|| messaging(destination, "process"));
                     process
                 })
             };
@@ -105,13 +94,14 @@ impl Receiving {
         }
         let receiving = Receiving {
             from: From::Messages {
-                destination: destination.name.clone(),
+                destination: destination.clone(),
                 several: events.len() > 1,
             },
             arrived,
             parts,
         };
-        if let Some(receive) = receiving.shared(tracer, span::receive(&destination.name), asked) {
+        let name = span::receive(&destination.name);
+        if let Some(receive) = receiving.shared(tracer, name, "receive", asked) {
             receive.end_at(arrived);
         }
         receiving
@@ -121,14 +111,25 @@ impl Receiving {
     pub fn settle(&self, tracer: &Tracer) -> Option<Span> {
         match &self.from {
             From::Messages { destination, .. } => {
-                self.shared(tracer, span::settle(destination), SystemTime::now())
+                let name = span::settle(&destination.name);
+                self.shared(tracer, name, "settle", SystemTime::now())
             }
             From::Request(_) => None,
         }
     }
 
-    fn shared(&self, tracer: &Tracer, name: SpanName<'_>, began: SystemTime) -> Option<Span> {
-        let From::Messages { several: true, .. } = self.from else {
+    fn shared(
+        &self,
+        tracer: &Tracer,
+        name: SpanName<'_>,
+        operation: &'static str,
+        began: SystemTime,
+    ) -> Option<Span> {
+        let From::Messages {
+            destination,
+            several: true,
+        } = &self.from
+        else {
             return None;
         };
         if self.parts.is_empty() {
@@ -139,10 +140,11 @@ impl Receiving {
             .shared(name, parts().map(Span::span_context))
             .start_at(began);
         shared.attributes(|| {
-            [KeyValue::new(
+            let count = KeyValue::new(
                 attribute::MESSAGING_BATCH_MESSAGE_COUNT,
                 self.parts.len() as i64,
-            )]
+            );
+            messaging(destination, operation).into_iter().chain([count])
         });
         if shared.is_recording() {
             parts().for_each(|part| part.link(shared.span_context()));
@@ -163,9 +165,9 @@ impl Receiving {
         describe: impl Fn(&Event) -> Vec<KeyValue>,
     ) {
         for (index, (event, outcome)) in events.iter().zip(outcomes).enumerate() {
-            let unsampled_failure =
-                || !is_sampled(&event.trace) && matches!(outcome, Outcome::Failed(_));
-            if self.part(index).is_none() && events.len() > 1 && unsampled_failure() {
+            let has_span_of_its_own = events.len() > 1 || !matches!(self.from, From::Request(_));
+            let failed = matches!(outcome, Outcome::Failed(_) | Outcome::Parked);
+            if has_span_of_its_own && failed && !is_sampled(&event.trace) {
                 self.record_failure(tracer, index, event, events.len());
             }
             let request = match &self.from {
@@ -179,7 +181,7 @@ impl Receiving {
                 _ => continue,
             };
             let apply = tracer.child(span::APPLY_REACTION, parent).start_at(began);
-            let described = || described(event, outcome, &describe);
+            let described = || described(event, outcome, self.mode(), &describe);
             apply.attributes(described);
             match (own, request) {
                 (Some(own), _) => own.attributes(described),
@@ -212,7 +214,7 @@ impl Receiving {
         let parent = context(&event.trace);
         let name = match &self.from {
             From::Request(_) => span::RECEIVE_REACTION,
-            From::Messages { destination, .. } => span::process(destination),
+            From::Messages { destination, .. } => span::process(&destination.name),
         };
         let mut span = tracer.child(name.clone(), &parent).start_at(self.arrived);
         if span.record_anyway(tracer, &name) {
@@ -221,23 +223,37 @@ impl Receiving {
         }
     }
 
-    /// The context that the processing of the event at `index` goes on in.
-    pub fn context(&self, index: usize) -> SpanContext {
-        match (self.part(index), &self.from) {
-            (Some(span), _) => span.span_context().clone(),
-            (None, From::Request(request)) => request.span().span_context().clone(),
-            (None, From::Messages { .. }) => SpanContext::NONE,
+    /// The mode that the events took.
+    fn mode(&self) -> &'static str {
+        match self.from {
+            From::Request(_) => "sync",
+            From::Messages { .. } => "async",
         }
     }
+}
+
+/// The conventions' attributes of what is done with messages.
+fn messaging(destination: &Destination, operation: &'static str) -> [KeyValue; 4] {
+    [
+        KeyValue::new(attribute::MESSAGING_SYSTEM, destination.system),
+        KeyValue::new(
+            attribute::MESSAGING_DESTINATION_NAME,
+            destination.name.clone(),
+        ),
+        KeyValue::new(attribute::MESSAGING_OPERATION_NAME, operation),
+        KeyValue::new(attribute::MESSAGING_OPERATION_TYPE, operation),
+    ]
 }
 
 fn described(
     event: &Event,
     outcome: &Outcome,
+    mode: &'static str,
     describe: &impl Fn(&Event) -> Vec<KeyValue>,
 ) -> Vec<KeyValue> {
     let mut attributes = describe(event);
     attributes.extend([
+        KeyValue::new(attribute::MODE, mode),
         KeyValue::new(attribute::OUTCOME, outcome_word(outcome)),
         KeyValue::new(attribute::SOURCE, event.source.to_string()),
         KeyValue::new(attribute::SEQUENCE, event.sequence.0.cast_signed()),

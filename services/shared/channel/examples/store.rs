@@ -173,7 +173,7 @@ async fn run(path: &std::path::Path, tasks: u64) -> Result<(), Box<dyn std::erro
     Ok(())
 }
 
-/// The CPU time that this process has spent, of all its threads.
+/// The CPU time that this process has spent, of all its threads; zero where there is no /proc.
 fn cpu() -> Duration {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields = stat.rsplit(')').next().unwrap_or_default();

@@ -203,6 +203,16 @@ const DURABLE: [(&str, &str, &str); 5] = [
     ("foreign_keys", "ON", "1"),
 ];
 
+/// What the writer is quicker with, whether or not it is in force.
+const MEASURED: [(&str, &str); 3] = [
+    // 16 MiB: keys come in no order, and what isn't in this cache is read again from the log.
+    ("cache_size", "-16384"),
+    // In pages, 16 MiB of log: fewer pages are copied twice, and fewer commits wait for the copying.
+    ("wal_autocheckpoint", "4000"),
+    // In bytes: a log that grew while a reader held it back gives the disk back.
+    ("journal_size_limit", "67108864"),
+];
+
 /// How long a statement waits for a lock. Only a tool that looks into the file from outside ever holds one.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -227,6 +237,9 @@ impl Opening<'_> {
                     needed,
                 });
             }
+        }
+        for (setting, value) in MEASURED {
+            self.set(&connection, setting, value)?;
         }
         Ok(connection)
     }

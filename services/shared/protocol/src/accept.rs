@@ -189,6 +189,7 @@ impl<O: OutboxTables, R: Rows<Error = O::Error>, T: Default> Accepting<'_, O, R,
             last: Some((id, received)),
         };
         if received || !row.provisional {
+            self.calls.settle(id);
             return Ok(Some(unchanged));
         }
         if !does && !self.rules.holds(Rule::UndoJoins) {
@@ -215,7 +216,9 @@ impl<O: OutboxTables, R: Rows<Error = O::Error>, T: Default> Accepting<'_, O, R,
         if !own && self.rules.holds(Rule::CompensateOwnVersion) {
             return Ok(Compensated::Stands);
         }
-        let received = outbox::received_by_all(self.outbox, source, sequence)?;
+        // What only a run had said is void once the receiver restarts, and may have been told to a caller before that.
+        let received = self.calls.is_settled(failed.call)
+            || outbox::received_by_all(self.outbox, source, sequence)?;
         if received && self.rules.holds(Rule::CompensateUnreceived) {
             return Ok(Compensated::Stands);
         }

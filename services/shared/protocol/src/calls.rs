@@ -18,6 +18,7 @@ struct Call<T> {
     key: Key,
     does: bool,
     failed: bool,
+    settled: bool,
     answered: bool,
     covered: bool,
     shell: T,
@@ -36,6 +37,7 @@ impl<T: Default> Calls<T> {
             key,
             does,
             failed: false,
+            settled: false,
             answered: false,
             covered: false,
             shell: T::default(),
@@ -61,6 +63,18 @@ impl<T> Calls<T> {
             call.failed = true;
             &mut call.shell
         })
+    }
+
+    /// A caller is told that what the call wrote was received: it is not taken back any more, whatever receivers say later.
+    pub(crate) fn settle(&mut self, id: EventId) {
+        if let Some(call) = self.0.get_mut(&id) {
+            call.settled = true;
+        }
+    }
+
+    /// Whether [`Calls::settle`] was said of it.
+    pub(crate) fn is_settled(&self, id: EventId) -> bool {
+        self.0.get(&id).is_some_and(|call| call.settled)
     }
 
     /// Whether the call failed and waits for its compensation.

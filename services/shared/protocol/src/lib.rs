@@ -20,3 +20,4 @@ pub mod sender;
 pub mod sequence;
 pub mod settings;
 pub mod time;
+pub mod unrecorded;

@@ -252,3 +252,50 @@ pub fn judge<T: OutboxTables>(
     }
     Ok(Some((Health::Sound, recorded)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::RollingHash;
+    use crate::sequence::Epoch;
+
+    fn receipt(watermark: u64, runs: &[std::ops::RangeInclusive<u64>]) -> Receipt {
+        Receipt {
+            source: Source::default(),
+            lowest_open: Epoch::ZERO,
+            receiver: ReceiverName::new("notification").unwrap(),
+            incarnation: Epoch(1),
+            watermark: Sequence(watermark),
+            hash: RollingHash::default(),
+            runs: runs.to_vec(),
+        }
+    }
+
+    fn mark(watermark: u64, runs: &[std::ops::RangeInclusive<u64>]) -> Mark {
+        Mark {
+            watermark: Sequence(watermark),
+            runs: runs.to_vec(),
+        }
+    }
+
+    #[test]
+    fn two_words_on_one_source_are_both_true_whichever_came_first() {
+        let cases = [
+            (mark(3, &[]), receipt(5, &[]), mark(5, &[])),
+            (mark(5, &[]), receipt(3, &[]), mark(5, &[])),
+            (mark(1, &[3..=4]), receipt(1, &[5..=6]), mark(1, &[3..=6])),
+            (mark(1, &[3..=4, 8..=9]), receipt(4, &[]), mark(4, &[8..=9])),
+            (mark(1, &[3..=9]), receipt(1, &[4..=5]), mark(1, &[3..=9])),
+        ];
+        for (before, receipt, after) in cases {
+            assert_eq!(merged(&before, &receipt), after);
+        }
+    }
+
+    #[test]
+    fn the_runs_of_a_mark_are_bounded() {
+        let odd: Vec<_> = (1..1_000).map(|n| 2 * n + 1..=2 * n + 1).collect();
+        let merged = merged(&mark(1, &odd), &receipt(1, &[]));
+        assert_eq!(merged.runs.len(), 2 * Receipt::MAX_RUNS);
+    }
+}

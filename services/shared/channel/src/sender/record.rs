@@ -1,51 +1,13 @@
 //! Receipts and hello's answers, recorded in the store: one transaction at a time, however many come.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use duet_protocol::receipt::{Receipt, ReceiverName};
 use duet_protocol::record::{self, Asked, Health, HelloAnswer, Recorded};
 use duet_protocol::rules::Rules;
-use duet_protocol::sequence::Source;
 
 use super::{SharedCalls, lock};
 use crate::store::{Store, StoreError};
-
-/// Receipts that wait to be recorded: of each receiver and source only the newest of each incarnation matters.
-#[derive(Debug, Default)]
-pub(super) struct Inbox(BTreeMap<(ReceiverName, Source), Vec<Receipt>>);
-
-impl Inbox {
-    /// The most that one receiver's word on one source waits as; older ones are dropped, since receipts repeat.
-    const MAX_EACH: usize = 4;
-
-    pub(super) fn add(&mut self, receipts: Vec<Receipt>) {
-        for receipt in receipts {
-            let waiting = self
-                .0
-                .entry((receipt.receiver.clone(), receipt.source))
-                .or_default();
-            let is_older = |other: &Receipt| {
-                other.incarnation == receipt.incarnation
-                    && other.watermark <= receipt.watermark
-                    && other.runs.is_empty()
-            };
-            waiting.retain(|other| !is_older(other));
-            if waiting.len() >= Self::MAX_EACH {
-                waiting.remove(0);
-            }
-            waiting.push(receipt);
-        }
-    }
-
-    pub(super) fn take(&mut self) -> Option<Vec<Receipt>> {
-        let taken: Vec<Receipt> = std::mem::take(&mut self.0)
-            .into_values()
-            .flatten()
-            .collect();
-        (!taken.is_empty()).then_some(taken)
-    }
-}
 
 /// Records receipts; what each changed. Receipts that could not be recorded come again.
 pub(super) async fn record<S: Store, V: Send + 'static>(

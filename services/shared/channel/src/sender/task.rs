@@ -18,6 +18,7 @@ use duet_protocol::sender::{
 };
 use duet_protocol::sequence::Epoch;
 use duet_protocol::settings::Settings;
+use duet_protocol::unrecorded::Unrecorded;
 use duet_telemetry::names::span;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -25,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::broker::{self, Broker, MakeBroker};
 use super::observe::Told;
-use super::record::{Inbox, judge, record};
+use super::record::{judge, record};
 use super::transmit::transmit;
 use super::{Sender, SendingService, SharedCalls, lock};
 use crate::clock::Clock;
@@ -89,7 +90,7 @@ pub struct SenderTask<S: Store, V: SendingService<S::Connection>> {
     rules: Arc<Rules>,
     clock: Clock,
     questions: mpsc::Receiver<oneshot::Sender<Standing>>,
-    receipts: Inbox,
+    receipts: Unrecorded,
     recording: bool,
     told: Told,
     strikes: Strikes,
@@ -174,7 +175,7 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
             rules,
             clock,
             questions: questions_in,
-            receipts: Inbox::default(),
+            receipts: Unrecorded::default(),
             recording: false,
             strikes: Strikes::new(observer.instruments.clone()),
             told: Told::new(observer),

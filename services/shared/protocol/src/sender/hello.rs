@@ -54,11 +54,12 @@ impl Hello {
         let quiet_since = self
             .last_asked
             .map_or(self.last_heard, |asked| asked.max(self.last_heard));
-        if self.due.is_none()
-            && now.since(quiet_since) >= timing.quiet
-            && rules.holds(Rule::HelloWhenQuiet)
-        {
-            self.due = Some(now);
+        if self.due.is_none() && now.since(quiet_since) >= timing.quiet {
+            if rules.holds(Rule::HelloWhenQuiet) {
+                self.due = Some(now);
+            } else {
+                self.last_heard = now;
+            }
         }
         self.due.is_some_and(|due| due <= now)
     }

@@ -99,6 +99,8 @@ pub struct Standing {
     pub unacknowledged: u64,
     /// Synchronous calls under way.
     pub calls: usize,
+    /// Events kept whole in memory.
+    pub kept: usize,
     /// What the last hello to each receiver found.
     pub health: Vec<(ReceiverName, Health)>,
     /// Whether some event was sent often and is still unreceived.
@@ -111,6 +113,8 @@ pub struct Sender {
     common: Common,
     sources: BTreeMap<Source, Kept>,
     kept: usize,
+    /// What the reads under way may add to that.
+    loading: usize,
     peers: BTreeMap<ReceiverName, Peer>,
     calls: BTreeMap<EventId, CallUnderWay>,
     deadlines: BTreeSet<(Moment, EventId)>,
@@ -139,6 +143,7 @@ impl Sender {
             },
             sources: BTreeMap::new(),
             kept: 0,
+            loading: 0,
             peers: BTreeMap::new(),
             calls: BTreeMap::new(),
             deadlines: BTreeSet::new(),
@@ -317,7 +322,8 @@ impl Sender {
     pub fn poll_load(&mut self) -> Option<Load> {
         // Always at least a batch: what memory is full of may have to wait for it.
         let batch = self.common.policy.capacity(self.common.policy.path).events;
-        let room = self.common.timing.max_kept.saturating_sub(self.kept);
+        let taken = self.kept + self.loading;
+        let room = self.common.timing.max_kept.saturating_sub(taken);
         let limit = room.min(batch.max(256)).max(batch);
         let (source, kept) = self
             .sources
@@ -325,6 +331,7 @@ impl Sender {
             .find(|(_, kept)| kept.wanted.is_some() && !kept.loading)?;
         kept.loading = true;
         let after = kept.wanted.take()?;
+        self.loading += limit;
         Some(Load {
             source: *source,
             after,
@@ -334,6 +341,7 @@ impl Sender {
 
     /// What was read; empty if it could not be.
     pub fn loaded(&mut self, load: Load, events: Vec<Event>, now: Moment) {
+        self.loading = self.loading.saturating_sub(load.limit);
         let Some(kept) = self.sources.get_mut(&load.source) else {
             return;
         };
@@ -341,6 +349,7 @@ impl Sender {
         kept.read_again = events
             .is_empty()
             .then(|| now + self.common.timing.backoff_initial);
+        let read = load.after.next()..=events.last().map_or(load.after, |event| event.sequence);
         for event in events {
             let sequence = event.sequence;
             let wanted = self
@@ -351,6 +360,15 @@ impl Sender {
                 self.kept += usize::from(kept.events.insert(sequence, Arc::new(event)).is_none());
             }
         }
+        // Memory may be full of what has to wait: of that, what is sent last is read back later.
+        while self.kept > self.common.timing.max_kept {
+            let others = kept.events.keys().rev();
+            let Some(last) = others.copied().find(|sequence| !read.contains(sequence)) else {
+                break;
+            };
+            kept.events.remove(&last);
+            self.kept -= 1;
+        }
         for peer in self.peers.values_mut() {
             peer.grow(load.source, kept.last, now, &self.common);
         }
@@ -358,11 +376,16 @@ impl Sender {
 
     /// What recording a receipt changed.
     pub fn recorded(&mut self, receiver: &ReceiverName, recorded: &Recorded, now: Moment) {
+        if recorded.ignored || !self.peers.contains_key(receiver) {
+            return;
+        }
+        let forgotten: Option<BTreeMap<Source, Sequence>> =
+            recorded.new_incarnation.map(|_| self.forgotten().collect());
         let Some(peer) = self.peers.get_mut(receiver) else {
             return;
         };
-        if recorded.ignored {
-            return;
+        if let (Some(incarnation), Some(forgotten)) = (recorded.new_incarnation, forgotten) {
+            peer.fall_back(incarnation, &forgotten, &self.common, now);
         }
         peer.recorded(recorded, &self.common, now);
         for (source, mark) in &recorded.marks {
@@ -384,6 +407,14 @@ impl Sender {
         }
         self.drop_kept(receiver);
         self.retire_sources();
+    }
+
+    /// Up to where each source is held by every receiver, and so forgotten.
+    fn forgotten(&self) -> impl Iterator<Item = (Source, Sequence)> + '_ {
+        self.sources.keys().map(|source| {
+            let held = self.peers.values().map(|peer| peer.held(*source));
+            (*source, held.min().unwrap_or_default())
+        })
     }
 
     /// Sources that are received whole and too old for a hello are of no more use.
@@ -448,21 +479,11 @@ impl Sender {
             .peers
             .values_mut()
             .find_map(|peer| due(peer).then(|| peer.name.clone()))?;
-        let held_by_all = |source: &Source| {
-            self.peers
-                .values()
-                .map(|peer| peer.held(*source))
-                .min()
-                .unwrap_or_default()
-        };
-        let forgotten = self
-            .sources
-            .keys()
-            .map(|source| (*source, held_by_all(source)));
         let peer = self.peers.get(&receiver)?;
         let asked = Asked {
             incarnation: peer.incarnation,
-            forgotten: forgotten
+            forgotten: self
+                .forgotten()
                 .filter(|(_, held)| *held > Sequence::ZERO)
                 .collect(),
         };
@@ -529,6 +550,7 @@ impl Sender {
                 .max()
                 .unwrap_or(0),
             calls: self.calls.len(),
+            kept: self.kept,
             health: self
                 .peers
                 .values()

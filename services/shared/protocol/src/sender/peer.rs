@@ -499,15 +499,25 @@ impl Peer {
         }
     }
 
+    /// It speaks under a new incarnation: only what is forgotten counts as held, until it says more.
+    pub(super) fn fall_back(
+        &mut self,
+        incarnation: Incarnation,
+        forgotten: &BTreeMap<Source, Sequence>,
+        common: &Common,
+        now: Moment,
+    ) {
+        self.incarnation = self.incarnation.max(incarnation);
+        for (source, track) in &mut self.tracks {
+            let forgotten = forgotten.get(source).copied().unwrap_or_default();
+            track.forget_runs(forgotten, now);
+            self.held.insert(*source, forgotten);
+        }
+        self.hello.want(now, &common.timing);
+    }
+
     pub(super) fn recorded(&mut self, recorded: &Recorded, common: &Common, now: Moment) {
         self.hello.heard(now);
-        if let Some(incarnation) = recorded.new_incarnation {
-            self.incarnation = self.incarnation.max(incarnation);
-            for (source, track) in &mut self.tracks {
-                track.forget_runs(self.held.get(source).copied().unwrap_or_default(), now);
-            }
-            self.hello.want(now, &common.timing);
-        }
         if recorded.suspicion.is_some() {
             self.hello.want(now, &common.timing);
         }

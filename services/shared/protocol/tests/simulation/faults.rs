@@ -89,11 +89,11 @@ faults! {
     /// Batches and linger are set anew.
     Reconfigure up to 200,
     /// An event arrives with another content than it was sent with.
-    Corrupt up to 10,
+    Corrupt up to 30,
     /// The sender's store is restored from a backup.
-    RestoreSender up to 40,
+    RestoreSender up to 150,
     /// A receiver's store is restored from a backup.
-    RestoreReceiver up to 40,
+    RestoreReceiver up to 150,
 }
 
 /// The faults of a run, as probabilities in ten thousand, and how often each struck.
@@ -118,7 +118,7 @@ impl Faults {
                 fault,
                 Fault::RestoreSender | Fault::RestoreReceiver | Fault::Corrupt
             );
-            let in_force = dice.chance(if rare { 800 } else { 5_500 });
+            let in_force = dice.chance(if rare { 1_000 } else { 5_500 });
             let share = dice.one_of(&[1, 2, 5, 10]);
             if in_force && !calm {
                 faults.chance[fault as usize] = (fault.max() / share).max(1);

@@ -18,6 +18,7 @@ mod plan;
 mod receiving;
 mod sending;
 mod tables;
+mod witness;
 mod world;
 
 use std::sync::Arc;

@@ -24,6 +24,8 @@ pub(crate) struct Plan {
     pub(crate) capacity: Capacity,
     pub(crate) broker_capacity: usize,
     pub(crate) max_ack_pending: usize,
+    /// Whether the broker can say what it is done with.
+    pub(crate) tells_places: bool,
 }
 
 impl Plan {
@@ -52,6 +54,7 @@ impl Plan {
             },
             broker_capacity: dice.one_of(&[3, 20, 1_000_000, 1_000_000]),
             max_ack_pending: dice.one_of(&[1, 4, 4096, 4096]),
+            tells_places: dice.chance(8_500),
         }
     }
 }

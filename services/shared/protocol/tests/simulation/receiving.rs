@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use duet_protocol::event::Event;
+use duet_protocol::outbox::OutboxTables;
 use duet_protocol::receipt::Receipt;
 use duet_protocol::receipts::Receipts;
 use duet_protocol::receive::{Arrival, Outcome, Receiving, is_retry_due};
@@ -39,6 +40,11 @@ impl World {
             receipts.known(*lane, self.now);
         }
         let incarnation = store.incarnation;
+        if let Ok(known) = self.store.outbox.incarnation(&self.nodes[node].name)
+            && incarnation < known
+        {
+            self.nodes[node].lacks = true; // restored, with the clock set back
+        }
         self.nodes[node].process = Some(ReceiverProcess {
             incarnation,
             receipts,
@@ -86,6 +92,8 @@ impl World {
             let each: Vec<_> = events.zip(&outcomes).collect();
             format!("receiver {node}: {each:?}")
         });
+        let rows = &mut self.nodes[node].store.rows;
+        rows.witness.received(events, &outcomes);
         let dropped = outcomes
             .iter()
             .filter(|outcome| **outcome == Outcome::Dropped);
@@ -174,7 +182,9 @@ impl World {
             )
         });
         let sent = match published {
-            Published::Stored(place) | Published::Repeated(place) => Sent::Stored(Some(place)),
+            Published::Stored(place) | Published::Repeated(place) => {
+                Sent::Stored(self.plan.tells_places.then_some(place))
+            }
             Published::Full => {
                 self.faults.struck[Fault::BrokerFull as usize] += 1;
                 Sent::NotSent {

@@ -8,7 +8,7 @@ use duet_protocol::accept::{
     Accepted, Accepting, Compensated, Dispatch, Failed, Request as Wanted,
 };
 use duet_protocol::calls::Calls;
-use duet_protocol::event::{EventId, Key, TraceContext};
+use duet_protocol::event::{Event, EventId, Key, TraceContext};
 use duet_protocol::outbox::{self, OutboxTables};
 use duet_protocol::receipt::{Receipt, ReceiverName};
 use duet_protocol::record::{Asked, Health, HelloAnswer, Recorded, judge, record};
@@ -17,6 +17,8 @@ use duet_protocol::sender::{
 };
 use duet_protocol::sequence::Epoch;
 use duet_protocol::settings::Mode;
+use duet_protocol::time::Moment;
+use duet_protocol::unrecorded::Unrecorded;
 
 use crate::checks;
 use crate::faults::Fault;
@@ -28,17 +30,24 @@ use crate::world::{Attempt, Happening, Request, World};
 pub(crate) struct SenderProcess {
     number: u64,
     pub(crate) machine: Sender,
-    calls: Calls<Pending>,
+    pub(crate) calls: Calls<Pending>,
+    /// How many requests were rolled back: what `calls` may still hold of them.
+    pub(crate) rolled_back: usize,
+    /// How many sources it started with: each may keep a batch over the limit.
+    pub(crate) sources: usize,
+    unrecorded: Unrecorded,
+    recording: bool,
     pub(crate) jobs: VecDeque<Job>,
     commits: bool,
+    hands_over_at: Moment,
     attempts: BTreeSet<u64>,
     next_attempt: u64,
-    wakes_at: Option<duet_protocol::time::Moment>,
+    wakes_at: Option<Moment>,
 }
 
 /// What the shell keeps of a call.
 #[derive(Debug, Default)]
-struct Pending {
+pub(crate) struct Pending {
     callers: Vec<Caller>,
     undo: Option<Failed<Value>>,
     answer: Option<Answer>,
@@ -54,11 +63,23 @@ pub(crate) enum Job {
 }
 
 /// What a transaction did, told once it is durable.
-enum Done {
-    Accepted(Caller, Accepted<Value>),
+#[derive(Clone, Debug)]
+pub(crate) enum Done {
+    /// With what the caller is told at once; else it waits for its call's answer.
+    Accepted(Caller, Accepted<Value>, Option<(EventId, Told)>),
     Compensated(EventId, Compensated),
     Recorded(Vec<(ReceiverName, Recorded)>),
     Judged(HelloId, ReceiverName, Option<(Health, Vec<Recorded>)>),
+}
+
+impl Done {
+    fn recorded(&self) -> Vec<&Recorded> {
+        match self {
+            Done::Accepted(..) | Done::Compensated(..) => Vec::new(),
+            Done::Recorded(all) => all.iter().map(|(_, recorded)| recorded).collect(),
+            Done::Judged(_, _, judged) => judged.iter().flat_map(|(_, all)| all).collect(),
+        }
+    }
 }
 
 const BACKGROUND_PATIENCE: Duration = Duration::from_secs(10);
@@ -100,6 +121,7 @@ impl World {
             process,
             self.dice.next(),
         );
+        let sources = standing.len();
         for (source, state) in standing {
             machine.source_opened(source, state);
         }
@@ -113,8 +135,13 @@ impl World {
             number: self.processes,
             machine,
             calls: Calls::default(),
+            rolled_back: 0,
+            sources,
+            unrecorded: Unrecorded::default(),
+            recording: false,
             jobs: VecDeque::new(),
             commits: false,
+            hands_over_at: self.now,
             attempts: BTreeSet::new(),
             next_attempt: 0,
             wakes_at: None,
@@ -198,7 +225,8 @@ impl World {
                     Job::Judge(id, _, answer) => {
                         undone.push(Done::Judged(*id, answer.receiver.clone(), None))
                     }
-                    Job::Accept(..) | Job::Record(_) => {}
+                    Job::Record(_) => undone.push(Done::Recorded(Vec::new())),
+                    Job::Accept(..) => sender.rolled_back += 1,
                 }
             }
             done.push(self.run_job(&mut sender, job));
@@ -215,13 +243,42 @@ impl World {
             self.crash_sender();
             return;
         } else {
-            sender.machine.committed(appended, self.now);
+            let process = sender.number;
+            let handed = (self.now + self.soon() / 20).max(sender.hands_over_at);
+            sender.hands_over_at = handed;
+            for recorded in done.iter().flat_map(Done::recorded) {
+                for (source, mark) in &recorded.marks {
+                    sender.calls.cover(*source, mark);
+                }
+            }
             self.sender = Some(sender);
+            if !appended.is_empty() {
+                self.schedule_at(handed, Happening::Committed { process, appended });
+            }
             for done in done {
-                self.done(done);
+                let wait = self.soon() / 20;
+                self.schedule(wait, Happening::JobDone { process, done });
             }
         }
         self.drive_sender();
+    }
+
+    /// What a commit brought reaches the machine, in the order of the commits.
+    pub(crate) fn committed(&mut self, process: u64, appended: Vec<(Arc<Event>, Dispatch)>) {
+        if self.is_current(process) {
+            if let Some(sender) = &mut self.sender {
+                sender.machine.committed(appended, self.now);
+            }
+            self.drive_sender();
+        }
+    }
+
+    /// Who waited for a commit goes on, in any order.
+    pub(crate) fn job_done(&mut self, process: u64, done: Done) {
+        if self.is_current(process) {
+            self.done(done);
+            self.drive_sender();
+        }
     }
 
     fn run_job(&mut self, sender: &mut SenderProcess, job: Job) -> Done {
@@ -237,30 +294,40 @@ impl World {
             Job::Accept(caller, wanted) => {
                 let over = last_write(accepting.outbox, accepting.rows, &wanted.key);
                 let accepted = must(accepting.accept(&wanted));
-                match &accepted {
+                let told = match &accepted {
                     Accepted::Written { id, before } => {
-                        if let Some(call) = sender.calls.get_mut(*id) {
-                            call.callers.push(caller);
-                            call.undo = Some(Failed {
-                                call: *id,
-                                key: wanted.key.clone(),
-                                before: *before,
-                                trace: TraceContext::default(),
-                                generation: wanted.generation,
-                            });
-                        }
-                        let (id, key) = (*id, wanted.key.clone());
-                        let written = self.model.written(id, key, wanted.value, over);
+                        let written =
+                            self.model
+                                .written(*id, wanted.key.clone(), wanted.value, over);
                         self.check(written);
-                    }
-                    Accepted::Joined(id) => {
-                        if let Some(call) = sender.calls.get_mut(*id) {
-                            call.callers.push(caller);
+                        match sender.calls.get_mut(*id) {
+                            Some(call) => {
+                                call.callers.push(caller);
+                                call.undo = Some(Failed {
+                                    call: *id,
+                                    key: wanted.key,
+                                    before: *before,
+                                    trace: TraceContext::default(),
+                                    generation: wanted.generation,
+                                });
+                                None
+                            }
+                            None => Some((*id, Told::Accepted)),
                         }
                     }
-                    Accepted::Unchanged { .. } => {}
-                }
-                Done::Accepted(caller, accepted)
+                    Accepted::Joined(id) => sender.calls.get_mut(*id).and_then(|call| {
+                        call.callers.push(caller);
+                        call.answer.as_ref().map(|answer| (*id, told(answer)))
+                    }),
+                    Accepted::Unchanged { last: None } => None,
+                    Accepted::Unchanged {
+                        last: Some((id, true)),
+                    } => Some((*id, Told::Delivered)),
+                    Accepted::Unchanged {
+                        last: Some((id, false)),
+                    } => Some((*id, Told::Accepted)),
+                };
+                Done::Accepted(caller, accepted, told)
             }
             Job::Compensate(id, failed) => {
                 let over = last_write(accepting.outbox, accepting.rows, &failed.key);
@@ -271,19 +338,30 @@ impl World {
                 }
                 Done::Compensated(id, compensated)
             }
-            Job::Record(receipts) => Done::Recorded(
-                receipts
-                    .iter()
-                    .map(|receipt| {
-                        let recorded = must(record(&mut self.store.outbox, receipt, &self.rules));
-                        (receipt.receiver.clone(), recorded)
-                    })
-                    .collect(),
-            ),
+            Job::Record(receipts) => {
+                let mut all = Vec::with_capacity(receipts.len());
+                for receipt in receipts {
+                    let recorded = must(record(&mut self.store.outbox, &receipt, &self.rules));
+                    self.hears(&receipt.receiver, &recorded);
+                    all.push((receipt.receiver, recorded));
+                }
+                Done::Recorded(all)
+            }
             Job::Judge(id, asked, answer) => {
                 let judged = must(judge(&mut self.store.outbox, &asked, &answer, &self.rules));
+                for recorded in judged.iter().flat_map(|(_, all)| all) {
+                    self.hears(&answer.receiver, recorded);
+                }
                 Done::Judged(id, answer.receiver, judged)
             }
+        }
+    }
+
+    /// From a new incarnation on, the sender forgets nothing more that a restored receiver lacks.
+    fn hears(&mut self, receiver: &ReceiverName, recorded: &Recorded) {
+        if self.damaged && recorded.new_incarnation.is_some() {
+            let node = self.node_of(receiver);
+            self.note_lack(node);
         }
     }
 
@@ -297,14 +375,20 @@ impl World {
             match done {
                 Done::Compensated(id, _) => sender.machine.compensated(id, None, now),
                 Done::Judged(id, receiver, _) => sender.machine.judged(&receiver, id, None, now),
-                Done::Accepted(..) | Done::Recorded(_) => {}
+                Done::Recorded(_) => sender.recording = false,
+                Done::Accepted(..) => {}
             }
         }
     }
 
     fn done(&mut self, done: Done) {
         match done {
-            Done::Accepted(caller, accepted) => self.accepted(caller, &accepted),
+            Done::Accepted(caller, accepted, told) => {
+                self.note(|_| format!("{caller:?}: {accepted:?}"));
+                if let Some((id, told)) = told {
+                    self.tell(caller, id, told);
+                }
+            }
             Done::Compensated(id, compensated) => {
                 self.note(|_| format!("{id:?}: {compensated:?}"));
                 if let Some(sender) = &mut self.sender {
@@ -312,6 +396,9 @@ impl World {
                 }
             }
             Done::Recorded(recorded) => {
+                if let Some(sender) = &mut self.sender {
+                    sender.recording = false;
+                }
                 for (receiver, recorded) in recorded {
                     self.recorded(&receiver, &recorded);
                 }
@@ -322,7 +409,8 @@ impl World {
                 for recorded in judged.iter().flat_map(|(_, recorded)| recorded) {
                     self.recorded(&receiver, recorded);
                 }
-                let held = checks::verdict(self, health.unwrap_or_default());
+                let node = self.node_of(&receiver);
+                let held = checks::verdict(self, node, health.unwrap_or_default());
                 self.check(held);
                 if let Some(sender) = &mut self.sender {
                     sender.machine.judged(&receiver, id, health, self.now);
@@ -332,41 +420,14 @@ impl World {
     }
 
     fn recorded(&mut self, receiver: &ReceiverName, recorded: &Recorded) {
-        if let (Some(suspicion), false) = (recorded.suspicion, self.damaged) {
+        if let (Some(suspicion), false) = (recorded.suspicion, self.sender_damaged) {
             self.check(Err(format!("a false suspicion: {suspicion:?}")));
         }
-        if let Some(sender) = &mut self.sender {
-            for (source, mark) in &recorded.marks {
-                sender.calls.cover(*source, mark);
-            }
-            sender.machine.recorded(receiver, recorded, self.now);
+        if recorded.new_incarnation.is_some() {
+            self.note(|_| format!("{receiver} speaks as {:?}", recorded.new_incarnation));
         }
-    }
-
-    fn accepted(&mut self, caller: Caller, accepted: &Accepted<Value>) {
-        self.note(|_| format!("{caller:?}: {accepted:?}"));
-        let told = match accepted {
-            Accepted::Unchanged { last: None } => return,
-            Accepted::Unchanged {
-                last: Some((id, true)),
-            } => Some((*id, Told::Delivered)),
-            Accepted::Unchanged {
-                last: Some((id, false)),
-            } => Some((*id, Told::Accepted)),
-            Accepted::Joined(id) => self.sender.as_mut().and_then(|sender| {
-                let answer = sender.calls.get_mut(*id)?.answer.as_ref()?;
-                Some((*id, told(answer)))
-            }),
-            Accepted::Written { id, .. } => {
-                let waits = self
-                    .sender
-                    .as_ref()
-                    .is_some_and(|sender| sender.calls.is_known(*id));
-                (!waits).then_some((*id, Told::Accepted))
-            }
-        };
-        if let Some((id, told)) = told {
-            self.tell(caller, id, told);
+        if let Some(sender) = &mut self.sender {
+            sender.machine.recorded(receiver, recorded, self.now);
         }
     }
 
@@ -431,6 +492,7 @@ impl World {
         while let Some(transmission) = machine!().poll_transmit(now) {
             self.transmit(transmission);
         }
+        self.record_receipts();
         while let Some(load) = machine!().poll_load() {
             let (wait, fails) = (self.soon(), self.strikes(Fault::LoadFails));
             let process = self.processes;
@@ -458,6 +520,17 @@ impl World {
         {
             sender.wakes_at = Some(wake);
             self.schedule_at(wake, Happening::SenderWakes);
+        }
+    }
+
+    /// One transaction at a time, however many come.
+    fn record_receipts(&mut self) {
+        if let Some(sender) = &mut self.sender
+            && !sender.recording
+            && let Some(receipts) = sender.unrecorded.take()
+        {
+            sender.recording = true;
+            self.submit(Job::Record(receipts));
         }
     }
 
@@ -499,7 +572,8 @@ impl World {
         if self.strikes(Fault::Corrupt) {
             let at = self.dice.index(events.len());
             events[at] = Arc::new(corrupted(&events[at]));
-            self.damaged = true;
+            self.corrupted.insert(events[at].id());
+            (self.damaged, self.sender_damaged) = (true, true);
         }
         self.note(|_| {
             let first = events.first().map(|event| event.version());
@@ -527,12 +601,7 @@ impl World {
         );
     }
 
-    fn call(
-        &mut self,
-        attempt: Attempt,
-        urgency: Urgency,
-        events: Vec<Arc<duet_protocol::event::Event>>,
-    ) {
+    fn call(&mut self, attempt: Attempt, urgency: Urgency, events: Vec<Arc<Event>>) {
         let (inline, patience) = match urgency {
             Urgency::Inline { within } => (true, within),
             Urgency::Background => (false, BACKGROUND_PATIENCE),
@@ -566,12 +635,7 @@ impl World {
         self.schedule(wait, Happening::Request(request));
     }
 
-    fn publish(
-        &mut self,
-        attempt: Attempt,
-        transmission: &Transmission,
-        events: Vec<Arc<duet_protocol::event::Event>>,
-    ) {
+    fn publish(&mut self, attempt: Attempt, transmission: &Transmission, events: Vec<Arc<Event>>) {
         let node = attempt.node;
         let wait = self.soon();
         if self.nodes[node].broker.is_down() && self.dice.chance(5_000) {
@@ -611,10 +675,7 @@ impl World {
                 .machine
                 .transmitted(receiver, attempt.id, sent.clone(), self.now);
             self.note(|_| format!("{:?} {sent:?}", attempt.id));
-            if !receipts.is_empty() {
-                self.submit(Job::Record(receipts));
-            }
-            self.drive_sender();
+            self.feedback(receipts);
         }
     }
 
@@ -638,7 +699,7 @@ impl World {
         let broker = &self.nodes[node].broker;
         let down = broker.is_down();
         let known = broker.backlog();
-        let backlog = if down || self.strikes(Fault::LoseBacklog) {
+        let backlog = if down || !self.plan.tells_places || self.strikes(Fault::LoseBacklog) {
             Backlog::Unknown
         } else {
             known
@@ -705,7 +766,10 @@ impl World {
     }
 
     pub(crate) fn feedback(&mut self, receipts: Vec<Receipt>) {
-        self.submit(Job::Record(receipts));
+        if let Some(sender) = &mut self.sender {
+            sender.unrecorded.add(receipts);
+        }
+        self.drive_sender();
     }
 }
 

@@ -18,7 +18,7 @@ use duet_protocol::sequence::{
 };
 use duet_protocol::time::Timestamp;
 
-use crate::checks::Witness;
+use crate::witness::Witness;
 
 /// What a row holds: a kind of reaction.
 pub(crate) type Value = u8;
@@ -95,6 +95,10 @@ impl Outbox {
             );
         }
         standing
+    }
+
+    pub(crate) fn standing_of_all(&self) -> impl Iterator<Item = (&Source, &EpochState)> {
+        self.epochs.iter()
     }
 
     pub(crate) fn marks(&self, receiver: &ReceiverName) -> Vec<(Source, Mark)> {

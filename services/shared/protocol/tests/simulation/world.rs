@@ -2,12 +2,13 @@
 //! the two processes, composed of the machines as the shell composes them.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeSet, BinaryHeap};
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
-use duet_protocol::event::Event;
+use duet_protocol::accept::Dispatch;
+use duet_protocol::event::{Event, EventId};
 use duet_protocol::receipt::{Receipt, ReceiverName};
 use duet_protocol::receive::Outcome;
 use duet_protocol::record::{Health, HelloAnswer};
@@ -25,7 +26,7 @@ use crate::faults::{Fault, Faults};
 use crate::model::Model;
 use crate::plan::{self, Plan};
 use crate::receiving::ReceiverProcess;
-use crate::sending::SenderProcess;
+use crate::sending::{Done, SenderProcess};
 use crate::tables::{Outbox, ReactionRows, ReceiverStore, SenderStore};
 
 /// Something on its way. What is meant for a process that is gone by then is lost.
@@ -35,6 +36,14 @@ pub(crate) enum Happening {
     SenderWakes,
     Commit {
         process: u64,
+    },
+    Committed {
+        process: u64,
+        appended: Vec<(Arc<Event>, Dispatch)>,
+    },
+    JobDone {
+        process: u64,
+        done: Done,
     },
     Sent {
         attempt: Attempt,
@@ -149,6 +158,8 @@ pub(crate) struct Node {
     pub(crate) broker: Broker,
     pub(crate) consume_at: Option<Moment>,
     pub(crate) clock_back: Duration,
+    /// Its store was restored to before what the sender had forgotten when it heard of that.
+    pub(crate) lacks: bool,
     backup: Option<ReceiverStore>,
 }
 
@@ -166,6 +177,9 @@ pub(crate) struct World {
     pub(crate) model: Model,
     /// A store was restored or an event corrupted: what was lost with it must be noticed.
     pub(crate) damaged: bool,
+    /// So was what the sender sends.
+    pub(crate) sender_damaged: bool,
+    pub(crate) corrupted: BTreeSet<EventId>,
     pub(crate) processes: u64,
     pub(crate) callers: u32,
     sender_clock_back: Duration,
@@ -207,6 +221,7 @@ impl World {
             broker: Broker::new(plan.broker_capacity, plan.max_ack_pending),
             consume_at: None,
             clock_back: Duration::ZERO,
+            lacks: false,
             backup: None,
         };
         let mut world = World {
@@ -224,6 +239,8 @@ impl World {
             sender: None,
             model: Model::default(),
             damaged: false,
+            sender_damaged: false,
+            corrupted: BTreeSet::new(),
             processes: 0,
             callers: 0,
             sender_clock_back: Duration::ZERO,
@@ -358,7 +375,7 @@ impl World {
                     self.store.outbox.appended.clear();
                     let outbox = &self.store.outbox;
                     self.model.forget_unless(|id| outbox.knows(id));
-                    self.damaged = true;
+                    (self.damaged, self.sender_damaged) = (true, true);
                 }
             }
             Action::RestoreReceiver(node) => {
@@ -366,6 +383,7 @@ impl World {
                     self.crash_receiver(node);
                     self.nodes[node].store = backup;
                     self.damaged = true;
+                    self.note_lack(node);
                 }
             }
         }
@@ -418,6 +436,8 @@ impl World {
             Happening::SenderStarts => self.sender_starts(),
             Happening::SenderWakes => self.sender_wakes(),
             Happening::Commit { process } => self.commit(process),
+            Happening::Committed { process, appended } => self.committed(process, appended),
+            Happening::JobDone { process, done } => self.job_done(process, done),
             Happening::Sent {
                 attempt,
                 sent,
@@ -477,45 +497,47 @@ impl World {
         }
     }
 
-    /// Faults end. Everything must come to rest, and be as it should be; or, if a store was restored, be noticed. Whether it was noticed.
+    /// Faults end. Everything must come to rest, and be as it should be; or, if something was damaged, be noticed. Whether it was noticed.
     fn come_to_rest(&mut self) -> bool {
-        const PATIENCE: Duration = Duration::from_secs(4 * 3_600);
         self.note(|_| "faults end".into());
         self.faults.end();
         for node in 0..self.nodes.len() {
-            self.nodes[node].store.rows.failing.clear();
             let now = self.now;
             self.nodes[node].broker.heal(now);
             self.schedule_consume(node);
         }
         self.sender_reconnected();
-        let ended = self.now;
-        while !checks::is_quiet(self) && !self.is_noticed() && self.violation.is_none() {
-            if self.now.since(ended) > PATIENCE {
+        self.run_until(checks::is_received);
+        for node in &mut self.nodes {
+            node.store.rows.failing.clear();
+        }
+        self.run_until(checks::is_applied);
+        let rest = self.now + 4 * self.plan.timing.quiet;
+        let damaged = self.damaged;
+        self.run_until(|world| !damaged || world.now >= rest);
+        if self.is_noticed() {
+            return true;
+        }
+        if self.violation.is_none() {
+            let held = checks::finally(self).and_then(|()| checks::at_rest(self));
+            self.check(held);
+        }
+        false
+    }
+
+    fn run_until(&mut self, done: impl Fn(&World) -> bool) {
+        const PATIENCE: Duration = Duration::from_secs(4 * 3_600);
+        let began = self.now;
+        while self.violation.is_none() && !done(self) && !self.is_noticed() {
+            if self.now.since(began) > PATIENCE {
                 let standing = self.sender.as_ref().map(|sender| sender.machine.standing());
                 self.check(Err(format!(
                     "it does not come to rest: {} in the outbox, {standing:?}",
                     self.store.outbox.len()
                 )));
-                return false;
             }
             self.step();
         }
-        if self.damaged {
-            let quiet = self.now;
-            while !self.is_noticed()
-                && self.violation.is_none()
-                && self.now.since(quiet) < 4 * self.plan.timing.quiet
-            {
-                self.step();
-            }
-        }
-        if self.is_noticed() {
-            return true;
-        }
-        let held = checks::finally(self);
-        self.check(held);
-        false
     }
 
     fn is_noticed(&self) -> bool {
@@ -524,6 +546,14 @@ impl World {
                 let health = sender.machine.standing().health;
                 health.iter().any(|(_, health)| *health != Health::Sound)
             })
+    }
+
+    /// What is lacking is rightly an alarm, also if it comes later after all.
+    pub(crate) fn note_lack(&mut self, node: usize) {
+        let received = &self.nodes[node].store.received;
+        if checks::lacks(&self.store.outbox, received) {
+            self.nodes[node].lacks = true;
+        }
     }
 
     pub(crate) fn node_of(&self, receiver: &ReceiverName) -> usize {

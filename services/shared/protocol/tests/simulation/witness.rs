@@ -1,0 +1,67 @@
+//! Sees what a receiver applies, apart from the machines.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use duet_protocol::event::{Body, Data, Event, EventId, Key};
+use duet_protocol::receive::Outcome;
+use duet_protocol::sequence::{Sequence, Source, Version};
+
+use crate::tables::version;
+
+/// Sees every event that a receiver applies, inside its transaction: what is rolled back or restored was not seen.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Witness {
+    applied: BTreeSet<EventId>,
+    newest: BTreeMap<Key, Version>,
+    /// Where epochs ended, as far as `opened` events tell.
+    seals: BTreeMap<Source, Sequence>,
+    /// What was received before it could be applied, perhaps before its epoch's end was known.
+    parked: BTreeSet<EventId>,
+    pub(crate) violation: Option<String>,
+}
+
+impl Witness {
+    pub(crate) fn applied(&mut self, event: &Event, data: &Data) {
+        let id = event.id();
+        if !self.applied.insert(id) {
+            self.violation = Some(format!("{id:?} is applied twice"));
+        }
+        let newest = self.newest.entry(data.key.clone()).or_default();
+        let ended = self.seals.get(&event.source);
+        if ended.is_some_and(|last| event.sequence > *last) && !self.parked.contains(&id) {
+            self.violation = Some(format!("{id:?} is from a store that is gone, and applied"));
+        }
+        if event.version() < *newest {
+            self.violation = Some(format!(
+                "{} is brought back: {id:?} is applied after {newest}",
+                data.key
+            ));
+        }
+        *newest = event.version();
+    }
+
+    /// Sees what was received, for where epochs end.
+    pub(crate) fn received(&mut self, events: &[Arc<Event>], outcomes: &[Outcome]) {
+        for (event, outcome) in events.iter().zip(outcomes) {
+            if *outcome == Outcome::Parked {
+                self.parked.insert(event.id());
+            }
+            if let Body::Opened {
+                previous: Some(seal),
+            } = &event.body
+                && *outcome == Outcome::Applied
+            {
+                self.seals
+                    .insert(event.source.lane.source(seal.epoch), seal.last);
+            }
+        }
+    }
+
+    /// Whether the event, or something newer of its key, is applied.
+    pub(crate) fn has(&self, key: &Key, id: EventId) -> bool {
+        self.newest
+            .get(key)
+            .is_some_and(|newest| *newest >= version(id))
+    }
+}

@@ -109,3 +109,78 @@ impl Hello {
         sooner(self.due, Some(quiet_since + timing.quiet))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Moment {
+        Moment::after_start(std::time::Duration::from_secs(seconds))
+    }
+
+    fn asked() -> Asked {
+        Asked {
+            incarnation: crate::sequence::Epoch::ZERO,
+            forgotten: Vec::new(),
+        }
+    }
+
+    struct Case(Hello, Timing, Rules);
+
+    impl Case {
+        /// Said at 0 s, and answered.
+        fn answered() -> Self {
+            let mut case = Case(Hello::new(at(0)), Timing::default(), Rules::default());
+            assert!(case.is_due(0));
+            case.asks(1, 0);
+            case.0
+                .judged(HelloId(1), Some(Health::Sound), at(0), &case.1);
+            case
+        }
+
+        fn is_due(&mut self, seconds: u64) -> bool {
+            self.0.is_due(at(seconds), &self.1, &self.2)
+        }
+
+        fn asks(&mut self, id: u64, seconds: u64) {
+            self.0.asked(HelloId(id), asked(), at(seconds));
+        }
+    }
+
+    #[test]
+    fn it_is_said_again_after_thirty_seconds_without_a_receipt() {
+        let mut case = Case::answered();
+        case.0.heard(at(10));
+        assert!(!case.is_due(39));
+        assert_eq!(case.0.wake_at(&case.1), Some(at(40)));
+        assert!(case.is_due(40));
+    }
+
+    #[test]
+    fn an_answer_that_does_not_come_is_waited_for_five_seconds() {
+        let mut case = Case::answered();
+        case.asks(2, 30);
+        assert!(!case.is_due(34));
+        assert!(case.is_due(35));
+    }
+
+    #[test]
+    fn an_answer_to_an_earlier_question_is_not_listened_to() {
+        let mut case = Case::answered();
+        case.asks(2, 30);
+        assert!(case.is_due(35));
+        case.asks(3, 35);
+        assert_eq!(case.0.answered(HelloId(2)), None);
+        case.0
+            .judged(HelloId(2), Some(Health::ReceiverRegressed), at(36), &case.1);
+        assert_eq!(case.0.health, Health::Sound);
+    }
+
+    #[test]
+    fn what_is_wanted_at_once_waits_for_a_pause() {
+        let mut case = Case::answered();
+        case.0.want(at(0), &case.1);
+        assert!(!case.is_due(0));
+        assert!(case.is_due(1));
+    }
+}

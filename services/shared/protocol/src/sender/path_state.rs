@@ -154,3 +154,95 @@ impl PathState {
         self.broker.silent
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Moment {
+        Moment::after_start(Duration::from_secs(seconds))
+    }
+
+    fn known(created: u64, last: u64, ack_floor: u64, outstanding: u64) -> Backlog {
+        Backlog::Known {
+            created,
+            last: BrokerPlace(last),
+            ack_floor: BrokerPlace(ack_floor),
+            outstanding,
+        }
+    }
+
+    fn observed(backlogs: &[(u64, Backlog)]) -> (PathState, Vec<Stream>) {
+        let (mut path, timing) = (PathState::default(), Timing::default());
+        let streams = backlogs
+            .iter()
+            .map(|(seconds, backlog)| path.observe(*backlog, at(*seconds), &timing));
+        let streams = streams.collect();
+        (path, streams)
+    }
+
+    #[test]
+    fn a_place_is_long_done_sixty_seconds_after_the_floor_was_seen_to_have_passed_it() {
+        let (path, _) = observed(&[(0, known(1, 9, 3, 6)), (10, known(1, 9, 5, 4))]);
+        let is_done =
+            |place, seconds| path.is_long_done(BrokerPlace(place), at(seconds), &Timing::default());
+        assert!(!is_done(3, 59) && is_done(3, 60));
+        assert!(!is_done(4, 60) && is_done(5, 70));
+        assert!(!is_done(6, 1_000));
+    }
+
+    #[test]
+    fn an_idle_consumer_is_done_with_all() {
+        let (path, _) = observed(&[(0, known(1, 9, 3, 0))]);
+        assert!(path.is_long_done(BrokerPlace(9), at(60), &Timing::default()));
+    }
+
+    #[test]
+    fn a_stream_made_anew_or_without_its_end_is_reset() {
+        let (_, streams) = observed(&[
+            (0, known(1, 9, 3, 6)),
+            (1, known(1, 8, 3, 5)),
+            (2, known(1, 9, 3, 6)),
+            (3, known(2, 9, 3, 6)),
+        ]);
+        use Stream::{Continues, Reset};
+        assert_eq!(streams, [Continues, Reset, Continues, Reset]);
+    }
+
+    #[test]
+    fn a_stream_that_ends_before_a_place_it_gave_is_reset() {
+        let (mut path, timing) = (PathState::default(), Timing::default());
+        path.stored(Some(BrokerPlace(5)));
+        assert!(path.ask_backlog(at(0), &timing));
+        let stream = path.observe(known(1, 4, 4, 0), at(1), &timing);
+        assert_eq!(stream, Stream::Reset);
+    }
+
+    #[test]
+    fn failures_rest_longer_and_longer_and_one_success_ends_that() {
+        let (mut path, timing) = (PathState::default(), Timing::default());
+        let mut jitter = Jitter::new(1);
+        let mut now = at(0);
+        for failures in 0..12 {
+            let until = path.failed(now, None, &timing, &mut jitter);
+            let most = timing.backoff_initial.saturating_mul(1 << failures);
+            let waits = until.since(now);
+            assert!(
+                waits <= most.min(timing.backoff_max) && waits * 2 >= most.min(timing.backoff_max)
+            );
+            assert!(path.is_resting(now));
+            now = until;
+        }
+        path.succeeded();
+        assert!(!path.is_resting(now));
+    }
+
+    #[test]
+    fn the_other_sides_wish_to_be_left_alone_is_kept_within_bounds() {
+        let (mut path, timing) = (PathState::default(), Timing::default());
+        let mut jitter = Jitter::new(1);
+        let hour = Some(Duration::from_secs(3_600));
+        let until = path.failed(at(0), hour, &timing, &mut jitter);
+        assert_eq!(until, at(0) + timing.backoff_max * 6);
+    }
+}

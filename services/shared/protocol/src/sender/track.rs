@@ -310,3 +310,127 @@ impl Track {
         sends.max().unwrap_or(0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: usize = usize::MAX;
+    const LINGER: Duration = Duration::from_millis(5);
+
+    fn at(millis: u64) -> Moment {
+        Moment::after_start(Duration::from_millis(millis))
+    }
+
+    fn mark(watermark: u64, runs: &[std::ops::RangeInclusive<u64>]) -> Mark {
+        Mark {
+            watermark: Sequence(watermark),
+            runs: runs.to_vec(),
+        }
+    }
+
+    fn track(last: u64) -> Track {
+        Track::new(&Mark::default(), Sequence(last), ALL)
+    }
+
+    fn candidates(track: &Track, now: Moment) -> Vec<u64> {
+        track.candidates(now).map(|sequence| sequence.0).collect()
+    }
+
+    fn again(track: &mut Track, sequence: u64, not_before: Moment) {
+        let slot = Slot::Again {
+            sends: 1,
+            not_before,
+        };
+        track.set(Sequence(sequence), slot);
+    }
+
+    fn sent(order: u64) -> Slot {
+        Slot::Sent {
+            sends: 1,
+            path: Path::Broker,
+            order,
+            at: at(0),
+            place: None,
+        }
+    }
+
+    #[test]
+    fn what_goes_again_and_what_is_fresh_go_in_one_ascending_order() {
+        let mut track = track(6);
+        again(&mut track, 2, at(0));
+        again(&mut track, 5, at(0));
+        again(&mut track, 4, at(9));
+        assert_eq!(candidates(&track, at(0)), [1, 2, 3, 5, 6]);
+    }
+
+    #[test]
+    fn what_a_caller_waits_for_is_no_candidate_and_lingers_nothing() {
+        let mut track = track(1);
+        track.set(Sequence(1), Slot::Inline);
+        assert_eq!(candidates(&track, at(0)), []);
+        assert_eq!(track.due_at(LINGER), None);
+        assert!(!track.is_due(at(1_000), LINGER, 1));
+    }
+
+    #[test]
+    fn a_batch_is_due_when_it_has_lingered_or_is_full() {
+        let mut track = Track::default();
+        track.grow(Sequence(1), at(10), ALL);
+        assert!(!track.is_due(at(14), LINGER, 2));
+        assert!(track.is_due(at(15), LINGER, 2));
+        track.grow(Sequence(2), at(11), ALL);
+        assert!(track.is_due(at(11), LINGER, 2));
+        assert_eq!(track.due_at(LINGER), Some(at(15)));
+    }
+
+    #[test]
+    fn runs_that_were_received_leave_nothing_due() {
+        let mut track = track(4);
+        track.set(Sequence(1), sent(1));
+        track.receive(&mark(0, &[2..=4]), at(0), ALL);
+        assert_eq!(track.due_at(LINGER), None);
+        track.receive(&mark(1, &[]), at(0), ALL);
+        assert_eq!(track.unreceived(), 0);
+    }
+
+    #[test]
+    fn what_lies_beyond_the_slots_gets_them_once_there_is_room() {
+        let mut track = Track::new(&Mark::default(), Sequence(5), 2);
+        assert_eq!(candidates(&track, at(0)), [1, 2]);
+        track.receive(&mark(2, &[]), at(0), 2);
+        assert_eq!(candidates(&track, at(0)), [3, 4]);
+    }
+
+    #[test]
+    fn what_is_received_tells_the_latest_order_it_was_sent_in() {
+        let mut track = track(3);
+        (1..=3).for_each(|n| track.set(Sequence(n), sent(10 * n)));
+        let progress = track.receive(&mark(1, &[3..=3]), at(0), ALL);
+        assert_eq!(progress.broker, Some(30));
+        assert_eq!(progress.above, [Sequence(3)]);
+        assert!(track.has_awaiting());
+    }
+
+    #[test]
+    fn a_watermark_that_moves_hurries_what_was_put_off() {
+        let mut track = track(3);
+        (1..=3).for_each(|n| track.set(Sequence(n), sent(n)));
+        again(&mut track, 2, at(9_000));
+        again(&mut track, 3, at(600_000));
+        track.receive(&mark(0, &[]), at(1), ALL);
+        assert_eq!(track.due_at(LINGER), Some(at(9_000)));
+        track.receive(&mark(1, &[]), at(2), ALL);
+        assert_eq!(candidates(&track, at(2)), [2, 3]);
+    }
+
+    #[test]
+    fn what_only_runs_had_said_is_sent_again() {
+        let mut track = track(4);
+        (1..=4).for_each(|n| track.set(Sequence(n), sent(n)));
+        track.receive(&mark(1, &[3..=3]), at(0), ALL);
+        track.forget_runs(Sequence(0), at(1));
+        assert_eq!(candidates(&track, at(1)), [1, 3]);
+        assert_eq!(track.unreceived(), 4);
+    }
+}

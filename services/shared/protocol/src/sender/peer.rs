@@ -28,6 +28,8 @@ use crate::time::Moment;
 struct UnderWay {
     transmission: Transmission,
     order: u64,
+    /// When the first of the callers who wait for it stops waiting, and with that the transport.
+    gives_up: Option<Moment>,
     /// It gave no answer, and is repeated as it is.
     repeat_at: Option<Moment>,
 }
@@ -189,7 +191,7 @@ impl Peer {
             events.push((call.event.clone(), Attempt::First));
         }
         let within = within?;
-        Some(self.send(Path::Call, Urgency::Inline { within }, events, common))
+        Some(self.send(Path::Call, Urgency::Inline { within }, events, common, now))
     }
 
     fn send(
@@ -198,6 +200,7 @@ impl Peer {
         urgency: Urgency,
         events: Vec<(Arc<Event>, Attempt)>,
         common: &mut Common,
+        now: Moment,
     ) -> Transmission {
         common.transmissions += 1;
         let id = TransmissionId(common.transmissions);
@@ -224,11 +227,16 @@ impl Peer {
             urgency,
             events,
         };
+        let gives_up = match urgency {
+            Urgency::Inline { within } => Some(now + within),
+            Urgency::Background => None,
+        };
         self.under_way.insert(
             id,
             UnderWay {
                 transmission: transmission.clone(),
                 order,
+                gives_up,
                 repeat_at: None,
             },
         );
@@ -303,7 +311,7 @@ impl Peer {
             }
             track.taken(now);
             self.path(path).in_flight += 1;
-            return Some(self.send(path, Urgency::Background, events, common));
+            return Some(self.send(path, Urgency::Background, events, common, now));
         }
         None
     }
@@ -404,6 +412,7 @@ impl Peer {
     ) -> Vec<(EventId, CallEnd)> {
         let mut ends = Vec::new();
         let turned_away = matches!(sent, Sent::NotSent { .. });
+        let in_time = under_way.gives_up.is_none_or(|at| now < at);
         let mut outcomes = match sent {
             Sent::Answered(outcomes) => Some(outcomes.into_iter()),
             Sent::Stored(_) | Sent::NotSent { .. } | Sent::Unknown => None,
@@ -420,7 +429,8 @@ impl Peer {
             let end = match outcome {
                 Some(outcome) => call.answered(&self.name, &outcome),
                 None if turned_away => Some(call.turned_away()),
-                None => Some(call.fail(FailureCause::Refused)),
+                None if in_time => Some(call.fail(FailureCause::Refused)),
+                None => Some(call.fail(FailureCause::Deadline)),
             };
             ends.extend(end.map(|end| (id, end)));
         }
@@ -612,14 +622,13 @@ impl Peer {
                     Path::Broker => broker.latest_received,
                 };
                 let by_age = path == Path::Call || broker.is_silent() || place.is_none();
-                let is_overdue =
-                    (order < latest && age >= patience && rules.holds(Rule::LossByOrder))
-                        || (path == Path::Broker
-                            && place.is_some_and(|place| broker.is_long_done(place, now, timing))
-                            && rules.holds(Rule::LossByPlace))
-                        || (by_age
-                            && age >= timing.age_patience * (1 << sends.min(8).saturating_sub(1))
-                            && rules.holds(Rule::LossByAge));
+                let is_overdue = (order < latest
+                    && age >= patience
+                    && rules.holds(Rule::LossByOrder))
+                    || (path == Path::Broker
+                        && place.is_some_and(|place| broker.is_long_done(place, now, timing))
+                        && rules.holds(Rule::LossByPlace))
+                    || (by_age && age >= timing.loss_age(sends) && rules.holds(Rule::LossByAge));
                 if is_overdue {
                     overdue.push((*source, sequence, sends));
                 }

@@ -13,7 +13,7 @@ pub struct Timing {
     pub order_slack: Duration,
     /// An event is overdue when the broker has been done with its place for this long and no receipt covers it.
     pub place_patience: Duration,
-    /// Where loss can be judged by age alone: how old. Doubles with every sending.
+    /// Where loss can be judged by age alone: how old. Doubles with every sending, up to `resend_max`.
     pub age_patience: Duration,
     /// How often a broker's leader is asked for its backlog while events await receipts.
     pub backlog_every: Duration,
@@ -58,6 +58,14 @@ impl Default for Timing {
             max_tracked: 262_144,
             max_kept: 16_384,
         }
+    }
+}
+
+impl Timing {
+    /// How old something that was sent so often must be to be lost, where age alone can tell.
+    pub(super) fn loss_age(&self, sends: u32) -> Duration {
+        let doubled = self.age_patience * (1 << sends.min(8).saturating_sub(1));
+        doubled.min(self.resend_max.max(self.age_patience))
     }
 }
 

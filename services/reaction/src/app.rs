@@ -14,7 +14,6 @@ use duet_channel::transport::jetstream::{JetStreamPublish, Nats, NatsError};
 use duet_channel::transport::{Call, Publish};
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::rules::Rules;
-use duet_protocol::sender::Timing;
 use duet_protocol::settings::TransportSettings;
 use duet_telemetry::Observer;
 use duet_web::drain::{Patience, Stop, Unfinished};
@@ -113,7 +112,7 @@ pub async fn run_until(config: Config, stop: Stop) -> Result<(), Error> {
         calls,
         broker: broker(nats, receivers.clone(), observer.clone()),
         observer,
-        timing: Timing::default(),
+        timing: config.loss.timing(),
         rules: Arc::new(Rules::default()),
         clock,
     };

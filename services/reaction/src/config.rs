@@ -1,5 +1,6 @@
 //! What one Reaction process is started with: flags, each with an environment variable beside it.
 
+use duet_protocol::sender::Timing;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// The settings of one Reaction process. Everything about *how events travel* is in the Channel document instead,
@@ -63,6 +64,45 @@ pub struct Config {
     /// How long all of stopping may take after SIGTERM
     #[arg(long, value_name = "DURATION", env = "DUET_GRACE_PERIOD", default_value = "10s", value_parser = duration)]
     pub grace_period: Duration,
+
+    /// When something that was sent counts as lost.
+    #[command(flatten)]
+    pub loss: Loss,
+}
+
+/// When something that was sent counts as lost, and is sent again: [`Timing`]'s, where nothing else is said. What is delivered does
+/// not depend on it; too short costs copies, which change nothing.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Loss {
+    /// An event that was overtaken is sent again after the consumer's ackWait and this [default: 15s]
+    #[arg(long, value_name = "DURATION", env = "DUET_ORDER_SLACK", hide_short_help = true, value_parser = duration)]
+    pub order_slack: Option<Duration>,
+
+    /// An event is sent again when the broker has been done with it for so long and no receipt came [default: 60s]
+    #[arg(long, value_name = "DURATION", env = "DUET_PLACE_PATIENCE", hide_short_help = true, value_parser = duration)]
+    pub place_patience: Option<Duration>,
+
+    /// Where a broker can't say what it is done with, an event is sent again at this age [default: 60s]
+    #[arg(long, value_name = "DURATION", env = "DUET_AGE_PATIENCE", hide_short_help = true, value_parser = duration)]
+    pub age_patience: Option<Duration>,
+
+    /// How often the broker is asked what it is done with, while receipts are missing [default: 10s]
+    #[arg(long, value_name = "DURATION", env = "DUET_BACKLOG_EVERY", hide_short_help = true, value_parser = duration)]
+    pub backlog_every: Option<Duration>,
+}
+
+impl Loss {
+    /// The sender's times.
+    pub fn timing(&self) -> Timing {
+        let usual = Timing::default();
+        Timing {
+            order_slack: self.order_slack.unwrap_or(usual.order_slack),
+            place_patience: self.place_patience.unwrap_or(usual.place_patience),
+            age_patience: self.age_patience.unwrap_or(usual.age_patience),
+            backlog_every: self.backlog_every.unwrap_or(usual.backlog_every),
+            ..usual
+        }
+    }
 }
 
 /// A receiver by its name in the Channel document, and where it takes events.

@@ -18,5 +18,5 @@ mod status;
 pub mod store;
 
 pub use app::{Error, run, run_until};
-pub use config::{Config, Receiver};
+pub use config::{Config, Loss, Receiver};
 pub use routes::document as openapi;

@@ -22,6 +22,7 @@ enum Service {
 }
 
 pub(crate) fn run(options: Options) -> Result<(), Failure> {
+    duet_telemetry::logs::init().doing(|| "begin to log".to_owned())?;
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .enable_all()

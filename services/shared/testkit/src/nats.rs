@@ -73,6 +73,11 @@ impl NatsServer {
         self.kept = Kept::of(&[self.address, self.monitoring]);
     }
 
+    /// Sends SIGKILL and doesn't wait.
+    pub(crate) fn strike(&self) {
+        self.process.signal(nix::sys::signal::Signal::SIGKILL);
+    }
+
     /// SIGSTOP: connections stay open and nothing is answered.
     pub fn pause(&self) {
         self.process.pause();

@@ -3,10 +3,12 @@
 mod api;
 mod load;
 mod service;
+mod told;
 
 pub use api::Reply;
-pub use load::{Load, Told};
+pub use load::Load;
 pub use service::Service;
+pub use told::Told;
 
 use crate::{NatsServer, eventually, eventually::until};
 use serde_json::Value;
@@ -209,6 +211,27 @@ impl Pair {
         .await;
     }
 
+    /// How many events Reaction has no receipt for, as it says itself.
+    ///
+    /// # Panics
+    /// If it doesn't say.
+    pub async fn unacknowledged(&self) -> u64 {
+        let told = self.reaction.channel().await.expect("Reaction answers");
+        told["unacknowledged"]
+            .as_u64()
+            .unwrap_or_else(|| panic!("nothing unacknowledged in {told}"))
+    }
+
+    /// SIGKILL for all three, none outliving another by more than the time of three system calls.
+    pub fn kill(&mut self) {
+        self.reaction.strike();
+        self.notification.strike();
+        self.nats.strike();
+        self.reaction.kill();
+        self.notification.kill();
+        self.nats.kill();
+    }
+
     /// Makes a post.
     ///
     /// # Panics
@@ -260,6 +283,25 @@ impl Pair {
             self.notification.public()
         );
         api::all_pages(&self.http, &url).await
+    }
+
+    /// The kind of `user`'s reaction to `post`; none if there is none, or no such post.
+    ///
+    /// # Panics
+    /// If Reaction doesn't answer.
+    pub async fn reaction_of(&self, post: &str, user: &str) -> Option<String> {
+        let url = format!(
+            "{}/v1/posts/{post}/reactions/{user}",
+            self.reaction.public()
+        );
+        let reply = Reply::to(self.http.get(&url))
+            .await
+            .expect("Reaction answers");
+        match reply.status.as_u16() {
+            200 => reply.body["kind"].as_str().map(str::to_owned),
+            404 => None,
+            _ => panic!("{url}: {reply:?}"),
+        }
     }
 
     /// The reactions to `post`, all pages of them.

@@ -145,6 +145,11 @@ impl Service {
         self.keep_ports();
     }
 
+    /// Sends SIGKILL and doesn't wait.
+    pub(super) fn strike(&self) {
+        self.process.signal(nix::sys::signal::Signal::SIGKILL);
+    }
+
     /// SIGSTOP: its connections stay open and it answers nobody.
     pub fn pause(&self) {
         self.process.pause();

@@ -18,8 +18,7 @@ use duet_protocol::settings::{JetStreamSettings, Storage};
 use duet_testkit::{NatsServer, until};
 use futures::StreamExt;
 
-use super::conformance::{receivers, settings};
-use crate::observer;
+use crate::conformance::{observer, receivers, settings};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 

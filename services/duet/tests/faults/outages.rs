@@ -1,0 +1,148 @@
+use crate::{DUET, rows};
+use duet_testkit::{Mode, Pair, Reply};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Beyond a deadline: what an answer may take on a busy machine.
+const SLACK: Duration = Duration::from_secs(2);
+
+#[track_caller]
+fn is_problem(reply: &Reply, status: u16, kind: &str, applied: &[&str]) {
+    assert_eq!(reply.status, status, "{reply:?}");
+    assert_eq!(reply.body["type"], format!("/problems/{kind}"), "{reply:?}");
+    let said = reply.body["applied"].as_str().unwrap_or_default();
+    assert!(applied.contains(&said), "{reply:?}");
+    assert_eq!(
+        reply.body["trace_id"].as_str().map(str::len),
+        Some(32),
+        "{reply:?}"
+    );
+}
+
+#[tokio::test]
+async fn in_sync_a_hanging_notification_costs_the_deadline_and_the_reaction_is_taken_back() {
+    const DEADLINE: Duration = Duration::from_millis(500);
+    let pair = Pair::builder(DUET, Mode::Sync)
+        .channel("deadline: 2s", "deadline: 500ms")
+        .start()
+        .await;
+    pair.post("walk", "bob", "A walk").await;
+    assert_eq!(pair.react("ana", "walk").await.status, 200);
+
+    pair.notification.pause();
+    let asked = Instant::now();
+    let reply = pair.react("dan", "walk").await;
+    let took = asked.elapsed();
+    is_problem(&reply, 504, "deadline-passed", &["no", "unknown"]);
+    assert!(took >= DEADLINE && took < DEADLINE + SLACK, "{took:?}");
+    // Taken back before the answer, while Notification still hangs.
+    assert_eq!(pair.reaction_of("walk", "dan").await, None);
+    // A change and an undoing are taken back to what was there before.
+    let kind = serde_json::json!({ "kind": "love" });
+    let path = "/v1/posts/walk/reactions/ana";
+    is_problem(
+        &pair.put(path, &kind).await.unwrap(),
+        504,
+        "deadline-passed",
+        &["no", "unknown"],
+    );
+    is_problem(
+        &pair.undo("ana", "walk").await,
+        504,
+        "deadline-passed",
+        &["no", "unknown"],
+    );
+    assert_eq!(
+        pair.reaction_of("walk", "ana").await.as_deref(),
+        Some("like")
+    );
+
+    pair.notification.resume();
+    pair.drained().await;
+    assert_eq!(rows::equal(&pair), 1);
+    let inbox = pair.inbox("bob").await;
+    assert_eq!(
+        inbox[0]["kinds"],
+        serde_json::json!({ "like": 1 }),
+        "{inbox:?}"
+    );
+    assert_eq!(inbox[0]["actors"], serde_json::json!(["ana"]));
+}
+
+#[tokio::test]
+async fn in_sync_without_notification_nothing_is_applied_and_the_caller_is_told_so_at_once() {
+    let mut pair = Pair::start(DUET, Mode::Sync).await;
+    pair.post("walk", "bob", "A walk").await;
+    pair.notification.kill();
+
+    let asked = Instant::now();
+    let reply = pair.react("ana", "walk").await;
+    is_problem(&reply, 503, "not-delivered", &["no"]);
+    assert!(asked.elapsed() < SLACK, "{:?}", asked.elapsed());
+    assert!(reply.headers.contains_key("retry-after"), "{reply:?}");
+    assert_eq!(pair.reaction_of("walk", "ana").await, None);
+
+    pair.notification.restart().await;
+    pair.drained().await;
+    assert_eq!(rows::equal(&pair), 0);
+    assert!(pair.inbox("bob").await.is_empty());
+    // Asking again is safe, and now it is taken.
+    assert_eq!(pair.react("ana", "walk").await.status, 200);
+    assert_eq!(pair.inbox("bob").await[0]["count"], 1);
+}
+
+#[tokio::test]
+async fn in_async_callers_do_not_notice_that_notification_is_gone() {
+    let mut pair = Pair::start(DUET, Mode::Async).await;
+    pair.post("walk", "bob", "A walk").await;
+    // The store's first event of all, which opens it, is received.
+    pair.drained().await;
+    pair.notification.kill();
+    for user in ["ana", "dan", "eve"] {
+        let reply = pair.react(user, "walk").await;
+        assert_eq!(reply.status, 202, "{reply:?}");
+        assert_eq!(reply.body["delivery"]["status"], "accepted");
+    }
+    assert_eq!(pair.undo("eve", "walk").await.status, 202);
+    assert_eq!(pair.unacknowledged().await, 4);
+
+    pair.notification.restart().await;
+    pair.drained().await;
+    assert_eq!(rows::equal(&pair), 2);
+    assert_eq!(pair.inbox("bob").await[0]["count"], 2);
+}
+
+#[tokio::test]
+async fn in_async_callers_do_not_notice_that_the_broker_is_gone() {
+    let mut pair = Pair::start(DUET, Mode::Async).await;
+    pair.post("walk", "bob", "A walk").await;
+    // The store's first event of all, which opens it, is received.
+    pair.drained().await;
+    pair.nats.kill();
+    for user in ["ana", "dan", "eve"] {
+        assert_eq!(pair.react(user, "walk").await.status, 202);
+    }
+    assert_eq!(pair.unacknowledged().await, 3);
+
+    pair.nats.restart().await;
+    pair.drained().await;
+    assert_eq!(rows::equal(&pair), 3);
+    assert_eq!(pair.inbox("bob").await[0]["count"], 3);
+}
+
+#[tokio::test]
+async fn what_waits_for_a_broker_that_is_gone_goes_by_http_once_the_mode_is_sync() {
+    let mut pair = Pair::start(DUET, Mode::Async).await;
+    pair.post("walk", "bob", "A walk").await;
+    // The store's first event of all, which opens it, is received.
+    pair.drained().await;
+    pair.nats.kill();
+    for user in ["ana", "dan", "eve"] {
+        assert_eq!(pair.react(user, "walk").await.status, 202);
+    }
+    pair.switch(Mode::Sync);
+    pair.drained().await;
+    assert_eq!(rows::equal(&pair), 3);
+    assert_eq!(pair.react("fay", "walk").await.status, 200);
+    assert_eq!(pair.inbox("bob").await[0]["count"], 4);
+}

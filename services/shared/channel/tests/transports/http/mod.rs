@@ -1,5 +1,0 @@
-//! HTTP.
-
-mod answers;
-mod conformance;
-mod receiver;

@@ -1,4 +1,0 @@
-//! NATS JetStream.
-
-mod broker;
-pub(crate) mod conformance;

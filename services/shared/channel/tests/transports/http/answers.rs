@@ -9,7 +9,7 @@ use duet_channel::transport::conformance::Events;
 use duet_channel::transport::http::{DEADLINE, DELIVERY, EVENTS, HttpCall};
 use duet_channel::transport::{Batch, Call, CallError, Delivered, Outgoing, Urgency};
 
-use crate::conformance::observer;
+use crate::observer;
 
 /// A server that answers every request in one way.
 struct Server {

@@ -3,19 +3,10 @@
 use async_trait::async_trait;
 use duet_channel::transport::conformance::CallSubject;
 use duet_channel::transport::http::HttpCall;
-use duet_channel::transport::spans::Observer;
 use duet_protocol::event::Event;
-use duet_telemetry::{Config, Telemetry};
 
-use crate::receiver::ReceiverProcess;
-
-pub(crate) fn observer() -> Observer {
-    let telemetry = Telemetry::start(Config::new("test", "0.0.0")).unwrap();
-    Observer {
-        tracer: telemetry.tracer(),
-        instruments: telemetry.instruments(),
-    }
-}
+use super::receiver::ReceiverProcess;
+use crate::observer;
 
 #[async_trait]
 impl CallSubject for ReceiverProcess {

@@ -11,22 +11,15 @@ use duet_channel::transport::jetstream::{
 use duet_channel::transport::spans::Observer;
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::settings::{ConsumerSettings, JetStreamSettings, Storage, StreamSettings};
-use duet_telemetry::{Config, Telemetry};
 use duet_testkit::NatsServer;
+
+use crate::observer;
 
 /// A nats-server of the test's own, and one connection for both halves.
 struct JetStream {
     server: NatsServer,
     nats: Nats,
     observer: Observer,
-}
-
-pub(crate) fn observer() -> Observer {
-    let telemetry = Telemetry::start(Config::new("test", "0.0.0")).unwrap();
-    Observer {
-        tracer: telemetry.tracer(),
-        instruments: telemetry.instruments(),
-    }
 }
 
 pub(crate) fn receivers() -> Vec<ReceiverName> {

@@ -9,94 +9,18 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Bytes, Data, PayloadConfig, post};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use duet_channel::clock::Clock;
-use duet_channel::receiver::{Receiver, ReceivingService};
-use duet_channel::store::StoreError;
+use duet_channel::receiver::Receiver;
 use duet_channel::store::sqlite::{Options, SqliteStore};
-use duet_channel::transport::conformance::FAILS;
 use duet_channel::transport::http::intake::{self, IntakeError};
 use duet_channel::transport::http::{EVENTS, HELLO};
 use duet_channel::transport::{Delivered, cloudevents};
-use duet_protocol::event::{self, Event, Key};
+use duet_protocol::event::Event;
 use duet_protocol::receipt::ReceiverName;
-use duet_protocol::receive::{Apply, Failure};
 use duet_protocol::rules::Rules;
-use duet_protocol::sequence::{Epoch, Lane, Sequence, Version};
 use duet_testkit::{Process, until};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::Connection;
 
-/// Keeps each event that it applies, as the JSON batch it would be sent as.
-struct Keeping;
-
-struct Rows<'t>(&'t Connection);
-
-impl ReceivingService<Connection> for Keeping {
-    type Rows<'t> = Rows<'t>;
-
-    fn rows<'t>(&self, connection: &'t Connection) -> Rows<'t> {
-        Rows(connection)
-    }
-}
-
-impl Apply for Rows<'_> {
-    type Error = StoreError;
-
-    fn held(&mut self, key: &Key) -> Result<Option<Version>, StoreError> {
-        let select = "SELECT epoch, sequence FROM kept WHERE key = ?1";
-        let version = |row: &rusqlite::Row<'_>| {
-            Ok(Version {
-                epoch: Epoch(row.get::<_, i64>(0)?.cast_unsigned()),
-                sequence: Sequence(row.get::<_, i64>(1)?.cast_unsigned()),
-            })
-        };
-        Ok(self
-            .0
-            .query_row(select, [key.as_str()], version)
-            .optional()?)
-    }
-
-    fn apply(
-        &mut self,
-        event: &Event,
-        data: &event::Data,
-    ) -> Result<Result<(), Failure>, StoreError> {
-        if &*data.kind == FAILS {
-            return Ok(Err(Failure {
-                cause: "it is made to fail".into(),
-            }));
-        }
-        let insert = "INSERT OR REPLACE INTO kept VALUES (?1, ?2, ?3, ?4)";
-        let (epoch, sequence) = (
-            event.source.epoch.0.cast_signed(),
-            event.sequence.0.cast_signed(),
-        );
-        self.0.execute(
-            insert,
-            params![data.key.as_str(), epoch, sequence, &*as_json(event)],
-        )?;
-        Ok(Ok(()))
-    }
-
-    fn tombstones(&mut self, _: Lane, _: Version, _: usize) -> Result<Vec<Key>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    fn drop_tombstone(&mut self, _: &Key) -> Result<(), StoreError> {
-        Ok(())
-    }
-}
-
-fn as_json(event: &Event) -> Bytes {
-    use duet_channel::transport::{Batch, Outgoing, Urgency};
-    let outgoing = Outgoing {
-        event: Arc::new(event.clone()),
-        late: false,
-    };
-    let batch = Batch {
-        events: vec![outgoing],
-        urgency: Urgency::Background,
-    };
-    cloudevents::batch_to_json(&batch, |_| cloudevents::Carried::AsCreated(&event.trace))
-}
+use crate::keeping::{KEPT, Keeping, kept};
 
 struct Intake {
     receiver: Receiver<SqliteStore, Keeping>,
@@ -150,13 +74,7 @@ fn serve() {
         return;
     };
     let clock = Clock::start();
-    let options = Options::new(
-        &[
-            "CREATE TABLE kept (key TEXT PRIMARY KEY, epoch INTEGER, sequence INTEGER, event BLOB) STRICT",
-        ],
-        clock,
-        rand::random(),
-    );
+    let options = Options::new(&[KEPT], clock, rand::random());
     let (store, _committed) = SqliteStore::open(&store_file(&dir), options).unwrap();
     let name = ReceiverName::new("notification").unwrap();
     let receiver = Receiver::new(
@@ -241,19 +159,19 @@ impl ReceiverProcess {
     /// Read beside it from its file.
     pub(crate) fn applied(&self) -> Vec<Event> {
         let connection = Connection::open(store_file(self.dir.path())).unwrap();
-        let mut select = connection.prepare("SELECT event FROM kept").unwrap();
-        let rows = select
-            .query_map([], |row| row.get::<_, Vec<u8>>(0))
-            .unwrap();
-        rows.map(|json| cloudevents::batch(&json.unwrap().into()).unwrap().remove(0))
-            .collect()
+        kept(&connection)
     }
 }
 
 fn spawn(dir: &Path) -> Process {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
-        .args(["--ignored", "--exact", "receiver::serve", "--nocapture"])
+        .args([
+            "--ignored",
+            "--exact",
+            "http::receiver::serve",
+            "--nocapture",
+        ])
         .env(DIRECTORY, dir);
     Process::spawn("receiver", command, &dir.join("log"))
 }

@@ -18,7 +18,8 @@ use duet_protocol::settings::{JetStreamSettings, Storage};
 use duet_testkit::{NatsServer, until};
 use futures::StreamExt;
 
-use crate::conformance::{observer, receivers, settings};
+use super::conformance::{receivers, settings};
+use crate::observer;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -1,0 +1,5 @@
+//! HTTP.
+
+mod answers;
+mod conformance;
+mod receiver;

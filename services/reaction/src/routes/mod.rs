@@ -19,15 +19,16 @@ use duet_web::{Kind, Problem};
 
 /// Registers every resource of the public port. The app's data has a [`Sending`](crate::service::Sending).
 pub fn configure(config: &mut ServiceConfig) {
+    // Tried in this order: what is asked most comes first.
     config
-        .service(at("/v1/posts/{post}").get(posts::get).put(posts::put))
-        .service(at("/v1/posts/{post}/reactions").get(reactions::list))
         .service(
             at("/v1/posts/{post}/reactions/{user}")
                 .get(reactions::get)
                 .put(reactions::put)
                 .delete(reactions::delete),
         )
+        .service(at("/v1/posts/{post}").get(posts::get).put(posts::put))
+        .service(at("/v1/posts/{post}/reactions").get(reactions::list))
         .service(problems())
         .service(at("/openapi.json").get(async || {
             HttpResponse::Ok()

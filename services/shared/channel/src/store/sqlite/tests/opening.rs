@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use duet_protocol::outbox::{Mark, OutboxTables};
+use duet_protocol::record::HELLO_EPOCHS;
 use tempfile::TempDir;
 
 use super::*;
@@ -140,4 +142,70 @@ async fn a_damaged_store_is_refused() {
     fs::write(file(&directory), bytes).unwrap();
     let error = refused(&file(&directory), options());
     assert!(matches!(error, OpenError::Corrupt { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_closed_store_is_one_file_and_the_lock_s() {
+    let directory = TempDir::new().unwrap();
+    let (store, _commits) =
+        SqliteStore::open(&file(&directory), sending(&["notification"])).unwrap();
+    store.write(|tx| put(tx.connection(), 1)).await.unwrap();
+    store.read(rows).await.unwrap();
+    store.close().await;
+    let entries = fs::read_dir(file(&directory).parent().unwrap()).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["store.db", "store.db.lock"]);
+}
+
+#[tokio::test]
+async fn what_receivers_said_does_not_grow_with_openings() {
+    const OPENINGS: usize = 40;
+    let directory = TempDir::new().unwrap();
+    for opening in 1..=OPENINGS {
+        let options = sending(&["notification"]);
+        let name = ReceiverName::new("notification").unwrap();
+        let (store, mut commits) = SqliteStore::open(&file(&directory), options).unwrap();
+        let opened = commits.recv().await.unwrap().events.remove(0).event;
+        let marks = store.write(move |tx| {
+            let mark = Mark {
+                watermark: opened.sequence,
+                runs: Vec::new(),
+            };
+            tx.put_mark(&name, opened.source, &mark)?;
+            tx.forget(opened.source, opened.sequence)?;
+            let count = "SELECT count(*) FROM marks";
+            Ok(tx
+                .connection()
+                .query_row(count, [], |row| row.get::<_, u16>(0))?)
+        });
+        assert!(usize::from(marks.await.unwrap()) <= HELLO_EPOCHS + 1);
+        let standing = store.outbox().await.unwrap();
+        assert_eq!(standing.sources.len(), opening.min(HELLO_EPOCHS));
+        let held = |(_, mark): &(_, Mark)| mark.watermark == Sequence(1);
+        assert!(standing.receivers[0].marks.iter().all(held));
+        store.close().await;
+    }
+}
+
+#[tokio::test]
+async fn the_outbox_can_be_looked_at() {
+    let directory = TempDir::new().unwrap();
+    let (store, mut commits) =
+        SqliteStore::open(&file(&directory), sending(&["notification"])).unwrap();
+    let opened = commits.recv().await.unwrap().events.remove(0).event;
+    let seen = store.read(|connection| {
+        let select = "SELECT epoch, sequence, type, data FROM outbox_events";
+        let row =
+            |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
+        Ok(connection.query_row(select, [], row)?)
+    });
+    let expected: (String, i64, String, String) = (
+        opened.source.epoch.to_string(),
+        1,
+        "dev.duet.opened".to_owned(),
+        r#"{"previous":null}"#.to_owned(),
+    );
+    assert_eq!(seen.await.unwrap(), expected);
+    store.close().await;
 }

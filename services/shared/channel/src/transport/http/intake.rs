@@ -102,3 +102,97 @@ pub fn read<'a>(
         deadline: at + remaining.min(LONGEST),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::conformance::Events;
+    use crate::transport::{Batch, Outgoing};
+
+    fn body() -> Bytes {
+        let event = Events::of(1).one().into();
+        let batch = Batch {
+            events: vec![Outgoing { event, late: false }],
+            urgency: Urgency::Inline,
+        };
+        cloudevents::batch_to_json(&batch, |_| {
+            cloudevents::Carried::AsCreated(&batch.events[0].event.trace)
+        })
+    }
+
+    fn read_with(headers: &[(&str, &str)], at: Instant) -> Result<Arrived, IntakeError> {
+        let defaults = [("content-type", cloudevents::BATCH)];
+        let header = |name: &str| {
+            let named =
+                |(of, value): &(&'static str, &'static str)| (*of == name).then_some(*value);
+            let given = headers.iter().find(|(of, _)| *of == name);
+            given
+                .map(|(_, value)| *value)
+                .or_else(|| defaults.iter().find_map(named))
+        };
+        read(header, &body(), at)
+    }
+
+    #[test]
+    fn what_a_request_says_of_itself_is_read() {
+        let now = Instant::now();
+        let arrived = read_with(&[(DELIVERY, "inline"), (DEADLINE, "1500")], now).unwrap();
+        assert_eq!(
+            (arrived.events.len(), arrived.urgency),
+            (1, Urgency::Inline)
+        );
+        assert_eq!(arrived.deadline, now + Duration::from_millis(1_500));
+        let arrived = read_with(
+            &[(
+                "content-type",
+                "application/cloudevents-batch+json; charset=utf-8",
+            )],
+            now,
+        )
+        .unwrap();
+        assert_eq!(
+            (arrived.urgency, arrived.deadline),
+            (Urgency::Background, now + LONGEST)
+        );
+    }
+
+    #[test]
+    fn a_deadline_is_no_longer_than_the_longest() {
+        let now = Instant::now();
+        let arrived = read_with(&[(DEADLINE, "18446744073709551615")], now).unwrap();
+        assert_eq!(arrived.deadline, now + LONGEST);
+    }
+
+    #[test]
+    fn what_a_request_cannot_say_is_refused() {
+        let now = Instant::now();
+        for (header, value) in [
+            (DELIVERY, "soon"),
+            (DEADLINE, "-1"),
+            (DEADLINE, "1.5"),
+            (DEADLINE, ""),
+        ] {
+            let refused = read_with(&[(header, value)], now).unwrap_err();
+            assert!(
+                matches!(&refused, IntakeError::Malformed(why) if why.contains(header)),
+                "{refused:?}"
+            );
+        }
+        for media in ["application/json", "", "text/plain"] {
+            let refused = read_with(&[("content-type", media)], now).unwrap_err();
+            assert_eq!(refused, IntakeError::MediaType(cloudevents::BATCH));
+        }
+    }
+
+    #[test]
+    fn what_is_too_much_is_told_apart_from_what_makes_no_sense() {
+        let too_large = IntakeError::from(DecodeError::TooMany(513));
+        assert!(matches!(too_large, IntakeError::TooLarge(_)));
+        let nonsense =
+            IntakeError::from(cloudevents::batch(&Bytes::from_static(b"[{}]")).unwrap_err());
+        assert!(
+            matches!(&nonsense, IntakeError::Malformed(why) if why.contains("specversion")),
+            "{nonsense:?}"
+        );
+    }
+}

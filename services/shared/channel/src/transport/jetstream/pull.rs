@@ -110,17 +110,19 @@ impl Pull {
         }
     }
 
-    /// Asks for more once half of what was asked for has come.
+    /// Asks for more once half of what was asked for has come, by messages or by bytes.
     async fn ask(&mut self) -> Result<(), String> {
         let largest = self.nats.client().max_payload() as u64 + ENVELOPE;
         let most = BYTES.max(2 * largest);
-        if self.messages > MESSAGES / 2 || self.bytes > most / 2 || !self.nats.is_connected() {
+        let enough = self.messages > MESSAGES / 2 && self.bytes > most / 2;
+        if enough || !self.nats.is_connected() {
             return Ok(());
         }
         let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         let question = Question {
-            batch: MESSAGES - self.messages,
-            max_bytes: most - self.bytes,
+            batch: MESSAGES.saturating_sub(self.messages).max(1),
+            // A message that is larger than this would never come.
+            max_bytes: most.saturating_sub(self.bytes).max(largest),
             expires: nanos(EXPIRES),
             idle_heartbeat: nanos(HEARTBEAT),
         };
@@ -154,7 +156,8 @@ impl Pull {
             (_, _) if message.description.as_deref() == Some("Consumer Deleted") => {
                 Err("the consumer was deleted".to_owned())
             }
-            // A question that ended: after its time, or because the next message did not fit into what was left of its bytes.
+            // A question that ended: all its messages came, or its time is over, or the next message did not fit into what was left of
+            // its bytes.
             (_, Some((messages, bytes))) => {
                 self.messages = self.messages.saturating_sub(messages);
                 self.bytes = self.bytes.saturating_sub(bytes);

@@ -1,7 +1,6 @@
 //! The transports over real servers.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on panics")]
 
-mod forgetful; // a wire that says it stored what it forgot
 mod http;
 mod jetstream;
 mod keeping; // the receiving service of these tests

@@ -1,4 +1,4 @@
 //! NATS JetStream.
 
 mod broker;
-pub(crate) mod conformance;
+mod conformance;

@@ -198,20 +198,15 @@ async fn change(
     });
     let reply = sending.request(key, stand, current_trace()).await;
     let (mode, outcome) = match &reply {
-        Ok(Reply {
-            mode,
-            delivery: Delivery::Delivered(_),
-            ..
-        }) => (named(*mode), "delivered"),
-        Ok(Reply {
-            mode,
-            delivery: Delivery::Accepted,
-            ..
-        }) => (named(*mode), "accepted"),
-        Err(SendError::Failed { .. }) => (named(Mode::Sync), "compensated"),
-        Err(SendError::Unknown) => (named(Mode::Sync), "failed"),
-        Err(_) => ("", "refused"),
+        Ok(Reply { mode, delivery, .. }) => match delivery {
+            Delivery::Delivered(_) => (Some(*mode), "delivered"),
+            Delivery::Accepted => (Some(*mode), "accepted"),
+        },
+        Err(SendError::Failed { .. }) => (Some(Mode::Sync), "compensated"),
+        Err(SendError::Unknown) => (None, "failed"),
+        Err(_) => (None, "refused"),
     };
+    let mode = mode.map(named);
     request
         .extensions_mut()
         .insert(Dispatched { mode, outcome });

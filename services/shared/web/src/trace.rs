@@ -25,8 +25,8 @@ use opentelemetry::trace::FutureExt;
 /// What became of the event that a request made: a handler leaves it in the request's extensions for the span.
 #[derive(Clone, Copy, Debug)]
 pub struct Dispatched {
-    /// `duet.mode`.
-    pub mode: &'static str,
+    /// `duet.mode`; none if there was none to go by.
+    pub mode: Option<&'static str>,
     /// `duet.outcome`.
     pub outcome: &'static str,
 }
@@ -160,18 +160,15 @@ impl InFlight {
         let dispatched = response.request().extensions().get::<Dispatched>().copied();
         self.span.attributes(|| {
             let code = KeyValue::new(attribute::HTTP_RESPONSE_STATUS_CODE, i64::from(code));
-            let dispatched = dispatched
-                .into_iter()
-                .flat_map(|Dispatched { mode, outcome }| {
-                    [
-                        KeyValue::new(attribute::MODE, mode),
-                        KeyValue::new(attribute::OUTCOME, outcome),
-                    ]
-                });
+            let mode = dispatched.and_then(|dispatched| dispatched.mode);
+            let mode = mode.map(|mode| KeyValue::new(attribute::MODE, mode));
+            let outcome =
+                dispatched.map(|dispatched| KeyValue::new(attribute::OUTCOME, dispatched.outcome));
             describe(response.request(), self.method, self.route)
                 .into_iter()
                 .chain([code])
-                .chain(dispatched)
+                .chain(mode)
+                .chain(outcome)
         });
         (took, Traceparent::of(self.span.span_context()))
     }

@@ -107,11 +107,7 @@ impl JetStreamConsume {
             self.taken
                 .extend(message.reply.map(|reply| (delivery, reply)));
             if events.len() < EVENTS && bytes < BYTES && undecodable.len() < EVENTS {
-                // What an error has to say is said by the next `next`.
-                next = self
-                    .pull
-                    .as_mut()
-                    .and_then(|pull| pull.ready().ok().flatten());
+                next = self.pull.as_mut().and_then(Pull::ready);
             }
         }
         self.watchdog.came();

@@ -35,6 +35,8 @@ pub(super) struct Pull {
     /// Asked for and not come yet.
     messages: u64,
     bytes: u64,
+    /// Seen by [`Pull::ready`], said by the next [`Pull::next`].
+    failed: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -64,11 +66,15 @@ impl Pull {
             heard: Instant::now(),
             messages: 0,
             bytes: 0,
+            failed: None,
         })
     }
 
     /// The next message. Cancelling it loses nothing.
     pub(super) async fn next(&mut self) -> Result<Message, String> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
         loop {
             self.ask().await?;
             let silence = tokio::time::sleep_until((self.heard + SILENCE).into());
@@ -89,13 +95,17 @@ impl Pull {
     }
 
     /// A message that is already there.
-    pub(super) fn ready(&mut self) -> Result<Option<Message>, String> {
-        while let Some(Some(message)) = self.subscriber.next().now_or_never() {
-            if let Some(message) = self.take(message)? {
-                return Ok(Some(message));
+    pub(super) fn ready(&mut self) -> Option<Message> {
+        while self.failed.is_none()
+            && let Some(Some(message)) = self.subscriber.next().now_or_never()
+        {
+            match self.take(message) {
+                Ok(Some(message)) => return Some(message),
+                Ok(None) => {}
+                Err(error) => self.failed = Some(error),
             }
         }
-        Ok(None)
+        None
     }
 
     /// Ends the question; what came in the meantime is given to `each`.

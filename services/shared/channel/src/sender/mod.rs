@@ -4,6 +4,7 @@
 //! handler that is dropped leaves nothing half done.
 
 mod broker;
+mod due;
 mod observe;
 mod record;
 mod request;

@@ -5,36 +5,32 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use duet_protocol::accept::{Accepting, Compensated};
+use duet_protocol::accept::Compensated;
 use duet_protocol::event::{Event, EventId};
 use duet_protocol::receipt::{Receipt, ReceiverName};
 use duet_protocol::record::{Health, HelloAnswer, Recorded};
 use duet_protocol::rules::Rules;
 use duet_protocol::sender::{
-    Answer, Backlog, CallStep, HelloId, Load, Path, Policy, SayHello, Sender as Machine, Sent,
-    Standing, Timing, Transmission,
+    Backlog, HelloId, Load, Path, Policy, Sender as Machine, Sent, Standing, Timing, Transmission,
 };
 use duet_protocol::sequence::Epoch;
 use duet_protocol::settings::Settings;
 use duet_protocol::unrecorded::Unrecorded;
-use duet_telemetry::names::span;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::broker::{self, Broker, MakeBroker};
 use super::observe::Told;
-use super::record::{judge, record};
-use super::transmit::transmit;
-use super::{Sender, SendingService, SharedCalls, lock};
+use super::record::judge;
+use super::{Sender, SendingService, SharedCalls};
 use crate::clock::Clock;
 use crate::settings::SettingsState;
-use crate::store::{CommittedGroup, ReceiverStanding, Store, StoreError, Transaction};
+use crate::store::{CommittedGroup, ReceiverStanding, Store, StoreError};
 use crate::strikes::{self, Strikes};
-use crate::transport::spans::{Observer, context, is_sampled};
-use crate::transport::{Call, CallError, Feedback};
+use crate::transport::spans::Observer;
+use crate::transport::{Call, Feedback};
 
 /// What a sender is made of.
 pub struct Parts<S: Store, V: SendingService<S::Connection>> {
@@ -61,7 +57,7 @@ pub struct Parts<S: Store, V: SendingService<S::Connection>> {
 }
 
 /// How a task under way ended.
-enum Done {
+pub(super) enum Done {
     Transmitted {
         transmission: Transmission,
         sent: Sent,
@@ -79,26 +75,24 @@ enum Done {
 
 /// See the module.
 pub struct SenderTask<S: Store, V: SendingService<S::Connection>> {
-    machine: Machine,
-    store: S,
+    pub(super) machine: Machine,
+    pub(super) store: S,
     committed: mpsc::UnboundedReceiver<CommittedGroup>,
-    service: Arc<V>,
+    pub(super) service: Arc<V>,
     settings: watch::Receiver<SettingsState>,
-    pending: SharedCalls<V::Value>,
-    calls: BTreeMap<ReceiverName, Arc<dyn Call>>,
-    broker: Broker,
-    rules: Arc<Rules>,
-    clock: Clock,
+    pub(super) pending: SharedCalls<V::Value>,
+    pub(super) calls: BTreeMap<ReceiverName, Arc<dyn Call>>,
+    pub(super) broker: Broker,
+    pub(super) rules: Arc<Rules>,
+    pub(super) clock: Clock,
     questions: mpsc::Receiver<oneshot::Sender<Standing>>,
-    receipts: Unrecorded,
-    recording: bool,
-    told: Told,
+    pub(super) receipts: Unrecorded,
+    pub(super) recording: bool,
+    pub(super) told: Told,
     strikes: Strikes,
-    tasks: JoinSet<Done>,
+    pub(super) tasks: JoinSet<Done>,
 }
 
-/// How long a hello over a call may take.
-const HELLO_PATIENCE: Duration = Duration::from_secs(3);
 /// How many events are taken in before the machine is polled again.
 const AT_ONCE: usize = 64;
 
@@ -208,7 +202,10 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
                 Some(group) = self.committed.recv() => self.take_committed(group),
                 Some(done) = self.tasks.join_next(), if !self.tasks.is_empty() => match done {
                     Ok(done) => self.take_done(done),
-                    Err(error) => tracing::error!(%error, "a task of the sender's failed"),
+                    Err(error) => {
+                        tracing::error!(%error, "a task of the sender's failed");
+                        self.recording = false;
+                    }
                 },
                 feedback = self.broker.feedback() => self.take_feedback(feedback),
                 changed = self.settings.changed(), if !settings_end => match changed {
@@ -327,167 +324,6 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
         for (source, mark) in &recorded.marks {
             self.told.received(receiver, *source, mark, now);
         }
-    }
-
-    fn do_what_is_due(&mut self, stopping: bool) {
-        let now = self.clock.now();
-        self.machine.scan(now);
-        while let Some((id, step)) = self.machine.poll_call(now) {
-            self.call_step(id, step);
-        }
-        while (!stopping || self.machine.standing().calls > 0)
-            && let Some(transmission) = self.machine.poll_transmit(now)
-        {
-            self.transmit(transmission);
-        }
-        if let Some(receipts) = (!self.recording).then(|| self.receipts.take()).flatten() {
-            self.recording = true;
-            let recording = record(
-                self.store.clone(),
-                self.pending.clone(),
-                self.rules.clone(),
-                receipts,
-            );
-            self.tasks.spawn(async { Done::Recorded(recording.await) });
-        }
-        if stopping {
-            return;
-        }
-        while let Some(load) = self.machine.poll_load() {
-            let store = self.store.clone();
-            self.tasks.spawn(async move {
-                let read = store.events(load.source, load.after, load.limit).await;
-                Done::Loaded(
-                    load,
-                    read.inspect_err(
-                        |error| tracing::warn!(%error, "the outbox could not be read"),
-                    )
-                    .unwrap_or_default(),
-                )
-            });
-        }
-        while let Some(receiver) = self.machine.poll_backlog(now) {
-            let broker = self.broker.publish();
-            self.tasks.spawn(async move {
-                let backlog = match broker {
-                    Some(broker) => broker.backlog().await,
-                    None => Backlog::Unknown,
-                };
-                Done::Backlog(receiver, backlog)
-            });
-        }
-        while let Some(hello) = self.machine.poll_hello(now) {
-            self.say_hello(hello);
-        }
-    }
-
-    fn transmit(&mut self, transmission: Transmission) {
-        let call = self.calls.get(&transmission.receiver).cloned();
-        let broker = self.broker.publish();
-        let wall = self.clock.wall();
-        self.tasks.spawn(async move {
-            let (sent, receipts) = transmit(call, broker, &transmission, wall).await;
-            Done::Transmitted {
-                transmission,
-                sent,
-                receipts,
-            }
-        });
-    }
-
-    fn say_hello(&mut self, hello: SayHello) {
-        let SayHello { id, receiver, path } = hello;
-        let store = self.store.identity().store;
-        let (call, broker) = (self.calls.get(&receiver).cloned(), self.broker.publish());
-        self.tasks.spawn(async move {
-            let asked = match (path, call, broker) {
-                (Path::Broker, _, Some(broker)) => broker
-                    .hello(id, store)
-                    .await
-                    .map(|()| None)
-                    .map_err(|error| error.to_string()),
-                (_, Some(call), _) => call
-                    .hello(store, HELLO_PATIENCE)
-                    .await
-                    .map(Some)
-                    .map_err(|error: CallError| error.to_string()),
-                _ => Err("there is no way to the receiver".to_owned()),
-            };
-            match asked {
-                Ok(answer) => Done::Asked(id, answer),
-                Err(cause) => {
-                    tracing::debug!(%receiver, cause, "hello failed");
-                    Done::NotAsked(receiver, id)
-                }
-            }
-        });
-    }
-
-    fn call_step(&mut self, id: EventId, step: CallStep) {
-        match step {
-            CallStep::Compensate => self.compensate(id),
-            CallStep::Answer(answer) => {
-                let mut calls = lock(&self.pending);
-                // A delivered call can be joined until a receipt covers it; any other is over.
-                match answer {
-                    Answer::Delivered(_) => {
-                        if let Some(call) = calls.get_mut(id) {
-                            call.answer.send_replace(Some(answer));
-                        }
-                        calls.delivered(id);
-                    }
-                    Answer::Failed { .. } | Answer::Accepted | Answer::Unknown => {
-                        if let Some(call) = calls.end(id) {
-                            call.answer.send_replace(Some(answer));
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    fn compensate(&mut self, id: EventId) {
-        let (store, service, rules, clock) = (
-            self.store.clone(),
-            self.service.clone(),
-            self.rules.clone(),
-            self.clock,
-        );
-        let (pending, tracer) = (self.pending.clone(), self.told.observer().tracer.clone());
-        self.tasks.spawn(async move {
-            let failed = lock(&pending).failed(id).and_then(|call| call.undo.clone());
-            let Some(failed) = failed else {
-                return Done::Compensated(id, None);
-            };
-            let trace = failed.trace.clone();
-            let job = move |tx: &mut S::Tx<'_>| {
-                let mut rows = service.rows(tx.connection());
-                let mut calls = lock(&pending);
-                let mut accepting = Accepting {
-                    outbox: tx,
-                    rows: &mut rows,
-                    calls: &mut calls,
-                    at: clock.wall(),
-                    rules: &rules,
-                };
-                accepting.compensate(&failed)
-            };
-            let span = is_sampled(&trace).then(|| {
-                tracer
-                    .child(span::COMPENSATE_REACTION, &context(&trace))
-                    .start()
-            });
-            let compensated = store.write(job).await;
-            drop(span);
-            Done::Compensated(
-                id,
-                compensated
-                    .inspect_err(
-                        |error| tracing::error!(%error, "a failed call could not be taken back"),
-                    )
-                    .ok(),
-            )
-        });
     }
 }
 

@@ -212,7 +212,7 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
                     Ok(()) => self.configure().await,
                     Err(_) => settings_end = true,
                 },
-                Some(answer) = self.questions.recv() => drop(answer.send(self.machine.standing())),
+                Some(answer) = self.questions.recv() => self.tell(answer),
                 () = stop.cancelled(), if !stopping => {}
                 () = wake_up => {}
                 _ = strikes_due.tick() => self.strikes.tell(&self.rules),
@@ -244,6 +244,15 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
             events.map(|committed| (committed.event, committed.dispatch)),
             self.clock.now(),
         );
+    }
+
+    /// What is committed is taken in first: who asks after its change was accepted finds it counted.
+    fn tell(&mut self, answer: oneshot::Sender<Standing>) {
+        while let Ok(group) = self.committed.try_recv() {
+            self.take_committed(group);
+        }
+        // Who asked may be gone.
+        let _ = answer.send(self.machine.standing());
     }
 
     fn take_feedback(&mut self, feedback: Feedback) {

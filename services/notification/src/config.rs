@@ -1,5 +1,6 @@
 //! What one Notification process is started with: flags, each with an environment variable beside it.
 
+use duet_web::process::duration;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// The settings of one Notification process. Everything about *how events travel* is in the Channel document instead,
@@ -53,10 +54,4 @@ pub struct Config {
     /// How long all of stopping may take after SIGTERM
     #[arg(long, value_name = "DURATION", env = "DUET_GRACE_PERIOD", default_value = "10s", value_parser = duration)]
     pub grace_period: Duration,
-}
-
-/// Reads `5s`, `250ms`, `1m 30s`.
-fn duration(text: &str) -> Result<Duration, String> {
-    let parsed: jiff::SignedDuration = text.parse().map_err(|error| format!("{error}"))?;
-    Duration::try_from(parsed).map_err(|_| "a duration can't be negative".to_owned())
 }

@@ -1,6 +1,7 @@
 //! What one Reaction process is started with: flags, each with an environment variable beside it.
 
 use duet_protocol::sender::Timing;
+use duet_web::process::duration;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// The settings of one Reaction process. Everything about *how events travel* is in the Channel document instead,
@@ -126,10 +127,4 @@ impl std::str::FromStr for Receiver {
             _ => Err("expected NAME=http://HOST:PORT".to_owned()),
         }
     }
-}
-
-/// Reads `5s`, `250ms`, `1m 30s`.
-fn duration(text: &str) -> Result<Duration, String> {
-    let parsed: jiff::SignedDuration = text.parse().map_err(|error| format!("{error}"))?;
-    Duration::try_from(parsed).map_err(|_| "a duration can't be negative".to_owned())
 }

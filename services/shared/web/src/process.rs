@@ -153,3 +153,12 @@ impl Process {
 
 /// How long the last spans may take to be exported.
 const FLUSH: Duration = Duration::from_secs(2);
+
+/// Reads `5s`, `250ms`, `1m 30s`: a value parser for clap.
+///
+/// # Errors
+/// What is wrong with the text, for whoever wrote it.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let parsed: jiff::SignedDuration = text.parse().map_err(|error| format!("{error}"))?;
+    Duration::try_from(parsed).map_err(|_| "a duration can't be negative".to_owned())
+}

@@ -62,3 +62,50 @@ fn settled<T: OutboxTables>(tx: &mut T) -> Result<Option<Version>, T::Error> {
     }
     Ok(settled)
 }
+
+#[cfg(test)]
+mod tests {
+    use duet_channel::clock::Clock;
+    use duet_channel::store::sqlite::Options;
+    use duet_protocol::receipt::ReceiverName;
+    use duet_protocol::sequence::Sequence;
+    use duet_protocol::settings::Generation;
+
+    use super::*;
+    use crate::store::MIGRATIONS;
+
+    async fn rows(store: &SqliteStore) -> i64 {
+        let count = |connection: &rusqlite::Connection| {
+            let count = "SELECT count(*) FROM reactions";
+            Ok(connection.query_row(count, [], |row| row.get(0))?)
+        };
+        store.read(count).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_undone_row_goes_once_every_receiver_holds_the_event_that_undid_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let receivers = vec![ReceiverName::new("notification").unwrap()];
+        let options =
+            Options::new(MIGRATIONS, Clock::start(), 7).sending(receivers, Generation::FIRST);
+        let (store, _committed) = SqliteStore::open(&dir.path().join("store"), options).unwrap();
+        let (source, _) = store.outbox().await.unwrap().sources[0];
+        let undone = move |tx: &mut SqliteTx<'_>| {
+            let insert = "INSERT INTO reactions VALUES ('p1', 'ana', NULL, 0, ?1, 1, 0)";
+            tx.connection()
+                .execute(insert, [source.epoch.0.cast_signed()])?;
+            Ok(())
+        };
+        store.write(undone).await.unwrap();
+
+        sweep(&store).await.unwrap();
+        assert_eq!(rows(&store).await, 1);
+        store
+            .write(move |tx| tx.forget(source, Sequence(1)))
+            .await
+            .unwrap();
+        sweep(&store).await.unwrap();
+        assert_eq!(rows(&store).await, 0);
+        store.close().await;
+    }
+}

@@ -21,8 +21,8 @@ use duet_protocol::receive::{Arrival, Outcome, Receiving};
 use duet_protocol::record::{Asked, Health, HelloAnswer, Recorded, Suspicion, judge, record};
 use duet_protocol::rules::{Rule, Rules};
 use duet_protocol::sender::{
-    Answer, Attempt, Backlog, BrokerPlace, CallStep, Capacity, Path, Policy, Sender, Sent, Timing,
-    Transmission,
+    Answer, Attempt, Backlog, BrokerPlace, CallStep, Capacity, FailureCause, Path, Policy, Sender,
+    Sent, Timing, Transmission,
 };
 use duet_protocol::sequence::{Epoch, Sequence, StoreId};
 use duet_protocol::settings::Generation;
@@ -756,4 +756,28 @@ fn schedule_18_a_sender_that_hears_nothing_says_hello() {
     }
     assert_eq!(finds(Pair::new()), Some(Health::ReceiverRegressed));
     assert_eq!(finds(Pair::without(Rule::HelloWhenQuiet)), None);
+}
+
+/// The transport hears first that the time is up: it waits as long as the caller does.
+#[test]
+fn a_request_that_is_given_up_at_its_deadline_fails_its_calls_by_that() {
+    fn cause(heard: Moment) -> Option<FailureCause> {
+        let mut pair = Pair::new();
+        let mut machine = pair.machine(Path::Call);
+        let like = pair.asks(0, LIKE).wrote();
+        let sent = pair.sends(&mut machine, at(0));
+        let request = sent.iter().find(|sent| {
+            let mut events = sent.events.iter();
+            events.any(|(event, _)| event.id() == like)
+        });
+        machine.transmitted(&notification(), request?.id, Sent::Unknown, heard);
+        let compensated = pair.fails(0, like);
+        machine.compensated(like, Some(compensated), heard);
+        std::iter::from_fn(|| machine.poll_call(heard)).find_map(|(_, step)| match step {
+            CallStep::Answer(Answer::Failed { cause, .. }) => Some(cause),
+            _ => None,
+        })
+    }
+    assert_eq!(cause(at(1)), Some(FailureCause::Refused));
+    assert_eq!(cause(at(2)), Some(FailureCause::Deadline));
 }

@@ -171,3 +171,15 @@ impl Jitter {
 pub(super) fn sooner(a: Option<Moment>, b: Option<Moment>) -> Option<Moment> {
     a.into_iter().chain(b).min()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loss_by_age_is_judged_ever_later_but_no_later_than_the_longest_wait() {
+        let timing = Timing::default();
+        let minutes = |sends| timing.loss_age(sends).as_secs() / 60;
+        assert_eq!([1, 2, 3, 4, 5, 100].map(minutes), [1, 2, 4, 8, 10, 10]);
+    }
+}

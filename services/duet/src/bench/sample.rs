@@ -17,6 +17,8 @@ pub(super) struct Sample {
     pub(super) took: Duration,
     /// CPU time by process.
     pub(super) cpu: BTreeMap<String, Duration>,
+    /// Bytes that all of them wrote to files; none where the system doesn't tell.
+    pub(super) written: Option<u64>,
     /// CPU time of this process: the load generator.
     pub(super) load_cpu: Duration,
 }
@@ -34,7 +36,8 @@ impl Sample {
             each.map(|(name, process)| Ok((name.clone(), cpu::of(name, process)?)))
                 .collect()
         };
-        let (before, own_before) = (spent()?, cpu::own()?);
+        let written = || processes.values().map(written).sum::<Option<u64>>();
+        let (before, own_before, written_before) = (spent()?, cpu::own()?, written());
         let started = Instant::now();
         let answered = load.run(requests).await?;
         stored.await?;
@@ -47,6 +50,9 @@ impl Sample {
             answered,
             took,
             cpu,
+            written: written()
+                .zip(written_before)
+                .map(|(after, before)| after - before),
             load_cpu: cpu::own()?.saturating_sub(own_before),
         })
     }
@@ -65,6 +71,12 @@ impl Sample {
         spent.as_secs_f64() * 1e6 / (self.answered.accepted().max(1)) as f64
     }
 
+    /// KiB for each request that was accepted.
+    pub(super) fn kib_written_each(&self) -> Option<f64> {
+        let kib = self.written? as f64 / 1024.0;
+        Some(kib / self.answered.accepted().max(1) as f64)
+    }
+
     /// CPU time of all processes but this one.
     pub(super) fn together(&self) -> Duration {
         self.cpu.values().sum()
@@ -78,4 +90,13 @@ impl Sample {
     pub(super) fn cores_busy(&self) -> f64 {
         (self.together() + self.load_cpu).as_secs_f64() / self.took.as_secs_f64()
     }
+}
+
+/// Bytes that a process has caused to be written to disks so far: `write_bytes` of proc(5), which only Linux has.
+fn written(process: &Process) -> Option<u64> {
+    let io = std::fs::read_to_string(format!("/proc/{}/io", process.pid)).ok()?;
+    let bytes = io
+        .lines()
+        .find_map(|line| line.strip_prefix("write_bytes: "))?;
+    bytes.parse().ok()
 }

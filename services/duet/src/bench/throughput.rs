@@ -7,7 +7,7 @@ use super::{
     baseline::Baseline,
     count::Stored,
     disk::Disk,
-    load::{Load, Posts, Reactions, Requests, cores},
+    load::{Load, Posts, Reactions, Requests, Users, cores},
     pair::{Pair, Setup, Traces},
     report::{ModeReport, Report, Series, Spread, Terms},
     sample::Sample,
@@ -47,6 +47,9 @@ pub(crate) struct Options {
     /// Posts that are reacted to
     #[arg(long, value_name = "N", default_value_t = NonZeroU32::new(1000).unwrap_or(NonZeroU32::MIN))]
     posts: NonZeroU32,
+    /// In which order the users of a post come
+    #[arg(long, value_enum, default_value_t = Users::Ordered)]
+    users: Users,
     /// Which traces are recorded
     #[arg(long, value_enum, default_value_t = Traces::BY_ITSELF)]
     traces: Traces,
@@ -145,7 +148,7 @@ impl Options {
             },
         )
         .await?;
-        let requests = Requests::Reactions(Reactions::to(posts));
+        let requests = Requests::Reactions(Reactions::to(posts, self.users));
         let (warm_up, load) = self.loads(pair.reaction);
         let warmed_up = warm_up.run(requests.clone()).await?;
         pair.drained().await?;
@@ -177,6 +180,7 @@ impl Options {
             warm_up: warm_up.duration,
             rounds: self.rounds,
             posts: self.posts.get(),
+            users: self.users,
             workers: WORKERS,
             cores: cores(),
             traces: self.traces,

@@ -8,7 +8,7 @@ mod connection; // one request, one answer
 mod requests; // what is asked
 mod tally; // what was answered
 
-pub(super) use requests::{Posts, Reactions, Requests};
+pub(super) use requests::{Posts, Reactions, Requests, Users};
 pub(super) use tally::Tally;
 
 use crate::failure::{Doing, Failure, Kind};

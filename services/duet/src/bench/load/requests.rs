@@ -53,17 +53,29 @@ impl Posts {
     }
 }
 
+/// In which order the users of a post come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::bench) enum Users {
+    /// As ids that grow with time: a post's rows lie side by side
+    Ordered,
+    /// In none: each row lands on a page of its own, which is then read and written for it alone
+    Scattered,
+}
+
 /// Reactions of which no two are of the same user to the same post.
 #[derive(Debug)]
 pub(in crate::bench) struct Reactions {
     posts: Posts,
+    users: Users,
     begun: AtomicU64,
 }
 
 impl Reactions {
-    pub(in crate::bench) fn to(posts: Posts) -> Arc<Self> {
+    pub(in crate::bench) fn to(posts: Posts, users: Users) -> Arc<Self> {
         Arc::new(Self {
             posts,
+            users,
             begun: AtomicU64::new(0),
         })
     }
@@ -78,17 +90,19 @@ impl Reactions {
         );
     }
 
-    /// The post goes round; the users of a post come in no order, as users do, so that their rows land all over the
-    /// table. Multiplying by an odd number and taking bits from the top down into the lower ones can both be undone, so
-    /// no user comes twice.
+    /// The post goes round. To scatter, a number is multiplied by odd ones and its upper bits are taken into the lower:
+    /// all of which can be undone, so no user comes twice.
     fn pair(&self, number: u64) -> (u64, u32) {
         let posts = u64::from(self.posts.0.get());
         let round = (number / posts) as u32;
-        let user = round.wrapping_mul(0x9e37_79b1);
-        (
-            number % posts,
-            (user ^ (user >> 15)).wrapping_mul(0x85eb_ca6b),
-        )
+        let user = match self.users {
+            Users::Ordered => round,
+            Users::Scattered => {
+                let user = round.wrapping_mul(0x9e37_79b1);
+                (user ^ (user >> 15)).wrapping_mul(0x85eb_ca6b)
+            }
+        };
+        (number % posts, user)
     }
 }
 
@@ -99,15 +113,18 @@ mod tests {
 
     #[test]
     fn no_user_reacts_twice_to_a_post() {
-        let reactions = Reactions::to(Posts(NonZeroU32::new(7).unwrap()));
-        let pairs: HashSet<_> = (0..200_000).map(|number| reactions.pair(number)).collect();
-        assert_eq!(pairs.len(), 200_000);
+        for users in [Users::Ordered, Users::Scattered] {
+            let reactions = Reactions::to(Posts(NonZeroU32::new(7).unwrap()), users);
+            let pairs: HashSet<_> = (0..200_000).map(|number| reactions.pair(number)).collect();
+            assert_eq!(pairs.len(), 200_000);
+        }
     }
 
     #[test]
     fn a_request_says_how_long_it_is() {
         let mut request = Vec::new();
-        Requests::Reactions(Reactions::to(Posts(NonZeroU32::MIN))).next(&mut request);
+        Requests::Reactions(Reactions::to(Posts(NonZeroU32::MIN), Users::Ordered))
+            .next(&mut request);
         let request = String::from_utf8(request).unwrap();
         let (head, body) = request.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with("PUT /v1/posts/post-0/reactions/user-00000000 HTTP/1.1\r\n"));

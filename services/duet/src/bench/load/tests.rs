@@ -19,7 +19,7 @@ async fn every_answer_is_counted_and_the_load_ends_in_time() {
     // The baseline has one route, so that nothing else is mistaken for it.
     let posts = Posts(std::num::NonZeroU32::MIN);
     let refused = load
-        .run(Requests::Reactions(Reactions::to(posts)))
+        .run(Requests::Reactions(Reactions::to(posts, Users::Ordered)))
         .await
         .unwrap();
     assert_eq!(refused.accepted(), 0);

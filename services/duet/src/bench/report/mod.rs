@@ -2,7 +2,7 @@
 
 mod text; // the same for people
 
-use super::{disk::Disk, pair::Traces, sample::Sample};
+use super::{disk::Disk, load::Users, pair::Traces, sample::Sample};
 use serde::{Serialize, Serializer};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -31,6 +31,7 @@ pub(super) struct Terms {
     pub(super) warm_up: Duration,
     pub(super) rounds: u16,
     pub(super) posts: u32,
+    pub(super) users: Users,
     /// Threads that serve HTTP, in the baseline and in each service.
     pub(super) workers: usize,
     pub(super) cores: usize,
@@ -74,6 +75,8 @@ pub(super) struct Series {
     pub(super) load_cpu_micros: Spread,
     /// The load generator's share of all CPU that was used.
     pub(super) load_share: Spread,
+    /// KiB that were written to files for each request, by all processes; none where the system doesn't tell.
+    pub(super) written_kib: Option<Spread>,
     /// Cores that were busy with all of it, on average.
     pub(super) cores_busy: Spread,
 }
@@ -110,6 +113,11 @@ impl Series {
             cpu_micros_together: spread(&|it| it.micros_each(it.together())),
             load_cpu_micros: spread(&|it| it.micros_each(it.load_cpu)),
             load_share: spread(&Sample::load_share),
+            written_kib: rounds
+                .iter()
+                .map(Sample::kib_written_each)
+                .collect::<Option<Vec<_>>>()
+                .map(Spread::of),
             cores_busy: spread(&Sample::cores_busy),
         }
     }

@@ -1,7 +1,7 @@
 //! A report as text.
 
 use super::{ModeReport, Report, Series, Spread, Terms};
-use crate::bench::pair::Traces;
+use crate::bench::{load::Users, pair::Traces};
 use std::fmt::{self, Write};
 
 impl fmt::Display for Report {
@@ -87,6 +87,13 @@ impl fmt::Display for ModeReport {
         if !refused.is_empty() {
             writeln!(f, "  not accepted: {}", refused.join(", "))?;
         }
+        if let Some(written) = series.written_kib {
+            writeln!(
+                f,
+                "  written to files: {:.1} KiB a reaction",
+                written.median
+            )?;
+        }
         let mut parts: Vec<_> = series.cpu_micros.iter().collect();
         parts.sort_by(|(_, a), (_, b)| b.median.total_cmp(&a.median));
         let parts: Vec<_> = parts
@@ -111,6 +118,7 @@ impl fmt::Display for Terms {
             warm_up,
             rounds,
             posts,
+            users,
             workers,
             cores,
             traces,
@@ -120,9 +128,13 @@ impl fmt::Display for Terms {
             f,
             "{connections} connections, {duration:?} a round after {warm_up:?} of warm-up, medians of {rounds} rounds; {cores} cores, {workers} HTTP workers each"
         )?;
+        let order = match users {
+            Users::Ordered => "",
+            Users::Scattered => ", in no order",
+        };
         writeln!(
             f,
-            "Every request is a reaction of another user, to one of {posts} posts; what counts is stored at both ends, the drain included."
+            "Every request is a reaction of another user to one of {posts} posts{order}; what counts is stored at both ends, the drain included."
         )?;
         let traces = match traces {
             Traces::Default => {

@@ -179,7 +179,7 @@ fn merged(mark: &Mark, receipt: &Receipt) -> Mark {
 pub struct Asked {
     /// The newest incarnation that the receiver was known to have spoken under.
     pub incarnation: Incarnation,
-    /// For each source of which something is forgotten: up to where.
+    /// Up to where each source was forgotten. One that is not named was forgotten whole, long before.
     pub forgotten: Vec<(Source, Sequence)>,
 }
 
@@ -247,6 +247,16 @@ pub fn judge<T: OutboxTables>(
             tables.epoch(*source)?.unwrap_or_default().forgotten
         };
         if up_to > Sequence::ZERO && !holds(source, up_to) {
+            return Ok(Some((Health::ReceiverRegressed, recorded)));
+        }
+    }
+    for receipt in &answer.receipts {
+        let is_asked = asked
+            .forgotten
+            .iter()
+            .any(|(source, _)| *source == receipt.source);
+        let forgotten = tables.epoch(receipt.source)?.unwrap_or_default().forgotten;
+        if !is_asked && receipt.watermark < forgotten {
             return Ok(Some((Health::ReceiverRegressed, recorded)));
         }
     }

@@ -482,10 +482,7 @@ impl Sender {
         let peer = self.peers.get(&receiver)?;
         let asked = Asked {
             incarnation: peer.incarnation,
-            forgotten: self
-                .forgotten()
-                .filter(|(_, held)| *held > Sequence::ZERO)
-                .collect(),
+            forgotten: self.forgotten().collect(),
         };
         self.hellos += 1;
         let id = HelloId(self.hellos);

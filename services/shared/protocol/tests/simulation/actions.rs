@@ -99,7 +99,7 @@ impl Action {
             Action::RestoreReceiver(node)
         } else if faults.may(Fault::RestoreSender) && dice.chance(300) {
             Action::BackUpSender
-        } else if faults.may(Fault::RestoreReceiver) && dice.chance(300) {
+        } else if faults.may(Fault::RestoreReceiver) && dice.chance(1_500) {
             Action::BackUpReceiver(node)
         } else {
             return None;

@@ -195,12 +195,13 @@ impl Broker {
         self.deaf_until = until;
     }
 
-    /// Whatever ails it ends.
-    pub(crate) fn heal(&mut self, now: Moment) {
-        self.down_until = None;
+    /// Whatever ails it ends. Whether it was down.
+    pub(crate) fn heal(&mut self, now: Moment) -> bool {
+        let was_down = self.down_until.take().is_some();
         self.absent_until = None;
         self.deaf_until = now;
         self.capacity = usize::MAX;
+        was_down
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -109,7 +109,12 @@ impl Model {
             }
             Told::Failed => {
                 written.failed = Some(caller);
-                Ok(())
+                match written.undone_by {
+                    Some(_) => Ok(()),
+                    None => Err(format!(
+                        "{caller:?} is told that {id:?} failed, and it stands"
+                    )),
+                }
             }
             Told::Unknown => Ok(()),
         }

@@ -15,8 +15,9 @@ use duet_protocol::time::Moment;
 
 use crate::broker::Published;
 use crate::faults::Fault;
+use crate::happening::{Attempt, Happening, Request};
 use crate::tables::RETRY;
-use crate::world::{Attempt, Happening, Request, World, all_late};
+use crate::world::{World, all_late};
 
 /// What is in memory.
 pub(crate) struct ReceiverProcess {

@@ -1,0 +1,13 @@
+//! Schedules that broke earlier wordings of the protocol, each as a short test of the machines; and where one rule mends it, that
+//! without the rule it breaks again. `like`, `love` and undoing are what callers ask of one key.
+
+mod calls;
+mod pair;
+mod sending;
+mod stores;
+#[allow(dead_code)]
+#[path = "../simulation/tables.rs"]
+mod tables;
+#[allow(dead_code)]
+#[path = "../simulation/witness.rs"]
+mod witness;

@@ -1,0 +1,367 @@
+//! The sender's transactions: accepting, compensating, recording and judging; many in one commit.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use duet_protocol::accept::{
+    Accepted, Accepting, Compensated, Dispatch, Failed, Request as Wanted,
+};
+use duet_protocol::event::{Event, EventId, Key, TraceContext};
+use duet_protocol::outbox::OutboxTables;
+use duet_protocol::receipt::{Receipt, ReceiverName};
+use duet_protocol::record::{Asked, Health, HelloAnswer, Recorded, judge, record};
+use duet_protocol::sender::{Answer, CallStep, HelloId};
+
+use crate::checks;
+use crate::faults::Fault;
+use crate::happening::Happening;
+use crate::model::{Caller, Told};
+use crate::sending::{SenderProcess, must};
+use crate::tables::{Outbox, ReactionRows, Value};
+use crate::world::World;
+
+/// A transaction that waits.
+#[derive(Debug)]
+pub(crate) enum Job {
+    Accept(Caller, Wanted<Value>),
+    Compensate(EventId, Failed<Value>),
+    Record(Vec<Receipt>),
+    Judge(HelloId, Asked, HelloAnswer),
+}
+
+/// What a transaction did, told once it is durable.
+#[derive(Clone, Debug)]
+pub(crate) enum Done {
+    /// With what the caller is told at once; else it waits for its call's answer.
+    Accepted(Caller, Accepted<Value>, Option<(EventId, Told)>),
+    Compensated(EventId, Compensated),
+    Recorded(Vec<(ReceiverName, Recorded)>),
+    Judged(HelloId, ReceiverName, Option<(Health, Vec<Recorded>)>),
+}
+
+impl Done {
+    fn recorded(&self) -> Vec<&Recorded> {
+        match self {
+            Done::Accepted(..) | Done::Compensated(..) => Vec::new(),
+            Done::Recorded(all) => all.iter().map(|(_, recorded)| recorded).collect(),
+            Done::Judged(_, _, judged) => judged.iter().flat_map(|(_, all)| all).collect(),
+        }
+    }
+}
+
+impl World {
+    pub(crate) fn submit(&mut self, job: Job) {
+        let wait = self.dice.mostly_short(Duration::from_millis(20));
+        let Some(sender) = &mut self.sender else {
+            return;
+        };
+        sender.jobs.push_back(job);
+        if !sender.commits {
+            sender.commits = true;
+            let process = sender.number;
+            self.schedule(wait, Happening::Commit { process });
+        }
+    }
+
+    /// One commit serves every job that waits.
+    pub(crate) fn commit(&mut self, process: u64) {
+        if !self.is_current(process) {
+            return;
+        }
+        let Some(mut sender) = self.sender.take() else {
+            return;
+        };
+        sender.commits = false;
+        let rolls_back = self.strikes(Fault::SenderRollback);
+        let before = rolls_back.then(|| (self.store.clone(), self.model.clone()));
+        let jobs = std::mem::take(&mut sender.jobs);
+        let mut done = Vec::with_capacity(jobs.len());
+        let mut undone = Vec::new();
+        for job in jobs {
+            if rolls_back {
+                match &job {
+                    Job::Compensate(id, _) => {
+                        undone.push(Done::Compensated(*id, Compensated::Stands))
+                    }
+                    Job::Judge(id, _, answer) => {
+                        undone.push(Done::Judged(*id, answer.receiver.clone(), None))
+                    }
+                    Job::Record(_) => undone.push(Done::Recorded(Vec::new())),
+                    Job::Accept(..) => sender.rolled_back += 1,
+                }
+            }
+            done.push(self.run_job(&mut sender, job));
+        }
+        let appended = std::mem::take(&mut self.store.outbox.appended);
+        if let Some((store, model)) = before {
+            (self.store, self.model) = (store, model);
+            self.note(|_| "the store does not commit".into());
+            self.sender = Some(sender);
+            self.rolled_back(undone);
+        } else if self.strikes(Fault::SenderCrashAfterCommit) {
+            self.note(|_| "the sender dies right after the commit".into());
+            self.sender = Some(sender);
+            self.crash_sender();
+            return;
+        } else {
+            let process = sender.number;
+            let handed = (self.now + self.soon() / 20).max(sender.hands_over_at);
+            sender.hands_over_at = handed;
+            for recorded in done.iter().flat_map(Done::recorded) {
+                for (source, mark) in &recorded.marks {
+                    sender.calls.cover(*source, mark);
+                }
+            }
+            self.sender = Some(sender);
+            if !appended.is_empty() {
+                self.schedule_at(handed, Happening::Committed { process, appended });
+            }
+            for done in done {
+                let wait = self.soon() / 20;
+                self.schedule(wait, Happening::JobDone { process, done });
+            }
+        }
+        self.drive_sender();
+    }
+
+    /// What a commit brought reaches the machine, in the order of the commits.
+    pub(crate) fn committed(&mut self, process: u64, appended: Vec<(Arc<Event>, Dispatch)>) {
+        if self.is_current(process) {
+            if let Some(sender) = &mut self.sender {
+                sender.machine.committed(appended, self.now);
+            }
+            self.drive_sender();
+        }
+    }
+
+    /// Who waited for a commit goes on, in any order.
+    pub(crate) fn job_done(&mut self, process: u64, done: Done) {
+        if self.is_current(process) {
+            self.done(done);
+            self.drive_sender();
+        }
+    }
+
+    pub(crate) fn run_job(&mut self, sender: &mut SenderProcess, job: Job) -> Done {
+        let at = self.sender_wall();
+        let mut accepting = Accepting {
+            outbox: &mut self.store.outbox,
+            rows: &mut self.store.rows,
+            calls: &mut sender.calls,
+            at,
+            rules: &self.rules,
+        };
+        match job {
+            Job::Accept(caller, wanted) => {
+                let over = last_write(accepting.outbox, accepting.rows, &wanted.key);
+                let accepted = must(accepting.accept(&wanted));
+                let told = match &accepted {
+                    Accepted::Written { id, before } => {
+                        let written =
+                            self.model
+                                .written(*id, wanted.key.clone(), wanted.value, over);
+                        self.check(written);
+                        match sender.calls.get_mut(*id) {
+                            Some(call) => {
+                                call.callers.push(caller);
+                                call.undo = Some(Failed {
+                                    call: *id,
+                                    key: wanted.key,
+                                    before: *before,
+                                    trace: TraceContext::default(),
+                                    generation: wanted.generation,
+                                });
+                                None
+                            }
+                            None => Some((*id, Told::Accepted)),
+                        }
+                    }
+                    Accepted::Joined(id) => sender.calls.get_mut(*id).and_then(|call| {
+                        call.callers.push(caller);
+                        call.answer.as_ref().map(|answer| (*id, told(answer)))
+                    }),
+                    Accepted::Unchanged { last: None } => None,
+                    Accepted::Unchanged {
+                        last: Some((id, true)),
+                    } => Some((*id, Told::Delivered)),
+                    Accepted::Unchanged {
+                        last: Some((id, false)),
+                    } => Some((*id, Told::Accepted)),
+                };
+                Done::Accepted(caller, accepted, told)
+            }
+            Job::Compensate(id, failed) => {
+                let over = last_write(accepting.outbox, accepting.rows, &failed.key);
+                let compensated = must(accepting.compensate(&failed));
+                if let Compensated::Undone(by) = compensated {
+                    let held = self.model.compensated(id, by, over);
+                    self.check(held);
+                }
+                Done::Compensated(id, compensated)
+            }
+            Job::Record(receipts) => {
+                let mut all = Vec::with_capacity(receipts.len());
+                for receipt in receipts {
+                    let recorded = must(record(&mut self.store.outbox, &receipt, &self.rules));
+                    self.hears(&receipt.receiver, &recorded);
+                    all.push((receipt.receiver, recorded));
+                }
+                Done::Recorded(all)
+            }
+            Job::Judge(id, asked, answer) => {
+                let judged = must(judge(&mut self.store.outbox, &asked, &answer, &self.rules));
+                for recorded in judged.iter().flat_map(|(_, all)| all) {
+                    self.hears(&answer.receiver, recorded);
+                }
+                Done::Judged(id, answer.receiver, judged)
+            }
+        }
+    }
+
+    /// From a new incarnation on, the sender forgets nothing more that a restored receiver lacks.
+    pub(crate) fn hears(&mut self, receiver: &ReceiverName, recorded: &Recorded) {
+        if self.damaged && recorded.new_incarnation.is_some() {
+            let node = self.node_of(receiver);
+            self.note_lack(node);
+        }
+    }
+
+    /// What a rollback leaves undone: callers are told that nothing was accepted, receipts come again.
+    pub(crate) fn rolled_back(&mut self, undone: Vec<Done>) {
+        let now = self.now;
+        let Some(sender) = &mut self.sender else {
+            return;
+        };
+        for done in undone {
+            match done {
+                Done::Compensated(id, _) => sender.machine.compensated(id, None, now),
+                Done::Judged(id, receiver, _) => sender.machine.judged(&receiver, id, None, now),
+                Done::Recorded(_) => sender.recording = false,
+                Done::Accepted(..) => {}
+            }
+        }
+    }
+
+    pub(crate) fn done(&mut self, done: Done) {
+        match done {
+            Done::Accepted(caller, accepted, told) => {
+                self.note(|_| format!("{caller:?}: {accepted:?}"));
+                if let Some((id, told)) = told {
+                    self.tell(caller, id, told);
+                }
+            }
+            Done::Compensated(id, compensated) => {
+                self.note(|_| format!("{id:?}: {compensated:?}"));
+                if let Some(sender) = &mut self.sender {
+                    sender.machine.compensated(id, Some(compensated), self.now);
+                }
+            }
+            Done::Recorded(recorded) => {
+                if let Some(sender) = &mut self.sender {
+                    sender.recording = false;
+                }
+                for (receiver, recorded) in recorded {
+                    self.recorded(&receiver, &recorded);
+                }
+            }
+            Done::Judged(id, receiver, judged) => {
+                let health = judged.as_ref().map(|(health, _)| *health);
+                self.note(|_| format!("{receiver} is judged {health:?}"));
+                for recorded in judged.iter().flat_map(|(_, recorded)| recorded) {
+                    self.recorded(&receiver, recorded);
+                }
+                let node = self.node_of(&receiver);
+                let held = checks::verdict(self, node, health.unwrap_or_default());
+                self.check(held);
+                if let Some(sender) = &mut self.sender {
+                    sender.machine.judged(&receiver, id, health, self.now);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn recorded(&mut self, receiver: &ReceiverName, recorded: &Recorded) {
+        if let (Some(suspicion), false) = (recorded.suspicion, self.sender_damaged) {
+            self.check(Err(format!("a false suspicion: {suspicion:?}")));
+        }
+        if recorded.new_incarnation.is_some() {
+            self.note(|_| format!("{receiver} speaks as {:?}", recorded.new_incarnation));
+        }
+        if let Some(sender) = &mut self.sender {
+            sender.machine.recorded(receiver, recorded, self.now);
+        }
+    }
+
+    pub(crate) fn tell(&mut self, caller: Caller, id: EventId, told: Told) {
+        self.note(|_| format!("{caller:?} is told {told:?} of {id:?}"));
+        let held = self.model.told(caller, id, told);
+        self.check(held);
+    }
+
+    pub(crate) fn call_step(&mut self, id: EventId, step: CallStep) {
+        self.note(|_| format!("{id:?}: {step:?}"));
+        let Some(sender) = &mut self.sender else {
+            return;
+        };
+        match step {
+            CallStep::Compensate => {
+                let undo = sender.calls.failed(id).and_then(|call| call.undo.clone());
+                match undo {
+                    Some(undo) => self.submit(Job::Compensate(id, undo)),
+                    None => sender.machine.compensated(id, None, self.now),
+                }
+            }
+            CallStep::Answer(answer) => {
+                let Some(call) = sender.calls.get_mut(id) else {
+                    return;
+                };
+                let callers = std::mem::take(&mut call.callers);
+                let key = call.undo.as_ref().map(|undo| undo.key.clone());
+                call.answer = Some(answer.clone());
+                match answer {
+                    Answer::Delivered(_) => sender.calls.delivered(id),
+                    Answer::Failed { .. } | Answer::Accepted | Answer::Unknown => {
+                        sender.calls.end(id);
+                    }
+                }
+                if let (Answer::Delivered(_), Some(key)) = (&answer, &key) {
+                    let held = checks::delivered(self, key, id);
+                    self.check(held);
+                }
+                for caller in callers {
+                    self.tell(caller, id, told(&answer));
+                }
+            }
+        }
+    }
+
+    /// One transaction at a time, however many come.
+    pub(crate) fn record_receipts(&mut self) {
+        if let Some(sender) = &mut self.sender
+            && !sender.recording
+            && let Some(receipts) = sender.unrecorded.take()
+        {
+            sender.recording = true;
+            self.submit(Job::Record(receipts));
+        }
+    }
+}
+
+/// The event that wrote a key's row.
+fn last_write(outbox: &mut Outbox, rows: &ReactionRows, key: &Key) -> Option<EventId> {
+    let row = rows.0.get(key)?;
+    let partition = key.partition(must(outbox.partitions()));
+    Some(EventId {
+        source: outbox.lane(partition).source(row.version.epoch),
+        sequence: row.version.sequence,
+    })
+}
+
+fn told(answer: &Answer) -> Told {
+    match answer {
+        Answer::Delivered(_) => Told::Delivered,
+        Answer::Accepted => Told::Accepted,
+        Answer::Failed { .. } => Told::Failed,
+        Answer::Unknown => Told::Unknown,
+    }
+}

@@ -45,7 +45,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
     rounds: u16,
     /// Posts that are reacted to
-    #[arg(long, value_name = "N", default_value_t = NonZeroU32::new(1000).unwrap_or(NonZeroU32::MIN))]
+    #[arg(long, value_name = "N", default_value_t = NonZeroU32::new(100).unwrap_or(NonZeroU32::MIN))]
     posts: NonZeroU32,
     /// In which order the users of a post come
     #[arg(long, value_enum, default_value_t = Users::Ordered)]

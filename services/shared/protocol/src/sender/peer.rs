@@ -532,7 +532,9 @@ impl Peer {
             self.hello.want(now, &common.timing);
         }
         for (source, mark) in &recorded.marks {
-            self.held.insert(*source, mark.watermark);
+            // Two records may be told in another order than they were made in.
+            let held = self.held.entry(*source).or_default();
+            *held = mark.watermark.max(*held);
             if let Some(track) = self.tracks.get_mut(source) {
                 let progress = track.receive(mark, now, common.timing.max_tracked);
                 self.call_path.received(progress.call);

@@ -50,6 +50,8 @@ use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 const REACTIONS: u64 = 300;
+/// No stream of these tests has so many messages.
+const BEYOND: u64 = 1_000_000;
 const PATIENCE: Duration = Duration::from_secs(30);
 const MS: Duration = Duration::from_millis(1);
 
@@ -71,8 +73,10 @@ fn timing() -> Timing {
 enum Says {
     /// That it is stored.
     Stored,
-    /// That it is stored, and where: at places that no stream has.
+    /// That it is stored, and where: at places that the stream never reaches.
     StoredAt,
+    /// That it is stored, where, and that its consumer is done with it.
+    DoneWith,
 }
 
 /// See the module.
@@ -125,7 +129,7 @@ impl Publish for Forgetful {
         let forgotten = self.memory.forgotten.fetch_add(1, Ordering::Relaxed) + 1;
         Ok(match self.says {
             Says::Stored => None,
-            Says::StoredAt => Some(BrokerPlace(1_000_000 + forgotten)),
+            Says::StoredAt | Says::DoneWith => Some(BrokerPlace(BEYOND + forgotten)),
         })
     }
 
@@ -138,7 +142,18 @@ impl Publish for Forgetful {
     }
 
     async fn backlog(&self) -> Backlog {
-        self.wire.backlog().await
+        match self.says {
+            Says::Stored | Says::StoredAt => self.wire.backlog().await,
+            Says::DoneWith => {
+                let last = BrokerPlace(BEYOND + self.memory.forgotten());
+                Backlog::Known {
+                    created: 1,
+                    last,
+                    ack_floor: last,
+                    outstanding: 0,
+                }
+            }
+        }
     }
 }
 
@@ -299,35 +314,51 @@ async fn pair() -> Pair {
         .await
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_acknowledged_and_forgotten_arrives_once_the_wire_remembers() {
-    for says in [Says::Stored, Says::StoredAt] {
-        let pair = pair().await;
-        let sender = Sender::start(&pair, says, Memory::NOTHING).await;
-        sender.react().await;
-        all_is_kept(&sender, &pair).await;
-        sender.memory.remembers(Memory::ALL);
-        sender.all_arrives(&pair).await;
-    }
+/// It forgets everything, and later nothing.
+async fn remembers_in_the_end(says: Says) {
+    let pair = pair().await;
+    let sender = Sender::start(&pair, says, Memory::NOTHING).await;
+    sender.react().await;
+    all_is_kept(&sender, &pair).await;
+    sender.memory.remembers(Memory::ALL);
+    sender.all_arrives(&pair).await;
+}
+
+/// It forgets three messages of four, for ever.
+async fn never_gets_better(says: Says) {
+    let pair = pair().await;
+    let sender = Sender::start(&pair, says, 4).await;
+    sender.react().await;
+    assert!(sender.memory.forgotten() > 0);
+    sender.all_arrives(&pair).await;
+}
+
+macro_rules! all_arrives {
+    ($($name:ident: $wire:ident, $says:ident;)+) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                $wire(Says::$says).await;
+            }
+        )+
+    };
+}
+
+all_arrives! {
+    all_arrives_once_a_wire_remembers_that_said_stored: remembers_in_the_end, Stored;
+    all_arrives_once_a_wire_remembers_that_said_where: remembers_in_the_end, StoredAt;
+    all_arrives_once_a_wire_remembers_that_said_done_with: remembers_in_the_end, DoneWith;
+    all_arrives_though_a_wire_never_gets_better_that_says_stored: never_gets_better, Stored;
+    all_arrives_though_a_wire_never_gets_better_that_says_where: never_gets_better, StoredAt;
+    all_arrives_though_a_wire_never_gets_better_that_says_done_with: never_gets_better, DoneWith;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_acknowledged_and_forgotten_goes_the_other_way_once_the_mode_is_sync() {
+async fn what_a_wire_forgot_goes_the_other_way_once_the_mode_is_sync() {
     let pair = pair().await;
     let sender = Sender::start(&pair, Says::Stored, Memory::NOTHING).await;
     sender.react().await;
     all_is_kept(&sender, &pair).await;
     sender.settings.send_replace(in_force(settings("Sync")));
     sender.all_arrives(&pair).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_arrives_over_a_wire_that_for_ever_forgets_three_messages_of_four() {
-    for says in [Says::Stored, Says::StoredAt] {
-        let pair = pair().await;
-        let sender = Sender::start(&pair, says, 4).await;
-        sender.react().await;
-        assert!(sender.memory.forgotten() > 0);
-        sender.all_arrives(&pair).await;
-    }
 }

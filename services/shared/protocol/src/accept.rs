@@ -192,6 +192,10 @@ impl<O: OutboxTables, R: Rows<Error = O::Error>, T: Default> Accepting<'_, O, R,
             self.calls.settle(id);
             return Ok(Some(unchanged));
         }
+        // Who does not wait for the receivers does not wait for another's call either: the row is made its own.
+        if request.dispatch == Dispatch::Background && self.rules.holds(Rule::BackgroundJoinsNone) {
+            return Ok(None);
+        }
         if !does && !self.rules.holds(Rule::UndoJoins) {
             return Ok(Some(unchanged));
         }
@@ -267,6 +271,9 @@ impl<O: OutboxTables, R: Rows<Error = O::Error>, T: Default> Accepting<'_, O, R,
             generation,
         };
         self.outbox.append(event, dispatch)?;
-        Ok(EventId { source, sequence })
+        let id = EventId { source, sequence };
+        // A transaction that was rolled back gives its numbers back: what it began under this one never was.
+        self.calls.end(id);
+        Ok(id)
     }
 }

@@ -35,6 +35,10 @@ rules! {
     UndoJoins = "undo-joins",
     /// A call can be joined until its compensation is committed.
     JoinUntilCompensated = "join-until-compensated",
+    /// A request that does not wait for receivers joins no call: it writes the row anew.
+    BackgroundJoinsNone = "background-joins-none",
+    /// A compensation is sent before the event that it takes back, which then is superseded unseen.
+    CompensationFirst = "compensation-first",
     /// A failure is told only after its compensation is durable.
     CompensateBeforeAnswer = "compensate-before-answer",
     /// Every opening of a sender's store takes a new epoch and seals the one before.

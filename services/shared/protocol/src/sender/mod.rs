@@ -313,8 +313,14 @@ impl Sender {
             (None, _) | (_, None) => Answer::Unknown,
         };
         self.steps.push_back((id, CallStep::Answer(answer)));
+        let taken_back = match compensated {
+            Some(Compensated::Undone(by)) if self.common.rules.holds(Rule::CompensationFirst) => {
+                Some(by.sequence)
+            }
+            _ => None,
+        };
         for peer in self.peers.values_mut() {
-            peer.call_over(id, now);
+            peer.call_over(id, taken_back, now);
         }
     }
 

@@ -134,18 +134,15 @@ impl Peer {
         self.inline.push_back(event.id());
     }
 
-    /// The caller is answered: what is not known to be received goes on in the background.
-    pub(super) fn call_over(&mut self, id: EventId, now: Moment) {
+    /// The caller is answered: what is not known to be received goes on in the background, behind the event that takes it back.
+    pub(super) fn call_over(&mut self, id: EventId, taken_back: Option<Sequence>, now: Moment) {
         if let Some(track) = self.tracks.get_mut(&id.source)
             && track.slot(id.sequence) == Some(Slot::Inline)
         {
-            track.set(
-                id.sequence,
-                Slot::Again {
-                    sends: 0,
-                    not_before: now,
-                },
-            );
+            match taken_back {
+                Some(by) => track.hold_until(id.sequence, by, now),
+                None => track.let_go(id.sequence, now),
+            }
         }
     }
 
@@ -464,6 +461,7 @@ impl Peer {
                 place,
             },
         );
+        track.went_out(id.sequence, at);
         self.released.push((id.source, id.sequence));
     }
 
@@ -482,6 +480,10 @@ impl Peer {
         if let Some(Slot::UnderWay { sends, .. }) = track.slot(id.sequence) {
             let sends = if counts { sends } else { sends - 1 };
             track.set(id.sequence, Slot::Again { sends, not_before });
+            // Whether it arrived or had no room there: what is held behind it may be what makes room.
+            if counts {
+                track.went_out(id.sequence, not_before);
+            }
         }
     }
 

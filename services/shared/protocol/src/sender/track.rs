@@ -53,6 +53,8 @@ pub(super) struct Track {
     again_at: BTreeSet<(Moment, Sequence)>,
     /// How many slots are [`Slot::Sent`].
     sent: usize,
+    /// Events of failed calls, each behind the later event that takes it back: they go out once that has.
+    behind: BTreeMap<Sequence, Sequence>,
 }
 
 /// What became received.
@@ -101,6 +103,7 @@ impl Track {
         if self.cursor < self.end() {
             self.waiting_since.get_or_insert(now);
         }
+        self.release_received(now);
     }
 
     /// Moves the cursor over what is not fresh.
@@ -165,6 +168,48 @@ impl Track {
         }
         if let Some(at) = next {
             self.again_at.insert((at, sequence));
+        }
+    }
+
+    /// An event that a caller waited for goes to the background.
+    pub(super) fn let_go(&mut self, sequence: Sequence, now: Moment) {
+        if self.slot(sequence) == Some(Slot::Inline) {
+            let again = Slot::Again {
+                sends: 0,
+                not_before: now,
+            };
+            self.set(sequence, again);
+        }
+    }
+
+    /// The same, once the event that takes it back has gone out: the receiver then never shows it.
+    pub(super) fn hold_until(&mut self, sequence: Sequence, by: Sequence, now: Moment) {
+        match self.slot(by) {
+            Some(Slot::Sent { .. } | Slot::Received) => self.let_go(sequence, now),
+            // Received, or beyond what is tracked: it gets there only once this has made room.
+            None if by <= self.last => self.let_go(sequence, now),
+            _ => {
+                self.behind.insert(by, sequence);
+            }
+        }
+    }
+
+    /// An event went out: what is held behind it follows.
+    pub(super) fn went_out(&mut self, by: Sequence, now: Moment) {
+        if let Some(sequence) = self.behind.remove(&by) {
+            self.let_go(sequence, now);
+        }
+    }
+
+    /// What is held behind events that are received follows, however they came there; and behind what is beyond being tracked.
+    fn release_received(&mut self, now: Moment) {
+        let received = |by: &Sequence| match self.slot(*by) {
+            None => *by <= self.last,
+            slot => slot == Some(Slot::Received),
+        };
+        let over: Vec<Sequence> = self.behind.keys().copied().filter(received).collect();
+        for by in over {
+            self.went_out(by, now);
         }
     }
 

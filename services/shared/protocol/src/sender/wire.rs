@@ -148,7 +148,8 @@ pub enum FailureCause {
 /// Whether a failed call's event may have been applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MayBeApplied {
-    /// It was not, nor will it be, but to be superseded.
+    /// It was not. What takes it back goes out before it, so that it is superseded unseen; only a crash of the sender in
+    /// between may let a receiver show it until both have come.
     No,
     /// It is not known.
     Unknown,

@@ -1,6 +1,6 @@
 //! Callers who wait: joining, compensating, and what they are told.
 
-use duet_protocol::accept::Compensated;
+use duet_protocol::accept::{Compensated, Dispatch};
 use duet_protocol::event::EventId;
 use duet_protocol::receive::{Arrival, Outcome};
 use duet_protocol::rules::Rule;
@@ -191,4 +191,68 @@ fn a_request_that_is_given_up_at_its_deadline_fails_its_calls_by_that() {
     }
     assert_eq!(cause(at(1)), Some(FailureCause::Refused));
     assert_eq!(cause(at(2)), Some(FailureCause::Deadline));
+}
+
+/// In `Async` nobody waits for a receiver, nor for somebody else's call that does.
+#[test]
+fn a_request_that_does_not_wait_joins_no_call_and_keeps_what_it_wrote() {
+    let mut pair = Pair::new();
+    let like = pair.asks(0, LIKE).wrote();
+    let same = pair.accepts(0, LIKE, Dispatch::Background).wrote();
+    assert!(same > like);
+    assert_eq!(pair.fails(0, like), Compensated::Stands);
+    assert_eq!(pair.row(), LIKE);
+
+    let mut pair = Pair::without(Rule::BackgroundJoinsNone);
+    let like = pair.asks(0, LIKE).wrote();
+    let joins = pair.accepts(0, LIKE, Dispatch::Background);
+    assert_eq!(joins, Asks::Joins(like), "and waits until the deadline");
+}
+
+#[test]
+fn a_number_given_again_after_a_rollback_is_not_the_call_that_had_it() {
+    let mut pair = Pair::new();
+    let rolled_back = {
+        let mut lost = Pair::new();
+        lost.asks(0, LIKE).wrote()
+    };
+    pair.calls[0].begin(rolled_back, key(), true);
+    let written = pair.writes(LIKE);
+    assert_eq!(written.sequence, rolled_back.sequence);
+    assert!(!pair.calls[0].is_known(written));
+}
+
+/// So that a receiver that comes back does not show for a moment what its caller was told is taken back.
+#[test]
+fn what_takes_a_failed_call_back_goes_out_before_it() {
+    fn order(mut pair: Pair) -> (EventId, EventId, Vec<EventId>) {
+        let mut machine = pair.machine(Path::Call);
+        let like = pair.asks(0, LIKE).wrote();
+        let mut sent = pair.sends(&mut machine, at(0));
+        for request in sent.drain(..) {
+            let sent = Sent::NotSent { retry_after: None };
+            machine.transmitted(&notification(), request.id, sent, at(0));
+        }
+        while machine.poll_call(at(2)).is_some() {}
+        let compensated = pair.fails(0, like);
+        let Compensated::Undone(by) = compensated else {
+            panic!("{compensated:?}")
+        };
+        machine.compensated(like, Some(compensated), at(2));
+        let mut order = Vec::new();
+        for seconds in 10..20 {
+            for request in pair.sends(&mut machine, at(seconds)) {
+                order.extend(request.events.iter().map(|(event, _)| event.id()));
+                let applied = vec![Outcome::Applied; request.events.len()];
+                let sent = Sent::Answered(applied);
+                machine.transmitted(&notification(), request.id, sent, at(seconds));
+            }
+        }
+        order.retain(|id| [like, by].contains(id));
+        (like, by, order)
+    }
+    let (like, by, sent) = order(Pair::new());
+    assert_eq!(sent, [by, like]);
+    let (like, by, sent) = order(Pair::without(Rule::CompensationFirst));
+    assert_eq!(sent, [like, by]);
 }

@@ -170,6 +170,8 @@ fn forgetting_on_the_brokers_word_is_caught() {
     assert!(caught.is_some());
 }
 
+/// All are missed but `write-anew-if-unsettled`, which is for several replicas on one store (`tests/schedules` has it): here one
+/// process sends, and what it has answered it never takes back.
 #[test]
 #[ignore = "minutes: tells of each rule, or of RULE alone, after how many seeds it is missed"]
 fn each_rule_is_missed_when_it_is_off() {

@@ -6,10 +6,13 @@
 
 mod call;
 mod hello;
+mod loss;
+mod outcome;
 mod path_state;
 mod peer;
 mod timing;
 mod track;
+mod wants;
 mod wire;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -17,6 +20,7 @@ use std::sync::Arc;
 
 pub use call::{Answer, CallStep};
 pub use timing::{Capacity, Policy, Timing};
+pub use wants::{Load, SayHello, Standing};
 pub use wire::{
     Attempt, Backlog, BrokerPlace, CallEnd, FailureCause, HelloId, MayBeApplied, MessageId, Path,
     Sent, Transmission, TransmissionId, Urgency,
@@ -68,43 +72,6 @@ struct Common {
     process: Epoch,
     jitter: Jitter,
     transmissions: u64,
-}
-
-/// Events to be read back from the outbox.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Load {
-    /// Of which source.
-    pub source: Source,
-    /// Those after this.
-    pub after: Sequence,
-    /// At most so many.
-    pub limit: usize,
-}
-
-/// A hello to be said.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SayHello {
-    /// To be answered under.
-    pub id: HelloId,
-    /// To whom.
-    pub receiver: ReceiverName,
-    /// Which way.
-    pub path: Path,
-}
-
-/// How a sender stands, for status and metrics.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
-    /// Events that the slowest receiver is not known to hold.
-    pub unacknowledged: u64,
-    /// Synchronous calls under way.
-    pub calls: usize,
-    /// Events kept whole in memory.
-    pub kept: usize,
-    /// What the last hello to each receiver found.
-    pub health: Vec<(ReceiverName, Health)>,
-    /// Whether some event was sent often and is still unreceived.
-    pub undelivered: bool,
 }
 
 /// The sender's machine; see the module.

@@ -6,32 +6,27 @@ use std::time::Duration;
 
 use super::call::CallUnderWay;
 use super::hello::Hello;
-use super::path_state::{PathState, Stream};
-use super::timing::{Timing, sooner};
+use super::path_state::PathState;
+use super::timing::sooner;
 use super::track::{Slot, Track};
-use super::wire::{
-    Attempt, Backlog, BrokerPlace, CallEnd, FailureCause, MessageId, Path, Sent, Transmission,
-    TransmissionId, Urgency,
-};
+use super::wire::{Attempt, MessageId, Path, Transmission, TransmissionId, Urgency};
 use super::{Common, Kept};
 use crate::event::{Event, EventId};
 use crate::outbox::Mark;
 use crate::receipt::ReceiverName;
-use crate::receive::Outcome;
 use crate::record::Recorded;
-use crate::rules::Rule;
 use crate::sequence::{Incarnation, Sequence, Source};
 use crate::time::Moment;
 
 /// A batch on its way.
 #[derive(Debug)]
-struct UnderWay {
-    transmission: Transmission,
-    order: u64,
+pub(super) struct UnderWay {
+    pub(super) transmission: Transmission,
+    pub(super) order: u64,
     /// When the first of the callers who wait for it stops waiting, and with that the transport.
-    gives_up: Option<Moment>,
+    pub(super) gives_up: Option<Moment>,
     /// It gave no answer, and is repeated as it is.
-    repeat_at: Option<Moment>,
+    pub(super) repeat_at: Option<Moment>,
 }
 
 /// See the module.
@@ -40,13 +35,13 @@ pub(super) struct Peer {
     pub(super) name: ReceiverName,
     /// The newest it spoke under.
     pub(super) incarnation: Incarnation,
-    tracks: BTreeMap<Source, Track>,
+    pub(super) tracks: BTreeMap<Source, Track>,
     /// What was recorded of each source: the watermark that the store keeps.
-    held: BTreeMap<Source, Sequence>,
-    inline: VecDeque<EventId>,
-    under_way: BTreeMap<TransmissionId, UnderWay>,
-    call_path: PathState,
-    broker_path: PathState,
+    pub(super) held: BTreeMap<Source, Sequence>,
+    pub(super) inline: VecDeque<EventId>,
+    pub(super) under_way: BTreeMap<TransmissionId, UnderWay>,
+    pub(super) call_path: PathState,
+    pub(super) broker_path: PathState,
     pub(super) hello: Hello,
     /// Events that this receiver's sending needs no more.
     pub(super) released: Vec<(Source, Sequence)>,
@@ -146,7 +141,7 @@ impl Peer {
         }
     }
 
-    fn path(&mut self, path: Path) -> &mut PathState {
+    pub(super) fn path(&mut self, path: Path) -> &mut PathState {
         match path {
             Path::Call => &mut self.call_path,
             Path::Broker => &mut self.broker_path,
@@ -325,174 +320,6 @@ impl Peer {
         Some(transmission)
     }
 
-    pub(super) fn transmitted(
-        &mut self,
-        id: TransmissionId,
-        sent: Sent,
-        calls: &mut BTreeMap<EventId, CallUnderWay>,
-        common: &mut Common,
-        now: Moment,
-    ) -> Vec<(EventId, CallEnd)> {
-        let Some(mut under_way) = self.under_way.remove(&id) else {
-            return Vec::new();
-        };
-        let path = under_way.transmission.path;
-        if under_way.transmission.urgency != Urgency::Background {
-            return self.inline_transmitted(&under_way, sent, calls, now);
-        }
-        let state = self.path(path);
-        state.in_flight = state.in_flight.saturating_sub(1);
-        match sent {
-            Sent::Answered(outcomes) => {
-                state.succeeded();
-                let outcomes = outcomes
-                    .into_iter()
-                    .map(Some)
-                    .chain(std::iter::repeat(None));
-                let events = under_way
-                    .transmission
-                    .events
-                    .iter()
-                    .map(|(event, _)| event.id());
-                for (id, outcome) in events.zip(outcomes) {
-                    if outcome.is_some_and(|outcome| outcome.is_final()) {
-                        self.mark_sent(id, path, under_way.order, now, None);
-                    } else {
-                        let sends = self.sends(id);
-                        let Timing {
-                            backoff_initial,
-                            backoff_max,
-                            ..
-                        } = common.timing;
-                        let wait = common.jitter.backoff(backoff_initial, backoff_max, sends);
-                        self.mark_again(id, now + wait, true);
-                    }
-                }
-            }
-            Sent::Stored(place) => {
-                state.stored(place);
-                for (event, _) in &under_way.transmission.events {
-                    let id = event.id();
-                    if common.rules.holds(Rule::ForgetOnReceipt) {
-                        self.mark_sent(id, path, under_way.order, now, place);
-                    } else if let Some(track) = self.tracks.get_mut(&id.source) {
-                        track.set(id.sequence, Slot::Received);
-                    }
-                }
-            }
-            Sent::NotSent { retry_after } => {
-                let until = state.failed(now, retry_after, &common.timing, &mut common.jitter);
-                self.again(&under_way, until, false);
-            }
-            Sent::Unknown => {
-                let until = state.failed(now, None, &common.timing, &mut common.jitter);
-                if path == Path::Broker
-                    && common.policy.path == Path::Broker
-                    && common.rules.holds(Rule::RepeatUnanswered)
-                {
-                    under_way.repeat_at = Some(until);
-                    self.under_way.insert(id, under_way);
-                } else {
-                    self.again(&under_way, until, true);
-                }
-            }
-        }
-        Vec::new()
-    }
-
-    fn inline_transmitted(
-        &mut self,
-        under_way: &UnderWay,
-        sent: Sent,
-        calls: &mut BTreeMap<EventId, CallUnderWay>,
-        now: Moment,
-    ) -> Vec<(EventId, CallEnd)> {
-        let mut ends = Vec::new();
-        let turned_away = matches!(sent, Sent::NotSent { .. });
-        let in_time = under_way.gives_up.is_none_or(|at| now < at);
-        let mut outcomes = match sent {
-            Sent::Answered(outcomes) => Some(outcomes.into_iter()),
-            Sent::Stored(_) | Sent::NotSent { .. } | Sent::Unknown => None,
-        };
-        for (event, _) in &under_way.transmission.events {
-            let id = event.id();
-            let outcome = outcomes.as_mut().and_then(Iterator::next);
-            if outcome.as_ref().is_some_and(Outcome::is_final) {
-                self.mark_sent(id, Path::Call, under_way.order, now, None);
-            }
-            let Some(call) = calls.get_mut(&id).filter(|call| call.failed.is_none()) else {
-                continue;
-            };
-            let end = match outcome {
-                Some(outcome) => call.answered(&self.name, &outcome),
-                None if turned_away => Some(call.turned_away()),
-                None if in_time => Some(call.fail(FailureCause::Refused)),
-                None => Some(call.fail(FailureCause::Deadline)),
-            };
-            ends.extend(end.map(|end| (id, end)));
-        }
-        ends
-    }
-
-    fn mark_sent(
-        &mut self,
-        id: EventId,
-        path: Path,
-        order: u64,
-        at: Moment,
-        place: Option<BrokerPlace>,
-    ) {
-        let Some(track) = self.tracks.get_mut(&id.source) else {
-            return;
-        };
-        let sends = match track.slot(id.sequence) {
-            Some(
-                Slot::UnderWay { sends, .. } | Slot::Again { sends, .. } | Slot::Sent { sends, .. },
-            ) => sends.max(1),
-            _ => 1,
-        };
-        track.set(
-            id.sequence,
-            Slot::Sent {
-                sends,
-                path,
-                order,
-                at,
-                place,
-            },
-        );
-        track.went_out(id.sequence, at);
-        self.released.push((id.source, id.sequence));
-    }
-
-    fn sends(&self, id: EventId) -> u32 {
-        let track = self.tracks.get(&id.source);
-        match track.and_then(|track| track.slot(id.sequence)) {
-            Some(Slot::UnderWay { sends, .. }) => sends,
-            _ => 0,
-        }
-    }
-
-    fn mark_again(&mut self, id: EventId, not_before: Moment, counts: bool) {
-        let Some(track) = self.tracks.get_mut(&id.source) else {
-            return;
-        };
-        if let Some(Slot::UnderWay { sends, .. }) = track.slot(id.sequence) {
-            let sends = if counts { sends } else { sends - 1 };
-            track.set(id.sequence, Slot::Again { sends, not_before });
-            // Whether it arrived or had no room there: what is held behind it may be what makes room.
-            if counts {
-                track.went_out(id.sequence, not_before);
-            }
-        }
-    }
-
-    fn again(&mut self, under_way: &UnderWay, not_before: Moment, counts: bool) {
-        for (event, _) in &under_way.transmission.events {
-            self.mark_again(event.id(), not_before, counts);
-        }
-    }
-
     /// What waits to be repeated on a path that is not taken any more goes the new way.
     pub(super) fn path_changed(&mut self, common: &Common, now: Moment) {
         if common.policy.path == Path::Broker {
@@ -563,114 +390,6 @@ impl Peer {
             .collect();
         for id in over {
             self.under_way.remove(&id);
-        }
-    }
-
-    /// Whether the broker is to be asked: something sent through it awaits a receipt.
-    pub(super) fn ask_backlog(&mut self, now: Moment, timing: &Timing) -> bool {
-        self.awaits_broker() && self.broker_path.ask_backlog(now, timing)
-    }
-
-    fn awaits_broker(&self) -> bool {
-        self.broker_path.order > 0 && self.has_awaiting()
-    }
-
-    pub(super) fn observe(&mut self, backlog: Backlog, common: &Common, now: Moment) {
-        if self.broker_path.observe(backlog, now, &common.timing) == Stream::Reset
-            && common.rules.holds(Rule::StreamReset)
-        {
-            self.resend(now, |_, slot| {
-                matches!(
-                    slot,
-                    Slot::Sent {
-                        path: Path::Broker,
-                        ..
-                    }
-                )
-                .then_some(now)
-            });
-        }
-    }
-
-    pub(super) fn reconnected(&mut self, path: Path, now: Moment, timing: &Timing) {
-        self.path(path).reconnected();
-        self.hello.want(now, timing);
-    }
-
-    /// What is overdue is sent again.
-    pub(super) fn scan(&mut self, common: &mut Common, now: Moment) {
-        let patience = common.policy.ack_wait + common.timing.order_slack;
-        let (call, broker) = (&self.call_path, &self.broker_path);
-        let Common {
-            timing,
-            rules,
-            jitter,
-            ..
-        } = common;
-        let mut overdue = Vec::new();
-        for (source, track) in &self.tracks {
-            for (sequence, slot) in track.awaiting() {
-                let Slot::Sent {
-                    sends,
-                    path,
-                    order,
-                    at,
-                    place,
-                } = slot
-                else {
-                    continue;
-                };
-                let age = now.since(at);
-                let latest = match path {
-                    Path::Call => call.latest_received,
-                    Path::Broker => broker.latest_received,
-                };
-                let by_age = path == Path::Call || broker.is_silent() || place.is_none();
-                let is_overdue = (order < latest
-                    && age >= patience
-                    && rules.holds(Rule::LossByOrder))
-                    || (path == Path::Broker
-                        && place.is_some_and(|place| broker.is_long_done(place, now, timing))
-                        && rules.holds(Rule::LossByPlace))
-                    || (by_age && age >= timing.loss_age(sends) && rules.holds(Rule::LossByAge));
-                if is_overdue {
-                    overdue.push((*source, sequence, sends));
-                }
-            }
-        }
-        // They wait together, to go together and in order: the receiver may have no room for gaps.
-        let extra = overdue.iter().map(|(_, _, sends)| *sends).min();
-        let wait = match extra.map_or(0, |sends| {
-            sends.saturating_sub(timing.sends_before_condition)
-        }) {
-            0 => Duration::ZERO,
-            extra => jitter.backoff(timing.order_slack, timing.resend_max, extra),
-        };
-        for (source, sequence, sends) in overdue {
-            let not_before = now + wait;
-            if let Some(track) = self.tracks.get_mut(&source) {
-                track.set(sequence, Slot::Again { sends, not_before });
-            }
-        }
-    }
-
-    fn resend(&mut self, now: Moment, which: impl Fn(Sequence, Slot) -> Option<Moment>) {
-        for track in self.tracks.values_mut() {
-            let all: Vec<(Sequence, Moment)> = track
-                .awaiting()
-                .filter_map(|(sequence, slot)| which(sequence, slot).map(|at| (sequence, at)))
-                .collect();
-            for (sequence, at) in all {
-                if let Some(Slot::Sent { sends, .. }) = track.slot(sequence) {
-                    track.set(
-                        sequence,
-                        Slot::Again {
-                            sends,
-                            not_before: at.max(now),
-                        },
-                    );
-                }
-            }
         }
     }
 

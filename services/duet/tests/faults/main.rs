@@ -13,4 +13,14 @@ mod start;
 #[path = "../rows/mod.rs"]
 mod rows;
 
+use duet_testkit::{Mode, Pair};
+
 const DUET: &str = env!("CARGO_BIN_EXE_duet");
+
+/// A pair in `Async` whose broker gives out again soon what a process had taken that was killed.
+async fn in_async() -> Pair {
+    Pair::builder(DUET, Mode::Async)
+        .channel("ackWait: 30s", "ackWait: 1s")
+        .start()
+        .await
+}

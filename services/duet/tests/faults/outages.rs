@@ -1,4 +1,4 @@
-use crate::{DUET, rows};
+use crate::{DUET, in_async, rows};
 use duet_testkit::{Mode, Pair, Reply};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -93,7 +93,7 @@ async fn in_sync_without_notification_nothing_is_applied_and_the_caller_is_told_
 
 #[tokio::test]
 async fn in_async_callers_do_not_notice_that_notification_is_gone() {
-    let mut pair = Pair::start(DUET, Mode::Async).await;
+    let mut pair = in_async().await;
     pair.post("walk", "bob", "A walk").await;
     // The store's first event of all, which opens it, is received.
     pair.drained().await;
@@ -114,7 +114,7 @@ async fn in_async_callers_do_not_notice_that_notification_is_gone() {
 
 #[tokio::test]
 async fn in_async_callers_do_not_notice_that_the_broker_is_gone() {
-    let mut pair = Pair::start(DUET, Mode::Async).await;
+    let mut pair = in_async().await;
     pair.post("walk", "bob", "A walk").await;
     // The store's first event of all, which opens it, is received.
     pair.drained().await;
@@ -132,7 +132,7 @@ async fn in_async_callers_do_not_notice_that_the_broker_is_gone() {
 
 #[tokio::test]
 async fn what_waits_for_a_broker_that_is_gone_goes_by_http_once_the_mode_is_sync() {
-    let mut pair = Pair::start(DUET, Mode::Async).await;
+    let mut pair = in_async().await;
     pair.post("walk", "bob", "A walk").await;
     // The store's first event of all, which opens it, is received.
     pair.drained().await;

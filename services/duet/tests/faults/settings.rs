@@ -1,4 +1,4 @@
-use crate::DUET;
+use crate::{DUET, in_async};
 use duet_testkit::{Mode, Pair, Service, until};
 use serde_json::Value;
 use std::time::Duration;
@@ -113,7 +113,7 @@ async fn a_channel_file_that_cannot_be_right_leaves_the_last_good_settings_in_fo
 
 #[tokio::test]
 async fn a_service_starts_with_the_last_good_settings_when_its_channel_file_is_gone() {
-    let mut pair = Pair::start(DUET, Mode::Async).await;
+    let mut pair = in_async().await;
     pair.post("walk", "bob", "A walk").await;
     let good = std::fs::read_to_string(pair.channel()).unwrap();
     std::fs::remove_file(pair.channel()).unwrap();

@@ -104,6 +104,7 @@ pub async fn run_until(config: Config, stop: Stop) -> Result<(), Error> {
         settings: states.clone(),
         observer: observer.clone(),
     });
+    let failing = consumer.failing();
     let mut tasks = Tasks::default();
     let readiness = process
         .readiness
@@ -133,11 +134,13 @@ pub async fn run_until(config: Config, stop: Stop) -> Result<(), Error> {
             observer,
         });
         let states = web::Data::new(states);
+        let failing = web::Data::new(failing);
         let store = web::Data::new(store.clone());
         move |config: &mut web::ServiceConfig| {
             config
                 .app_data(intake.clone())
                 .app_data(states.clone())
+                .app_data(failing.clone())
                 .app_data(store.clone())
                 .service(at("/v1/channel").get(status::channel));
             intake::configure(config);

@@ -5,12 +5,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use actix_web::web;
+use duet_channel::failing::Failing;
 use duet_channel::settings::SettingsState;
 use duet_channel::store::Store;
 use duet_channel::store::sqlite::SqliteStore;
 use duet_telemetry::Instruments;
 use duet_telemetry::instruments::Held;
 use duet_web::channel::{Condition, Observed};
+use duet_web::time;
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -21,16 +23,25 @@ const EVERY: Duration = Duration::from_secs(1);
 /// `GET /v1/channel`.
 pub(crate) async fn channel(
     states: web::Data<watch::Receiver<SettingsState>>,
+    failing: web::Data<watch::Receiver<Option<Failing>>>,
     store: web::Data<SqliteStore>,
 ) -> web::Json<Observed> {
     let state = states.borrow().clone();
     let current = state.current.as_ref();
+    let degraded = failing.borrow().as_ref().map(|failing| {
+        let since = time::text(failing.since);
+        let message = format!("nothing is consumed since {since}: {}", failing.cause);
+        (failing.reason.as_str(), message)
+    });
     web::Json(Observed {
         mode: current.map(|current| current.mode.as_str()),
         observed_generation: current.map(|current| current.generation.0),
         unacknowledged: None,
         parked: store.counts().await.ok().map(|counts| counts.parked),
-        conditions: vec![Condition::accepted(state.problem.as_deref())],
+        conditions: vec![
+            Condition::accepted(state.problem.as_deref()),
+            Condition::degraded(degraded),
+        ],
     })
 }
 

@@ -1,17 +1,20 @@
 //! What this process tells of the channel: `GET /v1/channel`, and the outbox in its metrics.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_web::web;
 use duet_channel::clock::Clock;
+use duet_channel::failing::Failing;
 use duet_channel::store::Store;
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::record::Health;
 use duet_protocol::sender::Standing;
 use duet_telemetry::Instruments;
 use duet_telemetry::instruments::Outbox;
-use duet_web::channel::{Condition, Observed, Status};
+use duet_web::channel::{Condition, Observed};
+use duet_web::time;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -26,7 +29,10 @@ pub(crate) async fn channel(sending: web::Data<Sending>) -> web::Json<Observed> 
     let standing = sending.standing().await;
     let current = state.current.as_ref();
     let accepted = Condition::accepted(state.problem.as_deref());
-    let degraded = standing.as_ref().map(degraded);
+    let failing = sending.failing();
+    let degraded = standing
+        .as_ref()
+        .map(|standing| Condition::degraded(degraded(standing, failing)));
     web::Json(Observed {
         mode: current.map(|current| current.mode.as_str()),
         observed_generation: current.map(|current| current.generation.0),
@@ -36,34 +42,41 @@ pub(crate) async fn channel(sending: web::Data<Sending>) -> web::Json<Observed> 
     })
 }
 
-/// Whether something keeps events from their receivers.
-fn degraded(standing: &Standing) -> Condition {
+/// What keeps events from their receivers.
+fn degraded(
+    standing: &Standing,
+    failing: BTreeMap<ReceiverName, Failing>,
+) -> Option<(&'static str, String)> {
     let unsound = |(_, health): &&(ReceiverName, Health)| *health != Health::Sound;
-    let (status, reason, message) = match standing.health.iter().find(unsound) {
+    match standing.health.iter().find(unsound) {
         Some((receiver, Health::SenderRegressed(_))) => {
             let message = format!(
                 "{receiver} holds what this store never sent: this store was restored from an older copy"
             );
-            (Status::True, "SenderRegressed", message)
+            return Some(("SenderRegressed", message));
         }
         Some((receiver, _)) => {
             let message = format!(
                 "{receiver} lacks what this store has forgotten: its store was restored or lost"
             );
-            (Status::True, "ReceiverRegressed", message)
+            return Some(("ReceiverRegressed", message));
         }
-        None if standing.undelivered => {
-            let message = "some event was sent often and is still not received".to_owned();
-            (Status::True, "Undelivered", message)
-        }
-        None => (Status::False, "Sound", String::new()),
-    };
-    Condition {
-        r#type: "Degraded",
-        status,
-        reason,
-        message,
+        None => {}
     }
+    // What failed last is no matter once nothing waits.
+    let mut failing = failing.into_iter().filter(|_| standing.unacknowledged > 0);
+    if let Some((receiver, failing)) = failing.next() {
+        let since = time::text(failing.since);
+        let message = format!(
+            "nothing gets to {receiver} since {since}: {}",
+            failing.cause
+        );
+        return Some((failing.reason.as_str(), message));
+    }
+    standing.undelivered.then(|| {
+        let message = "some event was sent often and is still not received".to_owned();
+        ("Undelivered", message)
+    })
 }
 
 /// Keeps what the metrics tell of the outbox up to date, until `stop`.

@@ -196,7 +196,10 @@ fn not_followed(
     let instead = match told {
         Err(error) => error,
         Ok(told) => {
-            let refused = told.conditions.iter().find(|it| it.status == "False");
+            let refused = told
+                .conditions
+                .iter()
+                .find(|it| it.r#type == "Accepted" && it.status == "False");
             let why = refused.map(|it| format!(" ({}: {})", it.r#type, it.message));
             format!(
                 "it still says {}{}",

@@ -4,6 +4,7 @@
 
 pub mod brokers;
 pub mod clock;
+pub mod failing;
 pub mod receiver;
 pub mod sender;
 pub mod settings;

@@ -58,4 +58,18 @@ impl Condition {
             message: problem.unwrap_or_default().to_owned(),
         }
     }
+
+    /// Whether something keeps events from their receivers: `Degraded`, with the reason and the sentence if so.
+    pub fn degraded(why: Option<(&'static str, String)>) -> Self {
+        let (status, (reason, message)) = match why {
+            None => (Status::False, ("Sound", String::new())),
+            Some(why) => (Status::True, why),
+        };
+        Self {
+            r#type: "Degraded",
+            status,
+            reason,
+            message,
+        }
+    }
 }

@@ -10,6 +10,13 @@ pub fn rfc3339<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, 
     time.serialize(serializer)
 }
 
+/// For a sentence; to the second.
+pub fn text(time: Timestamp) -> String {
+    jiff::Timestamp::from_second(time.micros() / 1_000_000)
+        .map(|time| time.to_string())
+        .unwrap_or_default()
+}
+
 /// For serde's `deserialize_with`. What is below a microsecond is cut off.
 pub fn from_rfc3339<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
     let time = jiff::Timestamp::deserialize(deserializer)?;

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::receive::{Received, Taken};
 use super::{Receiver, ReceivingService};
+use crate::failing::{Failing, Reason};
 use crate::settings::SettingsState;
 use crate::store::{Store, StoreError};
 use crate::transport::cloudevents::outcome_word;
@@ -47,7 +48,10 @@ pub struct ConsumerParts<S: Store, A: ReceivingService<S::Connection>> {
 }
 
 /// See the module.
-pub struct ConsumerTask<S: Store, A: ReceivingService<S::Connection>>(ConsumerParts<S, A>);
+pub struct ConsumerTask<S: Store, A: ReceivingService<S::Connection>>(
+    ConsumerParts<S, A>,
+    watch::Sender<Option<Failing>>,
+);
 
 /// The first wait after a failure; doubles up to [`REST_MAX`].
 const REST: Duration = Duration::from_millis(50);
@@ -72,7 +76,12 @@ enum Failed {
 impl<S: Store, A: ReceivingService<S::Connection>> ConsumerTask<S, A> {
     /// The task for a receiver and its broker.
     pub fn new(parts: ConsumerParts<S, A>) -> Self {
-        ConsumerTask(parts)
+        ConsumerTask(parts, watch::Sender::default())
+    }
+
+    /// Why nothing is consumed, while that is so.
+    pub fn failing(&self) -> watch::Receiver<Option<Failing>> {
+        self.1.subscribe()
     }
 
     /// Runs until it is told to stop; then finishes what it took, gives the rest back, and tells its last receipts.
@@ -88,6 +97,7 @@ impl<S: Store, A: ReceivingService<S::Connection>> ConsumerTask<S, A> {
             let consumer =
                 transport.and_then(|settings| self.0.broker.consumer(&settings.transport));
             let (Some(settings), Some(mut consumer)) = (current, consumer) else {
+                self.1.send_replace(None);
                 tokio::select! {
                     () = stop.cancelled() => return,
                     changed = self.0.settings.changed() => if changed.is_err() { return },
@@ -101,7 +111,7 @@ impl<S: Store, A: ReceivingService<S::Connection>> ConsumerTask<S, A> {
                 Ok(Stopped::Stop) => return,
                 Ok(Stopped::SettingsChanged) => rest = REST,
                 Err(error) => {
-                    tracing::warn!(%error, "nothing is consumed; beginning again");
+                    self.failed(&error);
                     // Else what was taken would come again only after the consumer's AckWait.
                     consumer.release().await;
                     tokio::select! {
@@ -111,6 +121,25 @@ impl<S: Store, A: ReceivingService<S::Connection>> ConsumerTask<S, A> {
                 }
             }
         }
+    }
+
+    /// Told until something is consumed again; logged once.
+    fn failed(&self, error: &Failed) {
+        let reason = match error {
+            Failed::Provision(_) => Reason::NotProvisioned,
+            Failed::Consume(_) => Reason::NotConsumed,
+            Failed::Store(_) => Reason::StoreFails,
+        };
+        let wall = self.0.receiver.0.clock.wall();
+        self.1.send_if_modified(|failing| {
+            let what = (reason, error.to_string().into());
+            let (now, is_news) = Failing::after(failing.as_ref(), wall, what);
+            if is_news {
+                tracing::warn!(%error, "nothing is consumed; trying until it is");
+                *failing = Some(now);
+            }
+            is_news
+        });
     }
 
     async fn consume(
@@ -132,6 +161,9 @@ impl<S: Store, A: ReceivingService<S::Connection>> ConsumerTask<S, A> {
         *rest = REST;
         let receiver = self.0.receiver.clone();
         receiver.tell_all(consumer).await?;
+        if self.1.send_replace(None).is_some() {
+            tracing::info!("consuming again");
+        }
         let watched = Watched::new(&self.0.observer, settings);
         let mut asked = SystemTime::now();
         loop {

@@ -76,12 +76,8 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
         let broker = self.broker.publish();
         let wall = self.clock.wall();
         self.tasks.spawn(async move {
-            let (sent, receipts) = transmit(call, broker, &transmission, wall).await;
-            Done::Transmitted {
-                transmission,
-                sent,
-                receipts,
-            }
+            let carried = transmit(call, broker, &transmission, wall).await;
+            Done::Transmitted(transmission, carried)
         });
     }
 

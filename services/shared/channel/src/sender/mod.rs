@@ -17,15 +17,18 @@ pub use request::{Delivery, Reply, SendError};
 pub use service::SendingService;
 pub use task::{Parts, SenderTask};
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use duet_protocol::accept::Failed;
 use duet_protocol::calls::Calls;
+use duet_protocol::receipt::ReceiverName;
 use duet_protocol::rules::Rules;
 use duet_protocol::sender::{Answer, Standing};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::Clock;
+use crate::failing::Failing;
 use crate::settings::SettingsState;
 use crate::store::Store;
 
@@ -61,6 +64,7 @@ pub struct Sender<S: Store, V: SendingService<S::Connection>> {
     rules: Arc<Rules>,
     clock: Clock,
     questions: mpsc::Sender<oneshot::Sender<Standing>>,
+    failing: watch::Receiver<BTreeMap<ReceiverName, Failing>>,
 }
 
 impl<S: Store, V: SendingService<S::Connection>> Clone for Sender<S, V> {
@@ -73,6 +77,7 @@ impl<S: Store, V: SendingService<S::Connection>> Clone for Sender<S, V> {
             rules: self.rules.clone(),
             clock: self.clock,
             questions: self.questions.clone(),
+            failing: self.failing.clone(),
         }
     }
 }
@@ -91,6 +96,11 @@ impl<S: Store, V: SendingService<S::Connection>> Sender<S, V> {
     /// How often each rule of the protocol decided something.
     pub fn rules(&self) -> &Rules {
         &self.rules
+    }
+
+    /// The receivers to which nothing gets through now, and why.
+    pub fn failing(&self) -> BTreeMap<ReceiverName, Failing> {
+        self.failing.borrow().clone()
     }
 
     /// How the sender stands; `None` once it has stopped.

@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use duet_protocol::accept::Compensated;
 use duet_protocol::event::{Event, EventId};
-use duet_protocol::receipt::{Receipt, ReceiverName};
+use duet_protocol::receipt::ReceiverName;
 use duet_protocol::record::{Health, HelloAnswer, Recorded};
 use duet_protocol::rules::Rules;
 use duet_protocol::sender::{
-    Backlog, HelloId, Load, Path, Policy, Sender as Machine, Sent, Standing, Timing, Transmission,
+    Backlog, HelloId, Load, Path, Policy, Sender as Machine, Standing, Timing, Transmission,
 };
 use duet_protocol::sequence::Epoch;
 use duet_protocol::settings::Settings;
@@ -24,8 +24,10 @@ use tokio_util::sync::CancellationToken;
 use super::broker::{self, Broker, MakeBroker};
 use super::observe::Told;
 use super::record::judge;
+use super::transmit::Carried;
 use super::{Sender, SendingService, SharedCalls};
 use crate::clock::Clock;
+use crate::failing::{Failing, Reason};
 use crate::settings::SettingsState;
 use crate::store::{CommittedGroup, ReceiverStanding, Store, StoreError};
 use crate::strikes::{self, Strikes};
@@ -58,11 +60,7 @@ pub struct Parts<S: Store, V: SendingService<S::Connection>> {
 
 /// How a task under way ended.
 pub(super) enum Done {
-    Transmitted {
-        transmission: Transmission,
-        sent: Sent,
-        receipts: Vec<Receipt>,
-    },
+    Transmitted(Transmission, Carried),
     Recorded(Result<Vec<(ReceiverName, Recorded)>, StoreError>),
     Compensated(EventId, Option<Compensated>),
     Loaded(Load, Vec<Event>),
@@ -89,6 +87,7 @@ pub struct SenderTask<S: Store, V: SendingService<S::Connection>> {
     pub(super) receipts: Unrecorded,
     pub(super) recording: bool,
     pub(super) told: Told,
+    failing: watch::Sender<BTreeMap<ReceiverName, Failing>>,
     strikes: Strikes,
     pub(super) tasks: JoinSet<Done>,
 }
@@ -148,6 +147,7 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
         }
         let (questions, questions_in) = mpsc::channel(8);
         let pending = SharedCalls::<V::Value>::default();
+        let failing = watch::Sender::default();
         let handle = Sender {
             store: store.clone(),
             service: service.clone(),
@@ -156,6 +156,7 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
             rules: rules.clone(),
             clock,
             questions,
+            failing: failing.subscribe(),
         };
         let task = SenderTask {
             machine,
@@ -171,6 +172,7 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
             questions: questions_in,
             receipts: Unrecorded::default(),
             recording: false,
+            failing,
             strikes: Strikes::new(observer.instruments.clone()),
             told: Told::new(observer),
             tasks: JoinSet::new(),
@@ -286,14 +288,12 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
     fn take_done(&mut self, done: Done) {
         let now = self.clock.now();
         match done {
-            Done::Transmitted {
-                transmission,
-                sent,
-                receipts,
-            } => {
+            Done::Transmitted(transmission, carried) => {
+                let receiver = &transmission.receiver;
+                self.tell_whether_failing(receiver, carried.failed);
                 self.machine
-                    .transmitted(&transmission.receiver, transmission.id, sent, now);
-                self.receipts.add(receipts);
+                    .transmitted(receiver, transmission.id, carried.sent, now);
+                self.receipts.add(carried.receipts);
             }
             Done::Recorded(recorded) => {
                 self.recording = false;
@@ -325,6 +325,27 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
                 self.machine.judged(&receiver, id, health, now);
             }
         }
+    }
+
+    /// Whichever way something got through to a receiver, what failed before is over.
+    fn tell_whether_failing(&self, receiver: &ReceiverName, failed: Option<(Reason, Arc<str>)>) {
+        let wall = self.clock.wall();
+        self.failing.send_if_modified(|failing| {
+            let Some(failed) = failed else {
+                let over = failing.remove(receiver);
+                if over.is_some() {
+                    tracing::info!(%receiver, "events get through again");
+                }
+                return over.is_some();
+            };
+            let (now, is_news) = Failing::after(failing.get(receiver), wall, failed);
+            if is_news {
+                let (reason, cause) = (now.reason.as_str(), &now.cause);
+                tracing::warn!(%receiver, reason, %cause, "events do not get through; they are kept");
+                failing.insert(receiver.clone(), now);
+            }
+            is_news
+        });
     }
 
     fn take_recorded(&mut self, receiver: &ReceiverName, recorded: &Recorded) {

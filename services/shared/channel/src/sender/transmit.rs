@@ -7,6 +7,7 @@ use duet_protocol::receipt::Receipt;
 use duet_protocol::sender::{Attempt, Path, Sent, Transmission, Urgency};
 use duet_protocol::time::Timestamp;
 
+use crate::failing::Reason;
 use crate::transport::{self, Batch, Call, CallError, Outgoing, Publish, PublishError};
 
 /// How long a request that nobody waits for may take.
@@ -16,22 +17,54 @@ const LATE: Duration = Duration::from_secs(600);
 /// How long a full broker is left alone.
 const FULL_PAUSE: Duration = Duration::from_secs(1);
 
-/// Carries a transmission. The receipts are those that came with the answer.
+/// What came of a transmission.
+pub(super) struct Carried {
+    pub(super) sent: Sent,
+    /// Those that came with the answer.
+    pub(super) receipts: Vec<Receipt>,
+    /// Why it did not get through.
+    pub(super) failed: Option<(Reason, Arc<str>)>,
+}
+
+impl Carried {
+    fn through(sent: Sent, receipts: Vec<Receipt>) -> Self {
+        Carried {
+            sent,
+            receipts,
+            failed: None,
+        }
+    }
+
+    fn failed(sent: Sent, reason: Reason, cause: Arc<str>) -> Self {
+        Carried {
+            sent,
+            receipts: Vec::new(),
+            failed: Some((reason, cause)),
+        }
+    }
+
+    fn no_way(cause: &str) -> Self {
+        let not_sent = Sent::NotSent { retry_after: None };
+        Carried::failed(not_sent, Reason::NoWay, cause.into())
+    }
+}
+
+/// Carries a transmission.
 pub(super) async fn transmit(
     call: Option<Arc<dyn Call>>,
     broker: Option<Arc<dyn Publish>>,
     transmission: &Transmission,
     now: Timestamp,
-) -> (Sent, Vec<Receipt>) {
+) -> Carried {
     let batch = batch(transmission, now);
     match transmission.path {
         Path::Call => match call {
             Some(call) => deliver(&*call, &batch, transmission.urgency).await,
-            None => (Sent::NotSent { retry_after: None }, Vec::new()),
+            None => Carried::no_way("this process has no address for it"),
         },
         Path::Broker => match broker {
-            Some(broker) => (publish(&*broker, &batch, transmission).await, Vec::new()),
-            None => (Sent::NotSent { retry_after: None }, Vec::new()),
+            Some(broker) => publish(&*broker, &batch, transmission).await,
+            None => Carried::no_way("this process has no broker to go to"),
         },
     }
 }
@@ -54,38 +87,39 @@ fn batch(transmission: &Transmission, now: Timestamp) -> Batch {
     }
 }
 
-async fn deliver(call: &dyn Call, batch: &Batch, urgency: Urgency) -> (Sent, Vec<Receipt>) {
+async fn deliver(call: &dyn Call, batch: &Batch, urgency: Urgency) -> Carried {
     let within = match urgency {
         Urgency::Inline { within } => within,
         Urgency::Background => BACKGROUND_PATIENCE,
     };
-    match call.deliver(batch, within).await {
-        Ok(delivered) => (Sent::Answered(delivered.outcomes), delivered.receipts),
-        Err(CallError::NotApplied(cause)) => {
-            tracing::debug!(%cause, "not applied");
-            (Sent::NotSent { retry_after: None }, Vec::new())
+    let error = match call.deliver(batch, within).await {
+        Ok(delivered) => {
+            return Carried::through(Sent::Answered(delivered.outcomes), delivered.receipts);
         }
-        Err(CallError::Overloaded { retry_after }) => (Sent::NotSent { retry_after }, Vec::new()),
-        Err(CallError::Unknown(cause)) => {
-            tracing::debug!(%cause, "no answer");
-            (Sent::Unknown, Vec::new())
+        Err(error) => error,
+    };
+    let (sent, reason) = match error {
+        CallError::NotApplied(_) => (Sent::NotSent { retry_after: None }, Reason::NotApplied),
+        CallError::Overloaded { retry_after } => {
+            (Sent::NotSent { retry_after }, Reason::Overloaded)
         }
-    }
+        CallError::Unknown(_) => (Sent::Unknown, Reason::NoAnswer),
+    };
+    Carried::failed(sent, reason, error.to_string().into())
 }
 
-async fn publish(broker: &dyn Publish, batch: &Batch, transmission: &Transmission) -> Sent {
-    match broker.publish(transmission.message, batch).await {
-        Ok(place) => Sent::Stored(place),
-        Err(PublishError::Full(_)) => Sent::NotSent {
-            retry_after: Some(FULL_PAUSE),
-        },
-        Err(PublishError::NotStored(cause)) => {
-            tracing::debug!(%cause, "not stored");
-            Sent::NotSent { retry_after: None }
+async fn publish(broker: &dyn Publish, batch: &Batch, transmission: &Transmission) -> Carried {
+    let error = match broker.publish(transmission.message, batch).await {
+        Ok(place) => return Carried::through(Sent::Stored(place), Vec::new()),
+        Err(error) => error,
+    };
+    let (sent, reason) = match error {
+        PublishError::Full(_) => {
+            let retry_after = Some(FULL_PAUSE);
+            (Sent::NotSent { retry_after }, Reason::BrokerFull)
         }
-        Err(PublishError::Unknown(cause)) => {
-            tracing::debug!(%cause, "no word from the broker");
-            Sent::Unknown
-        }
-    }
+        PublishError::NotStored(_) => (Sent::NotSent { retry_after: None }, Reason::NotStored),
+        PublishError::Unknown(_) => (Sent::Unknown, Reason::NoAnswer),
+    };
+    Carried::failed(sent, reason, error.to_string().into())
 }

@@ -1,0 +1,75 @@
+//! What keeps events from going, told while it lasts.
+
+use std::sync::Arc;
+
+use duet_protocol::time::Timestamp;
+
+/// Events have not gone since some time. It is over with the first that does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failing {
+    /// Since when.
+    pub since: Timestamp,
+    /// Why, in a word: what failed last.
+    pub reason: Reason,
+    /// Why, in a sentence.
+    pub cause: Arc<str>,
+}
+
+/// Why events don't go, in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// This process knows no way to the receiver.
+    NoWay,
+    /// The broker is full: back-pressure.
+    BrokerFull,
+    /// The broker did not store a message.
+    NotStored,
+    /// A receiver did not take a call.
+    NotApplied,
+    /// A receiver has too much to do.
+    Overloaded,
+    /// No answer came.
+    NoAnswer,
+    /// What the broker needs could not be made.
+    NotProvisioned,
+    /// The broker gives nothing out.
+    NotConsumed,
+    /// The store fails.
+    StoreFails,
+}
+
+impl Reason {
+    /// The word, as a condition's reason is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::NoWay => "NoWay",
+            Reason::BrokerFull => "BrokerFull",
+            Reason::NotStored => "NotStored",
+            Reason::NotApplied => "NotApplied",
+            Reason::Overloaded => "Overloaded",
+            Reason::NoAnswer => "NoAnswer",
+            Reason::NotProvisioned => "NotProvisioned",
+            Reason::NotConsumed => "NotConsumed",
+            Reason::StoreFails => "StoreFails",
+        }
+    }
+}
+
+impl Failing {
+    /// What failed now goes on failing since `before`, or begins to. Whether that is news is the second.
+    pub(crate) fn after(
+        before: Option<&Failing>,
+        now: Timestamp,
+        (reason, cause): (Reason, Arc<str>),
+    ) -> (Failing, bool) {
+        let is_news =
+            before.is_none_or(|before| (before.reason, &before.cause) != (reason, &cause));
+        let since = before.map_or(now, |before| before.since);
+        let failing = Failing {
+            since,
+            reason,
+            cause,
+        };
+        (failing, is_news)
+    }
+}

@@ -105,7 +105,7 @@ pub async fn run_until(config: Config, stop: Stop) -> Result<(), Error> {
         observer: observer.clone(),
     });
     let failing = consumer.failing();
-    let mut tasks = Tasks::default();
+    let mut tasks = Tasks::new(&stop);
     let readiness = process
         .readiness
         .follow("channel", states.clone(), not_ready);

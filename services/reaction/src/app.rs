@@ -118,7 +118,7 @@ pub async fn run_until(config: Config, stop: Stop) -> Result<(), Error> {
     };
     let (sending, sender) = SenderTask::new(parts).await?;
 
-    let mut tasks = Tasks::default();
+    let mut tasks = Tasks::new(&stop);
     let readiness = process.readiness.follow("channel", states, not_ready);
     tasks.spawn("readiness", readiness);
     tasks.spawn("settings", Box::new(settings).run(stop.end.clone()));

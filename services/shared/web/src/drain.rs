@@ -12,7 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::health::Readiness;
 
-/// What a process is told to do: two tokens, of which each part awaits the one it needs.
+/// What a process is told to do: tokens, of which each part awaits the one it needs.
 #[derive(Clone, Debug, Default)]
 pub struct Stop {
     /// It is to stop: load balancers must notice, what is under way goes on, new requests are still taken.
@@ -21,6 +21,8 @@ pub struct Stop {
     pub end: CancellationToken,
     /// It was told twice: what is under way is lost.
     pub aborted: CancellationToken,
+    /// One of the process's own tasks ended before it was told to.
+    pub died: CancellationToken,
 }
 
 impl Stop {
@@ -69,6 +71,11 @@ pub enum Unfinished {
     /// A server ended by itself.
     #[error("the HTTP server ended: {0}")]
     Server(#[from] io::Error),
+    /// One of its own tasks ended by itself. Started anew, the process goes on from what is durable.
+    #[error(
+        "one of its tasks ended by itself (see the log); what is durable is kept, start it again"
+    )]
+    TaskEnded,
     /// The grace period was over first.
     #[error(
         "stopping took longer than the grace period; what is durable is kept, the rest was dropped"
@@ -117,5 +124,6 @@ pub async fn serve_until_stopped(
         done = in_order => done,
         failed = serving => failed,
         () = stop.aborted.cancelled() => Err(Unfinished::Aborted),
+        () = stop.died.cancelled() => Err(Unfinished::TaskEnded),
     }
 }

@@ -180,7 +180,8 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
         Ok((handle, task))
     }
 
-    /// Runs until it is told to stop and every call is answered. What is in the outbox stays there.
+    /// Runs until it is told to stop and every call is answered. What is in the outbox stays there. It ends earlier only if a part of
+    /// it panicked.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut settings_end = false;
         let mut strikes_due = tokio::time::interval(strikes::EVERY);
@@ -204,9 +205,10 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
                 Some(group) = self.committed.recv() => self.take_committed(group),
                 Some(done) = self.tasks.join_next(), if !self.tasks.is_empty() => match done {
                     Ok(done) => self.take_done(done),
+                    // What the machine waits for is lost: whoever owns this task starts anew, from what is durable.
                     Err(error) => {
                         tracing::error!(%error, "a task of the sender's failed");
-                        self.recording = false;
+                        return;
                     }
                 },
                 feedback = self.broker.feedback() => self.take_feedback(feedback),

@@ -64,8 +64,11 @@ fn masked(text: &str) -> String {
                 .count();
             let (token, after) = rest[start..].split_at(number);
             let before = &rest[..start];
-            let time =
-                token.contains('T') || after.starts_with(" ms") || before.ends_with("took_ms\":");
+            let unit = [" ms", " µs", " s"]
+                .into_iter()
+                .find(|unit| after.starts_with(unit));
+            let time = token.contains('T') || unit.is_some() || before.ends_with("took_ms\":");
+            let after = unit.map_or(after, |unit| &after[unit.len()..]);
             let port = before.ends_with("127.0.0.1:") || token.starts_with("127.0.0.1:");
             masked += if time {
                 before.trim_end_matches(' ')
@@ -112,13 +115,17 @@ fn what_is_masked_and_what_is_not() {
     );
     assert_eq!(
         masked("reaction follows after 82 ms"),
-        "reaction follows after TIME ms\n"
+        "reaction follows after TIME\n"
     );
     assert_eq!(
         masked("a http://127.0.0.1:8080/v1"),
         "a http://127.0.0.1:PORT/v1\n"
     );
     assert_ne!(masked(r#"{"kind":"like"}"#), masked(r#"{"kind":"love"}"#));
+    assert_eq!(
+        masked("reaction      3.0 ms"),
+        masked("reaction         612 µs")
+    );
     assert_ne!(masked("generation 2"), masked("generation 3"));
 }
 

@@ -1,6 +1,7 @@
 //! The brokers that this build knows, made from the settings: the one place that a new broker's transport is named in.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use duet_protocol::receipt::ReceiverName;
@@ -13,6 +14,9 @@ use crate::transport::jetstream::{
 };
 use crate::transport::spans::Observer;
 use crate::transport::{Consume, ProvisionError, Publish, Steps};
+
+/// How long a connection is waited for before the broker counts as silent.
+const CONNECT: Duration = Duration::from_secs(2);
 
 /// The connections of one process, and what it tells of them.
 #[derive(Clone, Debug)]
@@ -67,6 +71,8 @@ impl BrokerSide for Brokers {
                     jetstream.clone(),
                     self.receivers.clone(),
                 );
+                // At start the connection is a moment away; if it isn't, provisioning says so.
+                nats.connected_within(CONNECT).await;
                 ensure(&provision).await
             }
             _ => Ok(Steps::default()),

@@ -7,7 +7,7 @@ use duet_protocol::event::EventId;
 use duet_protocol::sender::{Answer, Backlog, CallStep, Path, SayHello, Transmission};
 use duet_telemetry::names::span;
 
-use super::record::record;
+use super::record::{judge, record};
 use super::task::{Done, SenderTask};
 use super::transmit::transmit;
 use super::{SendingService, lock};
@@ -30,15 +30,8 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
         {
             self.transmit(transmission);
         }
-        if let Some(receipts) = (!self.recording).then(|| self.receipts.take()).flatten() {
-            self.recording = true;
-            let recording = record(
-                self.store.clone(),
-                self.pending.clone(),
-                self.rules.clone(),
-                receipts,
-            );
-            self.tasks.spawn(async { Done::Recorded(recording.await) });
+        if !self.recording {
+            self.record();
         }
         if stopping {
             return;
@@ -68,6 +61,31 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
         }
         while let Some(hello) = self.machine.poll_hello(now) {
             self.say_hello(hello);
+        }
+    }
+
+    /// One at a time: what waits is coalesced meanwhile.
+    fn record(&mut self) {
+        let (store, calls, rules) = (self.store.clone(), self.pending.clone(), self.rules.clone());
+        while let Some((id, answer)) = self.answers.pop_front() {
+            let receiver = answer.receiver.clone();
+            let Some(asked) = self.machine.asked(&receiver, id) else {
+                continue;
+            };
+            self.recording = true;
+            let judging = judge(store, calls, rules, asked, answer);
+            self.tasks.spawn(async move {
+                let judged = judging.await.inspect_err(
+                    |error| tracing::warn!(%error, "a hello's answer could not be judged"),
+                );
+                Done::Judged(receiver, id, judged.ok().flatten())
+            });
+            return;
+        }
+        if let Some(receipts) = self.receipts.take() {
+            self.recording = true;
+            let recording = record(store, calls, rules, receipts);
+            self.tasks.spawn(async { Done::Recorded(recording.await) });
         }
     }
 

@@ -3,7 +3,7 @@
 //! It carries and decides nothing: what comes in is handed to the machine, what the machine wants done is started as a task of its own,
 //! and each task's end is an input again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use duet_protocol::accept::Compensated;
@@ -23,7 +23,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::broker::{self, Broker, MakeBroker};
 use super::observe::Told;
-use super::record::judge;
 use super::transmit::Carried;
 use super::{Sender, SendingService, SharedCalls};
 use crate::clock::Clock;
@@ -85,6 +84,7 @@ pub struct SenderTask<S: Store, V: SendingService<S::Connection>> {
     pub(super) clock: Clock,
     questions: mpsc::Receiver<oneshot::Sender<Standing>>,
     pub(super) receipts: Unrecorded,
+    pub(super) answers: VecDeque<(HelloId, HelloAnswer)>,
     pub(super) recording: bool,
     pub(super) told: Told,
     failing: watch::Sender<BTreeMap<ReceiverName, Failing>>,
@@ -92,6 +92,8 @@ pub struct SenderTask<S: Store, V: SendingService<S::Connection>> {
     pub(super) tasks: JoinSet<Done>,
 }
 
+/// How many hellos' answers wait; more are dropped, and those hellos said again.
+const MAX_ANSWERS: usize = 16;
 /// How many events are taken in before the machine is polled again.
 const AT_ONCE: usize = 64;
 
@@ -171,6 +173,7 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
             clock,
             questions: questions_in,
             receipts: Unrecorded::default(),
+            answers: VecDeque::new(),
             recording: false,
             failing,
             strikes: Strikes::new(observer.instruments.clone()),
@@ -268,22 +271,10 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
         }
     }
 
+    /// Judged when nothing is being recorded: the machine hears of both in the order of their commits.
     fn judge(&mut self, id: HelloId, answer: HelloAnswer) {
-        let receiver = answer.receiver.clone();
-        if let Some(asked) = self.machine.asked(&receiver, id) {
-            let judging = judge(
-                self.store.clone(),
-                self.pending.clone(),
-                self.rules.clone(),
-                asked,
-                answer,
-            );
-            self.tasks.spawn(async move {
-                let judged = judging.await.inspect_err(
-                    |error| tracing::warn!(%error, "a hello's answer could not be judged"),
-                );
-                Done::Judged(receiver, id, judged.ok().flatten())
-            });
+        if self.answers.len() < MAX_ANSWERS {
+            self.answers.push_back((id, answer));
         }
     }
 
@@ -317,6 +308,7 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
                 tracing::debug!(%receiver, ?id, "a hello could not be said; it is said again")
             }
             Done::Judged(receiver, id, judged) => {
+                self.recording = false;
                 let health = judged.as_ref().map(|(health, _)| *health);
                 if let Some(health) = health.filter(|health| *health != Health::Sound) {
                     tracing::error!(%receiver, ?health, "the two stores do not fit: one was restored or lost");

@@ -78,6 +78,13 @@ impl Nats {
         &self.context
     }
 
+    /// Waits for a connection, at most this long; whether there is one.
+    pub async fn connected_within(&self, wait: Duration) -> bool {
+        let mut connections = self.connected.clone();
+        let made = connections.wait_for(|so_far| so_far.made > so_far.lost);
+        matches!(tokio::time::timeout(wait, made).await, Ok(Ok(_)))
+    }
+
     pub(super) fn is_connected(&self) -> bool {
         self.client.connection_state() == State::Connected
     }

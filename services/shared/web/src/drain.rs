@@ -65,6 +65,17 @@ pub struct Patience {
     pub grace_period: Duration,
 }
 
+/// Of the grace period, what is kept for what comes after the last request: the service's own end, and the last spans.
+const RESERVE: Duration = Duration::from_secs(3);
+
+impl Patience {
+    /// How long requests under way may take to end: what is left, but at least half, so that there is time to finish after them.
+    pub(crate) fn for_requests(self) -> Duration {
+        let left = self.grace_period.saturating_sub(self.drain_delay);
+        left.saturating_sub(RESERVE).max(left / 2)
+    }
+}
+
 /// Why a process ended other than by stopping in order.
 #[derive(Debug, thiserror::Error)]
 pub enum Unfinished {
@@ -125,5 +136,26 @@ pub async fn serve_until_stopped(
         failed = serving => failed,
         () = stop.aborted.cancelled() => Err(Unfinished::Aborted),
         () = stop.died.cancelled() => Err(Unfinished::TaskEnded),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_get_the_grace_period_but_for_what_finishing_needs() {
+        let requests = |drain_delay, grace_period| {
+            let [drain_delay, grace_period] = [drain_delay, grace_period].map(Duration::from_secs);
+            let patience = Patience {
+                drain_delay,
+                grace_period,
+            };
+            patience.for_requests().as_secs()
+        };
+        assert_eq!(requests(0, 10), 7);
+        assert_eq!(requests(5, 30), 22);
+        assert_eq!(requests(0, 4), 2);
+        assert_eq!(requests(10, 10), 0);
     }
 }

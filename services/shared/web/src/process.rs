@@ -127,7 +127,7 @@ impl Process {
             health.configure(config);
             internal(config);
         };
-        let grace = patience.grace_period;
+        let grace = patience.for_requests();
         let observer = Observer::from(&telemetry);
         let public = server::serve(ports.public, grace, Some(observer), public)?;
         let internal = server::serve(ports.internal, grace, None, internal)?;

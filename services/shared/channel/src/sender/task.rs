@@ -191,7 +191,8 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
         loop {
             let stopping = stop.is_cancelled();
             self.do_what_is_due(stopping);
-            if stopping && self.machine.standing().calls == 0 && self.tasks.is_empty() {
+            // What else is under way, nobody waits for: it is durable, and sent again by the next process.
+            if stopping && self.machine.standing().calls == 0 && !self.recording {
                 return;
             }
             let wake = self

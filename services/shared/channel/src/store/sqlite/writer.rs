@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::SystemTime;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
@@ -179,22 +179,30 @@ impl Grouping {
         work: impl FnOnce(&mut Self) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         self.began = SystemTime::now();
+        let mut full = false;
         let done = run(&self.connection, "BEGIN IMMEDIATE")
             .map_err(StoreError::from)
             .and_then(|()| work(self))
             .and_then(|()| {
-                run(&self.connection, "COMMIT")
-                    .map_err(|error| StoreError::Unknown(error.to_string().into()))
+                run(&self.connection, "COMMIT").map_err(|error| {
+                    full = error.sqlite_error_code() == Some(ErrorCode::DiskFull);
+                    StoreError::Unknown(error.to_string().into())
+                })
             });
-        if done.is_err() {
-            self.memory.rolled_back(0);
-            if !self.connection.is_autocommit()
-                && let Err(error) = run(&self.connection, "ROLLBACK")
-            {
-                tracing::error!(%error, "a transaction could not be rolled back");
+        let Err(error) = done else { return Ok(()) };
+        self.memory.rolled_back(0);
+        let mut rolled_back = false;
+        if !self.connection.is_autocommit() {
+            match run(&self.connection, "ROLLBACK") {
+                Ok(()) => rolled_back = true,
+                Err(error) => tracing::error!(%error, "a transaction could not be rolled back"),
             }
         }
-        done
+        Err(match error {
+            // A commit's frame is its last: there was no room for it, so no recovery finds it either. Of a failed fsync that is not so.
+            StoreError::Unknown(cause) if full && rolled_back => StoreError::NotCommitted(cause),
+            error => error,
+        })
     }
 
     fn together(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), StoreError> {

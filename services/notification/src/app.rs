@@ -3,21 +3,15 @@
 use std::sync::Arc;
 
 use actix_web::web;
-use async_trait::async_trait;
+use duet_channel::brokers::Brokers;
 use duet_channel::clock::Clock;
-use duet_channel::receiver::{
-    BrokerSide, ConsumerParts, ConsumerTask, PARKED_RETRY, ParkedTask, Receiver,
-};
+use duet_channel::receiver::{ConsumerParts, ConsumerTask, PARKED_RETRY, ParkedTask, Receiver};
 use duet_channel::settings::{FileSource, SettingsSource, SettingsState};
 use duet_channel::store::sqlite::{OpenError, Options, SqliteStore};
 use duet_channel::store::{Store, StoreError};
-use duet_channel::transport::jetstream::{
-    self, JetStreamConsume, JetStreamProvision, Nats, NatsError,
-};
-use duet_channel::transport::{Consume, ProvisionError, Steps};
+use duet_channel::transport::jetstream::{Nats, NatsError};
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::rules::Rules;
-use duet_protocol::settings::{Settings, TransportSettings};
 use duet_telemetry::Observer;
 use duet_web::drain::{Patience, Stop, Unfinished};
 use duet_web::health::Version;
@@ -82,13 +76,15 @@ pub async fn run_until(config: Config, stop: Stop) -> Result<(), Error> {
     let observer = Observer::from(&process.telemetry);
     let service = Arc::new(Notifications { clock });
     let name = name();
-    let broker = Broker {
+    // On a laptop nobody else makes what the broker needs.
+    let brokers = Brokers {
         nats: match &config.nats {
             Some(url) => Some(Nats::connect(url, VERSION.service).await?),
             None => None,
         },
-        receiver: name.clone(),
+        receivers: vec![name.clone()],
         observer: observer.clone(),
+        provision: true,
     };
     let receiver = Receiver::new(
         store.clone(),
@@ -100,7 +96,7 @@ pub async fn run_until(config: Config, stop: Stop) -> Result<(), Error> {
     );
     let consumer = ConsumerTask::new(ConsumerParts {
         receiver: receiver.clone(),
-        broker: Arc::new(broker),
+        broker: Arc::new(brokers),
         settings: states.clone(),
         observer: observer.clone(),
     });
@@ -156,42 +152,6 @@ pub async fn run_until(config: Config, stop: Stop) -> Result<(), Error> {
 /// The name under which a Channel's `to` has this service.
 fn name() -> ReceiverName {
     ReceiverName::new("notification").unwrap_or_else(|| unreachable!("it is short enough"))
-}
-
-/// The broker, if there is one. On a laptop nobody else makes what it needs.
-struct Broker {
-    nats: Option<Nats>,
-    receiver: ReceiverName,
-    observer: Observer,
-}
-
-#[async_trait]
-impl BrokerSide for Broker {
-    fn consumer(&self, settings: &TransportSettings) -> Option<Box<dyn Consume>> {
-        let TransportSettings::NatsJetStream(settings) = settings;
-        let (nats, receiver) = (self.nats.clone()?, self.receiver.clone());
-        Some(Box::new(JetStreamConsume::new(
-            nats,
-            settings,
-            receiver,
-            self.observer.clone(),
-        )))
-    }
-
-    async fn provision(&self, settings: &Settings) -> Result<Steps, ProvisionError> {
-        let transport = settings
-            .r#async
-            .as_ref()
-            .map(|settings| &settings.transport);
-        let (Some(nats), Some(TransportSettings::NatsJetStream(stream))) = (&self.nats, transport)
-        else {
-            return Ok(Steps::default());
-        };
-        let receivers = vec![self.receiver.clone()];
-        let provision =
-            JetStreamProvision::new(nats.clone(), &settings.channel, stream.clone(), receivers);
-        jetstream::ensure(&provision).await
-    }
 }
 
 fn start(config: &Config) -> Start {

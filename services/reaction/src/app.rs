@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use actix_web::web;
+use duet_channel::brokers::Brokers;
 use duet_channel::clock::Clock;
-use duet_channel::sender::{MakeBroker, Parts, SenderTask};
+use duet_channel::sender::{Parts, SenderTask};
 use duet_channel::settings::{FileSource, SettingsSource, SettingsState};
 use duet_channel::store::sqlite::{OpenError, Options, SqliteStore};
 use duet_channel::store::{Store, StoreError};
+use duet_channel::transport::Call;
 use duet_channel::transport::http::{HttpCall, HttpCallError};
-use duet_channel::transport::jetstream::{JetStreamPublish, Nats, NatsError};
-use duet_channel::transport::{Call, Publish};
+use duet_channel::transport::jetstream::{Nats, NatsError};
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::rules::Rules;
-use duet_protocol::settings::TransportSettings;
 use duet_telemetry::Observer;
 use duet_web::drain::{Patience, Stop, Unfinished};
 use duet_web::health::Version;
@@ -96,6 +96,12 @@ pub async fn run_until(config: Config, stop: Stop) -> Result<(), Error> {
         Some(url) => Some(Nats::connect(url, VERSION.service).await?),
         None => None,
     };
+    let brokers = Brokers {
+        nats,
+        receivers: receivers.clone(),
+        observer: observer.clone(),
+        provision: false,
+    };
     let clock = Clock::start();
     let options = Options::new(store::MIGRATIONS, clock, rand::random());
     let options = options.sending(
@@ -110,7 +116,7 @@ pub async fn run_until(config: Config, stop: Stop) -> Result<(), Error> {
         service: Arc::new(Reactions),
         settings: states.clone(),
         calls,
-        broker: broker(nats, receivers.clone(), observer.clone()),
+        broker: brokers.publishing(),
         observer,
         timing: config.loss.timing(),
         rules: Arc::new(Rules::default()),
@@ -164,15 +170,6 @@ fn calls(
         calls.insert(name, Arc::new(HttpCall::new(url, observer.clone())?));
     }
     Ok(calls)
-}
-
-/// How to reach the broker, if there is one.
-fn broker(nats: Option<Nats>, receivers: Vec<ReceiverName>, observer: Observer) -> MakeBroker {
-    Box::new(move |TransportSettings::NatsJetStream(settings)| {
-        let nats = nats.clone()?;
-        let publish = JetStreamPublish::new(nats, settings, receivers.clone(), observer.clone());
-        Some(Arc::new(publish) as Arc<dyn Publish>)
-    })
 }
 
 fn start(config: &Config) -> Start {

@@ -175,8 +175,13 @@ fn refused<T: DeserializeOwned>(body: &[u8], error: Option<serde_json::Error>) -
     } else {
         &pointer
     };
-    Problem::new(Kind::InvalidBody, format!("{place} is not valid: {error}."))
-        .with(FieldError::at(&pointer, error.to_string()))
+    // The pointer says where.
+    let (line, column, error) = (error.line(), error.column(), error.to_string());
+    let what = error
+        .strip_suffix(&format!(" at line {line} column {column}"))
+        .unwrap_or(&error);
+    Problem::new(Kind::InvalidBody, format!("{place} is not valid: {what}."))
+        .with(FieldError::at(&pointer, what))
 }
 
 /// Where in the body a `T` can't be read: a JSON Pointer (RFC 6901).
@@ -238,6 +243,14 @@ mod tests {
             Kind::MalformedJson,
             &["trailing characters", "column 29"],
         );
+    }
+
+    #[test]
+    fn what_has_a_pointer_has_no_line_and_column() {
+        let problem = parse::<Post>(br#"{"owner": 3, "title": "x"}"#).unwrap_err();
+        let told = format!("{problem:?}");
+        assert!(told.contains("expected a string"), "{told}");
+        assert!(!told.contains("at line"), "{told}");
     }
 
     #[test]

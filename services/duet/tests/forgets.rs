@@ -179,6 +179,7 @@ fn in_force(settings: Arc<Settings>) -> SettingsState {
     SettingsState {
         current: Some(settings),
         problem: None,
+        not_kept: false,
         observed_at: Timestamp::default(),
     }
 }

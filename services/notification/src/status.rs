@@ -39,7 +39,7 @@ pub(crate) async fn channel(
         unacknowledged: None,
         parked: store.counts().await.ok().map(|counts| counts.parked),
         conditions: vec![
-            Condition::accepted(state.problem.as_deref()),
+            Condition::accepted(state.problem.as_deref(), state.not_kept),
             Condition::degraded(degraded),
         ],
     })

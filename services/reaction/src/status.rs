@@ -28,7 +28,7 @@ pub(crate) async fn channel(sending: web::Data<Sending>) -> web::Json<Observed> 
     let state = sending.settings();
     let standing = sending.standing().await;
     let current = state.current.as_ref();
-    let accepted = Condition::accepted(state.problem.as_deref());
+    let accepted = Condition::accepted(state.problem.as_deref(), state.not_kept);
     let failing = sending.failing();
     let degraded = standing
         .as_ref()

@@ -379,6 +379,7 @@ async fn a_channel_that_cannot_be_kept_is_in_force_and_said_to_be_at_risk_until_
     process
         .until_problem("the Channel is in force, but a restart would not know it")
         .await;
+    assert!(process.state().not_kept);
 
     fs::remove_file(laptop.data_dir()).unwrap();
     process.until_in_force(Mode::Sync, 1).await;

@@ -45,10 +45,12 @@ pub enum Status {
 }
 
 impl Condition {
-    /// Whether the newest Channel document is in force: `Accepted`, with what is wrong with it otherwise.
-    pub fn accepted(problem: Option<&str>) -> Self {
+    /// Whether the newest Channel document is in force: `Accepted`, with what is wrong with it otherwise, or with its being known after
+    /// a restart.
+    pub fn accepted(problem: Option<&str>, not_kept: bool) -> Self {
         let (status, reason) = match problem {
             None => (Status::True, "Valid"),
+            Some(_) if not_kept => (Status::True, "NotKept"),
             Some(_) => (Status::False, "Invalid"),
         };
         Self {

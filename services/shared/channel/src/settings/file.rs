@@ -126,6 +126,7 @@ impl Follow {
             state: SettingsState {
                 current: current.map(Arc::new),
                 problem: None,
+                not_kept: false,
                 observed_at: now(),
             },
         };
@@ -180,6 +181,7 @@ impl Follow {
 
     fn tell(&mut self) {
         let file = self.file.display();
+        self.state.not_kept = self.refused.is_none() && self.unkept.is_some();
         self.state.problem = match (&self.refused, &self.state.current) {
             (Some(why), Some(current)) => {
                 let generation = current.generation;

@@ -24,6 +24,8 @@ pub struct SettingsState {
     pub current: Option<Arc<Settings>>,
     /// Why the newest document is not in force, or not safely: one line for status and logs. None while all is well.
     pub problem: Option<String>,
+    /// The newest document is in force, but a restart would not know it: that is the problem.
+    pub not_kept: bool,
     /// When the source last looked. This alone changes without waking who waits for a change.
     pub observed_at: Timestamp,
 }

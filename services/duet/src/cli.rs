@@ -62,6 +62,21 @@ mod tests {
     }
 
     #[test]
+    fn an_address_that_is_none_is_refused_with_its_flag() {
+        for (flag, good) in [
+            ("--otlp", "http://127.0.0.1:4317"),
+            ("--nats", "nats://127.0.0.1:4222"),
+        ] {
+            let parsed = |address| Cli::try_parse_from(["duet", "up", flag, address]);
+            assert!(parsed(good).is_ok(), "{good}");
+            for bad in ["bogus", "ftp://127.0.0.1", "127.0.0.1:4222", ""] {
+                let told = parsed(bad).unwrap_err().to_string();
+                assert!(told.contains(flag), "{told}");
+            }
+        }
+    }
+
+    #[test]
     fn every_verb_of_the_pair_takes_a_data_directory() {
         for verb in [
             "duet up --data-dir d",

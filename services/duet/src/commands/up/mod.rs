@@ -41,7 +41,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE")]
     channel: Option<PathBuf>,
     /// Use this NATS server (2.14 or later, with JetStream) instead of starting one
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = addresses_of(&["nats", "tls"]))]
     nats: Option<String>,
     /// The nats-server to start [default: what `make tools` fetched, else the one on PATH]
     #[arg(long, value_name = "PATH", env = "DUET_NATS_SERVER")]
@@ -52,7 +52,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=600))]
     grace: u16,
     /// Send spans there instead of to Jaeger's pages here
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = addresses_of(&["http", "https"]))]
     otlp: Option<String>,
     /// Print addresses and processes as JSON when all is ready
     #[arg(long)]
@@ -77,6 +77,20 @@ struct Listen {
     /// Jaeger's pages
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:16686")]
     jaeger: SocketAddr,
+}
+
+/// A value parser for addresses with one of these schemes, which leaves them as they are.
+fn addresses_of(
+    schemes: &'static [&'static str],
+) -> impl Fn(&str) -> Result<String, String> + Clone + Send + Sync + 'static {
+    move |text| {
+        let is_one = reqwest::Url::parse(text)
+            .is_ok_and(|url| url.has_host() && schemes.contains(&url.scheme()));
+        let wanted = schemes.join(":// or ");
+        is_one
+            .then(|| text.to_owned())
+            .ok_or_else(|| format!("not an address that begins with {wanted}://"))
+    }
 }
 
 pub(crate) fn run(options: Options) -> Result<(), Failure> {

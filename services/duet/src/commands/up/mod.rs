@@ -104,7 +104,10 @@ async fn up(mut options: Options) -> Result<(), Failure> {
     leftovers::end(&options.data).await?;
     let channel = channel(&options)?;
     let nats_server = match &options.nats {
-        Some(_) => None,
+        Some(url) => {
+            nats::check(url).await?;
+            None
+        }
         None => Some(nats::find(options.nats_server.as_deref()).await?),
     };
     let ports = ports::take(&options)?;

@@ -37,6 +37,7 @@ pub(crate) async fn channel(
         mode: current.map(|current| current.mode.as_str()),
         observed_generation: current.map(|current| current.generation.0),
         unacknowledged: None,
+        oldest_age: None,
         parked: store.counts().await.ok().map(|counts| counts.parked),
         conditions: vec![
             Condition::accepted(state.problem.as_deref(), state.not_kept),

@@ -26,7 +26,12 @@ const EVERY: Duration = Duration::from_secs(1);
 /// `GET /v1/channel`.
 pub(crate) async fn channel(sending: web::Data<Sending>) -> web::Json<Observed> {
     let state = sending.settings();
-    let standing = sending.standing().await;
+    let (standing, oldest) = tokio::join!(sending.standing(), sending.store().oldest());
+    let waits = standing
+        .as_ref()
+        .is_some_and(|standing| standing.unacknowledged > 0);
+    let oldest = oldest.ok().flatten().filter(|_| waits);
+    let age = |accepted| format!("{}s", Clock::start().wall().since(accepted).as_secs());
     let current = state.current.as_ref();
     let accepted = Condition::accepted(state.problem.as_deref(), state.not_kept);
     let failing = sending.failing();
@@ -37,6 +42,7 @@ pub(crate) async fn channel(sending: web::Data<Sending>) -> web::Json<Observed> 
         mode: current.map(|current| current.mode.as_str()),
         observed_generation: current.map(|current| current.generation.0),
         unacknowledged: standing.map(|standing| standing.unacknowledged),
+        oldest_age: oldest.map(age),
         parked: None,
         conditions: [accepted].into_iter().chain(degraded).collect(),
     })

@@ -123,9 +123,16 @@ async fn in_async_callers_do_not_notice_that_the_broker_is_gone() {
         assert_eq!(pair.react(user, "walk").await.status, 202);
     }
     assert_eq!(pair.unacknowledged().await, 3);
+    let told = pair.reaction.channel().await.unwrap();
+    let age = told["oldestAge"]
+        .as_str()
+        .and_then(|age| age.strip_suffix('s'));
+    assert!(age.is_some_and(|age| age.parse::<u64>().is_ok()), "{told}");
 
     pair.nats.restart().await;
     pair.drained().await;
+    let told = pair.reaction.channel().await.unwrap();
+    assert_eq!(told["oldestAge"], serde_json::Value::Null, "{told}");
     assert_eq!(rows::equal(&pair), 3);
     assert_eq!(pair.inbox("bob").await[0]["count"], 3);
 }

@@ -15,6 +15,9 @@ pub struct Observed {
     /// Events accepted that some receiver is not known to hold.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unacknowledged: Option<u64>,
+    /// How long ago the oldest of them was accepted, in whole seconds: `12s`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oldest_age: Option<String>,
     /// Events that are kept for another attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parked: Option<u64>,

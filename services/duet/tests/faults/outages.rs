@@ -91,6 +91,19 @@ async fn in_sync_without_notification_nothing_is_applied_and_the_caller_is_told_
     assert_eq!(pair.inbox("bob").await[0]["count"], 1);
 }
 
+/// In `Async`, with the broker killed: each of three callers is answered 202, and nothing else waits.
+async fn three_react_without_a_broker() -> Pair {
+    let mut pair = in_async().await;
+    pair.post("walk", "bob", "A walk").await;
+    // The store's first event of all, which opens it, is received.
+    pair.drained().await;
+    pair.nats.kill();
+    for user in ["ana", "dan", "eve"] {
+        assert_eq!(pair.react(user, "walk").await.status, 202);
+    }
+    pair
+}
+
 #[tokio::test]
 async fn in_async_callers_do_not_notice_that_notification_is_gone() {
     let mut pair = in_async().await;
@@ -114,14 +127,7 @@ async fn in_async_callers_do_not_notice_that_notification_is_gone() {
 
 #[tokio::test]
 async fn in_async_callers_do_not_notice_that_the_broker_is_gone() {
-    let mut pair = in_async().await;
-    pair.post("walk", "bob", "A walk").await;
-    // The store's first event of all, which opens it, is received.
-    pair.drained().await;
-    pair.nats.kill();
-    for user in ["ana", "dan", "eve"] {
-        assert_eq!(pair.react(user, "walk").await.status, 202);
-    }
+    let mut pair = three_react_without_a_broker().await;
     assert_eq!(pair.unacknowledged().await, 3);
     let told = pair.reaction.channel().await.unwrap();
     let age = told["oldestAge"]
@@ -139,14 +145,7 @@ async fn in_async_callers_do_not_notice_that_the_broker_is_gone() {
 
 #[tokio::test]
 async fn what_waits_for_a_broker_that_is_gone_goes_by_http_once_the_mode_is_sync() {
-    let mut pair = in_async().await;
-    pair.post("walk", "bob", "A walk").await;
-    // The store's first event of all, which opens it, is received.
-    pair.drained().await;
-    pair.nats.kill();
-    for user in ["ana", "dan", "eve"] {
-        assert_eq!(pair.react(user, "walk").await.status, 202);
-    }
+    let pair = three_react_without_a_broker().await;
     pair.switch(Mode::Sync);
     pair.drained().await;
     assert_eq!(rows::equal(&pair), 3);

@@ -155,13 +155,12 @@ impl<S: Store, V: SendingService<S::Connection>> Sender<S, V> {
         &self,
         request: Request<V::Value>,
     ) -> Result<Outcomes<V::Value, V::Refusal>, StoreError> {
-        let Sender {
-            service,
-            calls,
-            rules,
-            clock,
-            ..
-        } = self.clone();
+        let (service, calls, rules, clock) = (
+            self.service.clone(),
+            self.calls.clone(),
+            self.rules.clone(),
+            self.clock,
+        );
         let job = move |tx: &mut S::Tx<'_>| {
             let connection = tx.connection();
             if let Err(refusal) = service.admit(connection, &request.key, request.value.as_ref())? {
@@ -182,18 +181,12 @@ impl<S: Store, V: SendingService<S::Connection>> Sender<S, V> {
                 Accepted::Written { id, before } => {
                     let mut call = calls.get_mut(*id);
                     if let Some(call) = &mut call {
-                        let Request {
-                            key,
-                            trace,
-                            generation,
-                            ..
-                        } = request.clone();
                         call.undo = Some(Failed {
                             call: *id,
-                            key,
+                            key: request.key.clone(),
                             before: before.clone(),
-                            trace,
-                            generation,
+                            trace: request.trace.clone(),
+                            generation: request.generation,
                         });
                     }
                     call

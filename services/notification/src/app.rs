@@ -157,9 +157,9 @@ fn name() -> ReceiverName {
 fn start(config: &Config) -> Start {
     Start {
         version: VERSION,
-        listen: config.listen,
+        listen: Some(config.listen),
         internal_listen: config.internal_listen,
-        data_dir: config.data_dir.clone(),
+        data_dir: Some(config.data_dir.clone()),
         patience: Patience {
             drain_delay: config.drain_delay,
             grace_period: config.grace_period,

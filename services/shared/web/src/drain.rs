@@ -97,16 +97,16 @@ pub enum Unfinished {
     Aborted,
 }
 
-/// Serves both ports until told to stop, then stops in order. `finish` is what the service does once no more requests
+/// Serves the ports until told to stop, then stops in order. `finish` is what the service does once no more requests
 /// come: it has what is left of the grace period.
 pub async fn serve_until_stopped(
     stop: &Stop,
     readiness: &Readiness,
     patience: Patience,
-    (public, internal): (Server, Server),
+    servers: Vec<Server>,
     finish: impl Future<Output = ()>,
 ) -> Result<(), Unfinished> {
-    let handles = [public.handle(), internal.handle()];
+    let handles: Vec<_> = servers.iter().map(Server::handle).collect();
     let in_order = async {
         stop.draining.cancelled().await;
         let deadline = Instant::now() + patience.grace_period;
@@ -122,8 +122,8 @@ pub async fn serve_until_stopped(
             .map_err(|_| Unfinished::GracePeriodOver)
     };
     let serving = async {
-        tokio::try_join!(public, internal)?;
-        // Both ended: in order if they were told to, which the other branch sees through.
+        futures::future::try_join_all(servers).await?;
+        // All ended: in order if they were told to, which the other branch sees through.
         if !stop.draining.is_cancelled() {
             return Err(Unfinished::Server(io::Error::other(
                 "it stopped without being told to",

@@ -1,4 +1,4 @@
-//! The two ports, taken before anything starts: what is taken already is an error that names it and the flag.
+//! The ports, taken before anything starts: what is taken already is an error that names it and the flag.
 
 use std::fs;
 use std::io::{self, Write};
@@ -28,28 +28,35 @@ pub struct PortError {
 /// The public and the internal port, taken and not yet served.
 #[derive(Debug)]
 pub struct Ports {
-    /// The public port.
-    pub public: TcpListener,
+    /// The public port, of a process that has one.
+    pub public: Option<TcpListener>,
     /// The internal port.
     pub internal: TcpListener,
 }
 
 impl Ports {
-    /// Takes both; port 0 takes a free one. Needs a Tokio runtime.
-    pub fn bind(listen: SocketAddr, internal_listen: SocketAddr) -> Result<Self, PortError> {
+    /// Takes both, or the internal one alone; port 0 takes a free one. Needs a Tokio runtime.
+    pub fn bind(
+        listen: impl Into<Option<SocketAddr>>,
+        internal_listen: SocketAddr,
+    ) -> Result<Self, PortError> {
+        let public = listen.into().map(|listen| bind("--listen", listen));
         Ok(Self {
-            public: bind("--listen", listen)?,
+            public: public.transpose()?,
             internal: bind("--internal-listen", internal_listen)?,
         })
     }
 
-    /// Where they are, port 0 resolved.
-    pub fn addresses(&self) -> io::Result<Addresses> {
-        Ok(Addresses {
-            listen: self.public.local_addr()?,
+    /// Where they are, port 0 resolved; none without a public port.
+    pub fn addresses(&self) -> io::Result<Option<Addresses>> {
+        let Some(public) = &self.public else {
+            return Ok(None);
+        };
+        Ok(Some(Addresses {
+            listen: public.local_addr()?,
             internal_listen: self.internal.local_addr()?,
             pid: std::process::id(),
-        })
+        }))
     }
 }
 

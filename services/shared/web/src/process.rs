@@ -19,12 +19,12 @@ use crate::server;
 pub struct Start {
     /// Which service it is.
     pub version: Version,
-    /// Address of the public port.
-    pub listen: SocketAddr,
+    /// Address of the public port, if it has one: a controller has none.
+    pub listen: Option<SocketAddr>,
     /// Address of the internal port.
     pub internal_listen: SocketAddr,
-    /// Where it keeps what is its own; made if it is missing.
-    pub data_dir: PathBuf,
+    /// Where it keeps what is its own, if it does; made if it is missing.
+    pub data_dir: Option<PathBuf>,
     /// How long stopping may take.
     pub patience: Patience,
 }
@@ -65,7 +65,8 @@ pub struct Process {
     pub stop: Stop,
     start: Start,
     ports: Ports,
-    addresses: Addresses,
+    /// Told in the data directory.
+    addresses: Option<Addresses>,
 }
 
 impl Process {
@@ -74,11 +75,12 @@ impl Process {
     /// # Errors
     /// Whatever is missing, in a sentence that says what to do.
     pub fn begin(start: Start, stop: Stop) -> Result<Self, StartError> {
-        let data_dir = |source| StartError::DataDir {
-            path: start.data_dir.clone(),
-            source,
-        };
-        fs::create_dir_all(&start.data_dir).map_err(data_dir)?;
+        if let Some(path) = &start.data_dir {
+            fs::create_dir_all(path).map_err(|source| StartError::DataDir {
+                path: path.clone(),
+                source,
+            })?;
+        }
         let ports = Ports::bind(start.listen, start.internal_listen)?;
         let addresses = ports.addresses()?;
         let Version { service, version } = start.version;
@@ -93,8 +95,8 @@ impl Process {
         })
     }
 
-    /// Serves both ports until told to stop, then stops in order. `internal` comes beside health and metrics, which are there
-    /// anyway; `finish` is what the service does once no more requests come.
+    /// Serves its ports until told to stop, then stops in order. `public` is for the public port, if there is one; `internal` comes
+    /// beside health and metrics, which are there anyway; `finish` is what the service does once no more requests come.
     ///
     /// # Errors
     /// If it ended other than by stopping in order.
@@ -129,24 +131,27 @@ impl Process {
         };
         let grace = patience.for_requests();
         let observer = Observer::from(&telemetry);
-        let public = server::serve(ports.public, grace, Some(observer), public)?;
-        let internal = server::serve(ports.internal, grace, None, internal)?;
-        addresses.write(&data_dir)?;
-        let Addresses {
-            listen,
-            internal_listen,
-            ..
-        } = addresses;
-        tracing::info!(%listen, %internal_listen, version = version.version, "{} listens", version.service);
+        let internal_listen = ports.internal.local_addr()?;
+        let mut servers = vec![server::serve(ports.internal, grace, None, internal)?];
+        if let Some(listener) = ports.public {
+            servers.push(server::serve(listener, grace, Some(observer), public)?);
+        }
+        let told = addresses.zip(data_dir);
+        if let Some((addresses, data_dir)) = &told {
+            addresses.write(data_dir)?;
+        }
+        let listen = addresses.map(|addresses| tracing::field::display(addresses.listen));
+        tracing::info!(listen, %internal_listen, version = version.version, "{} listens", version.service);
         let finish = async {
             finish.await;
             if let Err(error) = telemetry.shutdown(FLUSH).await {
                 tracing::warn!(%error, "the last spans are lost");
             }
         };
-        let stopped =
-            serve_until_stopped(&stop, &readiness, patience, (public, internal), finish).await;
-        addresses.remove(&data_dir);
+        let stopped = serve_until_stopped(&stop, &readiness, patience, servers, finish).await;
+        if let Some((addresses, data_dir)) = told {
+            addresses.remove(&data_dir);
+        }
         stopped
     }
 }

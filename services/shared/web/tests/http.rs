@@ -50,7 +50,7 @@ impl Server {
     async fn start(patience: Patience) -> Self {
         let any = "127.0.0.1:0".parse().unwrap();
         let ports = Ports::bind(any, any).unwrap();
-        let addresses = ports.addresses().unwrap();
+        let addresses = ports.addresses().unwrap().unwrap();
         let telemetry = Telemetry::start(Config::new("test", "1.2.3")).unwrap();
         let observer = Observer::from(&telemetry);
         let (readiness, stop) = (Readiness::default(), Stop::by_hand());
@@ -63,13 +63,13 @@ impl Server {
             metrics: telemetry.metrics(),
         };
         let grace = patience.grace_period;
-        let public = server::serve(ports.public, grace, Some(observer), |config| {
+        let public = server::serve(ports.public.unwrap(), grace, Some(observer), |config| {
             config.service(at("/v1/posts/{post}").put(put).get(async || "read"));
         });
         let internal = server::serve(ports.internal, grace, None, move |config| {
             health.configure(config)
         });
-        let servers = (public.unwrap(), internal.unwrap());
+        let servers = vec![public.unwrap(), internal.unwrap()];
         let (told, ready) = (stop.clone(), readiness.clone());
         let ended = tokio::spawn(async move {
             drain::serve_until_stopped(&told, &ready, patience, servers, std::future::ready(()))
@@ -290,7 +290,7 @@ async fn what_is_not_done_in_the_grace_period_is_dropped_and_a_second_signal_doe
 async fn a_taken_port_is_an_error_that_names_it_and_the_flag() {
     let any = "127.0.0.1:0".parse().unwrap();
     let taken = Ports::bind(any, any).unwrap();
-    let address = taken.addresses().unwrap().internal_listen;
+    let address = taken.addresses().unwrap().unwrap().internal_listen;
     let error = Ports::bind(any, address).unwrap_err().to_string();
     assert!(
         error.contains(&address.to_string()) && error.contains("--internal-listen"),
@@ -301,7 +301,7 @@ async fn a_taken_port_is_an_error_that_names_it_and_the_flag() {
 #[tokio::test]
 async fn where_a_process_listens_stands_in_its_data_directory() {
     let any = "127.0.0.1:0".parse().unwrap();
-    let addresses = Ports::bind(any, any).unwrap().addresses().unwrap();
+    let addresses = Ports::bind(any, any).unwrap().addresses().unwrap().unwrap();
     let dir = tempfile::tempdir().unwrap();
     addresses.write(dir.path()).unwrap();
     assert_eq!(Addresses::read(dir.path()).unwrap(), addresses);

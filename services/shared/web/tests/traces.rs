@@ -39,10 +39,10 @@ impl Server {
         let telemetry = Telemetry::start(config).unwrap();
         let any = "127.0.0.1:0".parse().unwrap();
         let ports = Ports::bind(any, any).unwrap();
-        let Addresses { listen, .. } = ports.addresses().unwrap();
+        let Addresses { listen, .. } = ports.addresses().unwrap().unwrap();
         let grace = Duration::from_secs(5);
         let observer = Some(Observer::from(&telemetry));
-        let server = server::serve(ports.public, grace, observer, |config| {
+        let server = server::serve(ports.public.unwrap(), grace, observer, |config| {
             config
                 .service(at("/v1/posts/{post}").get(async || {
                     describe(|| [KeyValue::new(attribute::USER, "ana")]);

@@ -2,12 +2,17 @@
 //!
 //! Only what is in force is here. What is designed but not built is listed in [`NOT_IN_FORCE`], so that it is refused by name.
 
+#![allow(clippy::duplicated_attributes)] // printer columns have their type in common
+
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::duration::Duration;
 use crate::names::{ChannelName, ServiceName, StreamName, Subject};
 use crate::quantity::Bytes;
+use crate::schema::plain_enum;
 
 /// The API group of everything Duet defines.
 pub const GROUP: &str = "duet.dev";
@@ -21,13 +26,9 @@ pub const KIND: &str = "Channel";
 /// Fields of the design that nothing obeys yet, by path.
 pub(crate) const NOT_IN_FORCE: &[&str] = &[
     "status",
-    "metadata.namespace",
-    "metadata.labels",
-    "metadata.annotations",
     "spec.canary",
     "spec.delivery",
     "spec.faults",
-    "spec.deletionPolicy",
     "spec.sync.retry",
     "spec.sync.circuitBreaker",
     "spec.sync.concurrency",
@@ -39,7 +40,7 @@ pub(crate) const VALUES_NOT_IN_FORCE: &[(&str, &str)] = &[("spec.sync.onFailure"
 
 /// Says how the events of one service reach another: whether the sender's callers wait for the receiver, and by what transport.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Channel {
     /// The version of this document's type: duet.dev/v1alpha1.
     #[schemars(extend("enum" = [API_VERSION]))]
@@ -55,7 +56,7 @@ pub struct Channel {
 
 /// Which Channel this is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Metadata {
     /// The Channel's name.
     pub name: ChannelName,
@@ -63,11 +64,99 @@ pub struct Metadata {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "i64", range(min = 1))]
     pub generation: Option<u64>,
+    /// Tells this Channel from another that had its name before. The Kubernetes API sets it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub uid: Option<String>,
+    /// The namespace that the Channel is in. Means nothing on a laptop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub namespace: Option<String>,
+    /// Labels, by key. They mean nothing to Duet.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Annotations, by key. They mean nothing to Duet.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// What is wanted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(
+    feature = "kubernetes",
+    derive(kube::CustomResource),
+    kube(
+        group = "duet.dev",
+        version = "v1alpha1",
+        kind = "Channel",
+        plural = "channels",
+        shortname = "chan",
+        category = "duet",
+        namespaced,
+        root = "ChannelResource",
+        derive = "PartialEq",
+        status = "crate::kubernetes::Status",
+        doc = "Says how the events of one service reach another: whether the sender's callers wait for the receiver, and by what transport.",
+        printcolumn(
+            name = "Mode",
+            type_ = "string",
+            json_path = ".status.mode",
+            description = "What the pods do: Sync, Async, Switching or Unknown."
+        ),
+        printcolumn(
+            name = "Ready",
+            type_ = "string",
+            json_path = ".status.conditions[?(@.type=='Ready')].status",
+            description = "Whether every pod follows the spec and events flow."
+        ),
+        printcolumn(
+            name = "Unacknowledged",
+            type_ = "integer",
+            json_path = ".status.unacknowledged",
+            description = "Accepted events that no receiver is known to hold."
+        ),
+        printcolumn(
+            name = "Oldest",
+            type_ = "string",
+            json_path = ".status.oldestAge",
+            description = "The age of the oldest of them."
+        ),
+        printcolumn(
+            name = "Lag",
+            type_ = "integer",
+            json_path = ".status.lag",
+            description = "Messages that the broker holds."
+        ),
+        printcolumn(
+            name = "Age",
+            type_ = "date",
+            json_path = ".metadata.creationTimestamp",
+            description = "How long the Channel has been there."
+        ),
+        printcolumn(
+            name = "From",
+            type_ = "string",
+            json_path = ".spec.from",
+            priority = 1,
+            description = "The Service that sends."
+        ),
+        printcolumn(
+            name = "Reason",
+            type_ = "string",
+            json_path = ".status.conditions[?(@.type=='Ready')].reason",
+            priority = 1,
+            description = "Why it is ready, or not."
+        ),
+        printcolumn(
+            name = "Guarantee",
+            type_ = "string",
+            json_path = ".status.guarantee",
+            priority = 1,
+            description = "What the settings in force promise."
+        ),
+    )
+)]
+#[serde(rename_all = "camelCase")]
 pub struct Spec {
     /// The name of the Service that sends.
     pub from: ServiceName,
@@ -86,11 +175,25 @@ pub struct Spec {
     /// What traces of the channel look like.
     #[serde(default)]
     pub traces: TracesSpec,
+    /// What becomes of the stream when the Channel is deleted. Means nothing on a laptop.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+}
+
+/// What becomes of the stream when the Channel is deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = plain_enum)]
+pub enum DeletionPolicy {
+    /// It stays, with what it holds.
+    #[default]
+    Retain,
+    /// It is deleted, with what it holds.
+    Delete,
 }
 
 /// A Service that receives.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Receiver {
     /// The Service's name.
     pub name: ServiceName,
@@ -98,6 +201,7 @@ pub struct Receiver {
 
 /// Whether the sender's callers wait for the receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = plain_enum)]
 pub enum Mode {
     /// The caller waits for the receiver's answer.
     Sync,
@@ -107,7 +211,7 @@ pub enum Mode {
 
 /// How Sync works.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", default)]
 pub struct SyncSpec {
     /// What carries a call.
     pub transport: SyncTransport,
@@ -133,6 +237,7 @@ impl Default for SyncSpec {
 
 /// What carries a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = plain_enum)]
 pub enum SyncTransport {
     /// HTTP/1.1 with keep-alive.
     #[serde(rename = "HTTP")]
@@ -141,6 +246,7 @@ pub enum SyncTransport {
 
 /// What becomes of the event of a call that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = plain_enum)]
 pub enum OnFailure {
     /// It is taken back before the caller is answered.
     Fail,
@@ -148,10 +254,10 @@ pub enum OnFailure {
 
 /// What shares a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", default)]
 pub struct SyncBatch {
     /// The most events that one request carries, 1 to 512; 1 gives each call a request of its own. No call waits for others to join it.
-    #[schemars(range(min = 1, max = 512))]
+    #[schemars(with = "i32", range(min = 1, max = 512))]
     pub max_events: u32,
 }
 
@@ -163,7 +269,7 @@ impl Default for SyncBatch {
 
 /// How Async works.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct AsyncSpec {
     /// What carries messages. Names the one member beside it that must be there, and no other may be.
     pub transport: AsyncTransport,
@@ -178,6 +284,7 @@ pub struct AsyncSpec {
 
 /// What carries messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = plain_enum)]
 pub enum AsyncTransport {
     /// NATS JetStream, of server 2.14 or later.
     #[serde(rename = "NATSJetStream")]
@@ -186,7 +293,7 @@ pub enum AsyncTransport {
 
 /// What NATS JetStream is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct NatsJetStream {
     /// The stream that holds messages until the receiver has them. It keeps no message that all receivers have, and refuses new ones when it is full.
     pub stream: StreamSpec,
@@ -197,7 +304,7 @@ pub struct NatsJetStream {
 
 /// The stream that holds messages until the receiver has them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct StreamSpec {
     /// The stream's name. One Channel owns a stream.
     pub name: StreamName,
@@ -205,7 +312,7 @@ pub struct StreamSpec {
     pub subject: Subject,
     /// Copies of each message in a cluster of servers, 1 to 5. An even number survives no more than the odd one below it.
     #[serde(default = "StreamSpec::default_replicas")]
-    #[schemars(range(min = 1, max = 5))]
+    #[schemars(with = "i32", range(min = 1, max = 5))]
     pub replicas: u32,
     /// Where messages are held.
     #[serde(default = "StreamSpec::default_storage")]
@@ -240,6 +347,7 @@ impl StreamSpec {
 
 /// Where messages are held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = plain_enum)]
 pub enum Storage {
     /// In files.
     File,
@@ -249,13 +357,13 @@ pub enum Storage {
 
 /// The receiver's durable pull consumer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", default)]
 pub struct ConsumerSpec {
     /// A message that is not settled for this long is delivered again, 1s to 1h, and not over the stream's maxAge.
     #[schemars(extend("x-duet-minimum" = "1s", "x-duet-maximum" = "1h"))]
     pub ack_wait: Duration,
     /// The most messages that are delivered and not settled yet, 1 to 65536.
-    #[schemars(range(min = 1, max = 65536))]
+    #[schemars(with = "i32", range(min = 1, max = 65536))]
     pub max_ack_pending: u32,
 }
 
@@ -270,10 +378,10 @@ impl Default for ConsumerSpec {
 
 /// What shares a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", default)]
 pub struct AsyncBatch {
     /// The most events that one message carries, 1 to 512; 1 gives each event a message of its own.
-    #[schemars(range(min = 1, max = 512))]
+    #[schemars(with = "i32", range(min = 1, max = 512))]
     pub max_events: u32,
     /// How long a message that is not full waits for more events, 0s to 1s. Callers never wait for it.
     #[schemars(extend("x-duet-minimum" = "0s", "x-duet-maximum" = "1s"))]
@@ -291,7 +399,7 @@ impl Default for AsyncBatch {
 
 /// What traces of the channel look like.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", default)]
 pub struct TracesSpec {
     /// How processing a message relates to the trace of the caller that caused it.
     pub r#async: TracesAsync,
@@ -307,6 +415,7 @@ impl Default for TracesSpec {
 
 /// How processing a message relates to the trace of the caller that caused it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = plain_enum)]
 pub enum TracesAsync {
     /// It continues it: one trace from the caller to the receiver.
     Continue,

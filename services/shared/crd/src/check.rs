@@ -86,7 +86,10 @@ impl Check {
         fields.retain(|name, value| match known.get(name) {
             Some(_) => !value.is_null(),
             None => {
-                self.refuse(&path.field(name), unknown(schema, name, path));
+                self.problems.push(Problem {
+                    unknown_field: true,
+                    ..Problem::new(&path.field(name), unknown(schema, name, path))
+                });
                 false
             }
         });

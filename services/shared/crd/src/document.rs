@@ -39,6 +39,35 @@ impl Channel {
         Self::read(document, Vec::new())
     }
 
+    /// Takes a Channel as the Kubernetes API gives it: its name, uid, generation and spec. What else the API server keeps with
+    /// it (status, the rest of the metadata) is left aside. So are fields of the spec that this version does not know, for
+    /// the cluster's definition may be newer than this program: they are returned, each as a problem to be told.
+    ///
+    /// # Errors
+    /// All that is wrong with what is known.
+    pub fn from_cluster(object: &Value) -> Result<(Channel, Vec<Problem>), Problems> {
+        let metadata = ["name", "uid", "generation"]
+            .into_iter()
+            .filter_map(|field| {
+                Some((
+                    field.to_owned(),
+                    object.get("metadata")?.get(field)?.clone(),
+                ))
+            });
+        let mut document = Map::from_iter([("metadata".to_owned(), metadata.collect())]);
+        for field in ["apiVersion", "kind", "spec"] {
+            if let Some(value) = object.get(field) {
+                document.insert(field.to_owned(), value.clone());
+            }
+        }
+        let mut document = Value::Object(document);
+        let (unknown, mut problems) = check::check(&mut document)
+            .into_iter()
+            .partition::<Vec<_>, _>(|problem| problem.unknown_field);
+        problems.extend(rules::check(&document));
+        Ok((Self::decode(problems, &document)?, unknown))
+    }
+
     /// The document as YAML, every default written out.
     ///
     /// # Errors
@@ -51,9 +80,13 @@ impl Channel {
     fn read(mut document: Value, mut problems: Vec<Problem>) -> Result<Channel, Problems> {
         problems.extend(check::check(&mut document));
         problems.extend(rules::check(&document));
+        Self::decode(problems, &document)
+    }
+
+    fn decode(problems: Vec<Problem>, document: &Value) -> Result<Channel, Problems> {
         Problems::unless_none(problems, ())?;
         // The schema is the type's own, so what it allows is read; a test holds the two together.
-        Channel::deserialize(&document)
+        Channel::deserialize(document)
             .map_err(|error| Problem::of_document(format!("can't be read: {error}")).into())
     }
 }

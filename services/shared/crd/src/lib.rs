@@ -4,13 +4,16 @@
 //! and the conversion into [`duet_protocol::settings::Settings`] holds a value to it that was made any other way.
 //! All that is wrong with a document is reported at once.
 //!
-//! No Kubernetes crate and no I/O: a laptop's file and a cluster's resource are read elsewhere and mean the same here.
+//! No I/O: a laptop's file and a cluster's resource are read elsewhere and mean the same here. Kubernetes crates only
+//! with the feature `kubernetes`, for what defines the resource and writes its status.
 
 mod channel; // the type, field by field
 mod check; // a document against the schema: every problem, and every default filled in
 mod document; // text to document
 pub mod duration; // durations as Gateway API writes them
 mod formats; // what a text's format demands
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes; // the Channel as a custom resource: definition and status
 pub mod names; // names of Channels, Services, streams and subjects
 mod problem; // what is wrong, where, and what is allowed
 pub mod quantity; // sizes as Kubernetes writes them
@@ -19,9 +22,9 @@ mod schema; // the schema that the type generates
 mod settings; // into the protocol's settings
 
 pub use channel::{
-    API_VERSION, AsyncBatch, AsyncSpec, AsyncTransport, Channel, ConsumerSpec, GROUP, KIND,
-    Metadata, Mode, NatsJetStream, OnFailure, Receiver, Spec, Storage, StreamSpec, SyncBatch,
-    SyncSpec, SyncTransport, TracesAsync, TracesSpec, VERSION,
+    API_VERSION, AsyncBatch, AsyncSpec, AsyncTransport, Channel, ConsumerSpec, DeletionPolicy,
+    GROUP, KIND, Metadata, Mode, NatsJetStream, OnFailure, Receiver, Spec, Storage, StreamSpec,
+    SyncBatch, SyncSpec, SyncTransport, TracesAsync, TracesSpec, VERSION,
 };
 pub use document::MAX_BYTES;
 pub use problem::{Problem, Problems};

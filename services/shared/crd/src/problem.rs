@@ -11,6 +11,8 @@ pub struct Problem {
     pub path: String,
     /// The rest of the sentence, with what is allowed. Holds no line breaks, and no more than a glimpse of the document's own text.
     pub says: String,
+    /// Whether it is about a field that this version of Duet doesn't know, or doesn't obey yet.
+    pub unknown_field: bool,
 }
 
 impl Problem {
@@ -18,6 +20,7 @@ impl Problem {
         Problem {
             path: path.to_string(),
             says: says.into(),
+            unknown_field: false,
         }
     }
 
@@ -25,6 +28,7 @@ impl Problem {
         Problem {
             path: String::new(),
             says: says.into(),
+            unknown_field: false,
         }
     }
 }

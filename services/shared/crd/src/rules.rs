@@ -103,6 +103,7 @@ fn problem(path: &str, says: impl Into<String>) -> Problem {
     Problem {
         path: path.to_owned(),
         says: says.into(),
+        unknown_field: false,
     }
 }
 

@@ -121,6 +121,7 @@ fn missing(path: &str, says: &str) -> Problems {
     Problem {
         path: path.to_owned(),
         says: says.to_owned(),
+        unknown_field: false,
     }
     .into()
 }

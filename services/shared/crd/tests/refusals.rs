@@ -59,13 +59,9 @@ fn what_is_designed_but_not_in_force_is_refused_by_name() {
         );
     };
     not_yet("status", json!({"mode": "Sync"}));
-    not_yet("metadata.namespace", json!("duet"));
-    not_yet("metadata.labels", json!({}));
-    not_yet("metadata.annotations", json!({}));
     not_yet("spec.canary", json!({"mode": "Async", "percent": 10}));
     not_yet("spec.delivery", json!({"maxAttempts": 8}));
     not_yet("spec.faults", json!({"delay": "200ms"}));
-    not_yet("spec.deletionPolicy", json!("Retain"));
     not_yet("spec.sync.retry", json!({"maxAttempts": 3}));
     not_yet("spec.sync.circuitBreaker", json!({"window": "10s"}));
     not_yet("spec.sync.concurrency", json!({"max": 256}));
@@ -117,13 +113,13 @@ fn an_unknown_field_is_refused_with_what_may_have_been_meant() {
         (
             "spec.priority",
             json!(1),
-            "spec.priority is not a field; the fields are async, from, mode, sync, to, traces",
+            "spec.priority is not a field; the fields are async, deletionPolicy, from, mode, sync, to, traces",
         ),
         ("sepc", json!({}), "sepc is not a field; did you mean spec?"),
         (
             "spec.a b",
             json!(1),
-            "spec[\"a b\"] is not a field; the fields are async, from, mode, sync, to, traces",
+            "spec[\"a b\"] is not a field; the fields are async, deletionPolicy, from, mode, sync, to, traces",
         ),
     ]);
     assert_eq!(
@@ -144,7 +140,7 @@ fn a_required_field_that_is_missing_is_named_with_what_it_must_be() {
         (
             "metadata",
             Value::Null,
-            "metadata is required: a map with generation, name",
+            "metadata is required: a map with annotations, generation, labels, name, namespace, uid",
         ),
         (
             "metadata.name",
@@ -154,7 +150,7 @@ fn a_required_field_that_is_missing_is_named_with_what_it_must_be() {
         (
             "spec",
             Value::Null,
-            "spec is required: a map with async, from, mode, sync, to, traces",
+            "spec is required: a map with async, deletionPolicy, from, mode, sync, to, traces",
         ),
         (
             "spec.from",
@@ -247,12 +243,12 @@ fn a_value_of_the_wrong_type_is_refused_with_the_right_one() {
         (
             "metadata",
             json!("reactions"),
-            "metadata must be a map with generation, name, not \"reactions\"",
+            "metadata must be a map with annotations, generation, labels, name, namespace, uid, not \"reactions\"",
         ),
         (
             "spec",
             json!([]),
-            "spec must be a map with async, from, mode, sync, to, traces, not a list",
+            "spec must be a map with async, deletionPolicy, from, mode, sync, to, traces, not a list",
         ),
         (
             "spec.from",

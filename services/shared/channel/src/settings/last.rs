@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use duet_crd::{Channel, Metadata};
+use duet_crd::Channel;
 
 use super::look::Look;
 
@@ -85,16 +85,10 @@ fn generation(document: &Channel, last: Option<&Channel>) -> u64 {
         return given.unwrap_or(1);
     };
     let before = last.metadata.generation.unwrap_or(1);
-    let says = |channel: &Channel| Channel {
-        metadata: Metadata {
-            generation: None,
-            ..channel.metadata.clone()
-        },
-        ..channel.clone()
-    };
+    let says_the_same = document.metadata.name == last.metadata.name && document.spec == last.spec;
     match given {
         Some(given) if given > before => given,
-        _ if says(document) == says(last) => before,
+        _ if says_the_same => before,
         _ => before.saturating_add(1),
     }
 }

@@ -2,8 +2,8 @@
 
 use async_nats::jetstream::response::Response;
 use async_nats::jetstream::{ErrorCode, consumer, stream};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::connection::Nats;
 
@@ -80,6 +80,14 @@ pub(super) async fn update_stream(nats: &Nats, config: &stream::Config) -> Resul
     let answer =
         ask::<stream::Info>(nats, format!("STREAM.UPDATE.{}", config.name), config).await?;
     answer.map(drop).map_err(refused)
+}
+
+/// Deletes a stream; none of the name is as good.
+pub(super) async fn delete_stream(nats: &Nats, name: &str) -> Result<(), ApiError> {
+    #[derive(Deserialize)]
+    struct Deleted {}
+    let answer = ask::<Deleted>(nats, format!("STREAM.DELETE.{name}"), &Nothing {}).await?;
+    or_none(answer, &[ErrorCode::STREAM_NOT_FOUND]).map(drop)
 }
 
 /// Makes a consumer, or changes the one of its name.

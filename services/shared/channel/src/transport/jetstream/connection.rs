@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_nats::connection::State;
 use async_nats::jetstream::{Context, ContextBuilder};
 use async_nats::{Client, ConnectOptions, Event};
+use futures::{Stream, stream};
 use tokio::sync::watch;
 
 /// How long the broker may take to answer a question.
@@ -83,6 +84,14 @@ impl Nats {
         let mut connections = self.connected.clone();
         let made = connections.wait_for(|so_far| so_far.made > so_far.lost);
         matches!(tokio::time::timeout(wait, made).await, Ok(Ok(_)))
+    }
+
+    /// One item whenever the connection was made or lost, several at once as one.
+    pub fn changes(&self) -> impl Stream<Item = ()> + Send + use<> {
+        stream::unfold(self.connections(), |mut connections| async move {
+            connections.changed().await.ok()?;
+            Some(((), connections))
+        })
     }
 
     pub(super) fn is_connected(&self) -> bool {

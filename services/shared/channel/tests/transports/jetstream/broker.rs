@@ -290,6 +290,47 @@ async fn another_channels_stream_is_left_alone() {
 }
 
 #[tokio::test]
+async fn a_stream_is_removed_by_its_own_channel_and_once() {
+    let broker = Broker::start(settings()).await;
+    let error = broker.provision("others").remove().await.unwrap_err();
+    assert!(matches!(error, ProvisionError::Conflict(_)), "{error:?}");
+    let ours = broker.provision("reactions");
+    assert_eq!(
+        ours.remove().await.unwrap().0,
+        ["stream REACTIONS: removed"]
+    );
+    assert_eq!(ours.observe().await.unwrap().stream, None);
+    assert!(ours.remove().await.unwrap().0.is_empty());
+}
+
+#[tokio::test]
+async fn what_a_consumer_has_not_settled_is_observed() {
+    let broker = Broker::start(settings()).await;
+    let unsettled = async || {
+        let observed = broker.provision("reactions").observe().await.unwrap();
+        observed.unsettled[&receivers()[0]]
+    };
+    let publish = broker.publish();
+    let mut events = Events::of(1);
+    for _ in 0..3 {
+        let event = events.one();
+        let id = events.message(std::slice::from_ref(&event));
+        publish.publish(id, &batch(&event)).await.unwrap();
+    }
+    assert_eq!(unsettled().await, 3);
+    let mut consume = broker.consume().await;
+    let position = consumed(&mut consume).await.position;
+    consume.settle(&position).await.unwrap();
+    until(PATIENCE, || async {
+        match unsettled().await {
+            3 => Err("nothing is settled yet"),
+            fewer => Ok(fewer),
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn drift_is_corrected_and_what_cannot_be_is_a_conflict() {
     let mut broker = Broker::start(settings()).await;
     broker.settings.stream.max_bytes = NonZeroU64::new(32 << 20).unwrap();

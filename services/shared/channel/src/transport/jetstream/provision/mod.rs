@@ -1,4 +1,4 @@
-//! Makes stream and consumers as the settings have them.
+//! Makes stream and consumers as the settings have them, and takes them away where nothing is to be left.
 //!
 //! The stream is made on a subject that nobody uses, then the consumers, then it takes its subject: an Interest stream without a
 //! consumer acknowledges what is published and drops it, so what is published earlier has to find no stream.
@@ -37,6 +37,8 @@ pub struct Observed {
     pub stream: Option<stream::Config>,
     /// Of the receivers' consumers, those that there are.
     pub consumers: BTreeMap<ReceiverName, consumer::Config>,
+    /// For each of them, how many messages it has not settled: those it still has to give out, and those that are out.
+    pub unsettled: BTreeMap<ReceiverName, u64>,
 }
 
 impl JetStreamProvision {
@@ -53,6 +55,21 @@ impl JetStreamProvision {
             settings,
             receivers,
         }
+    }
+
+    /// Deletes the stream, and with it the consumers and every message that it holds: what a channel leaves behind, if it is not to.
+    /// No step means that there is none.
+    ///
+    /// # Errors
+    /// [`ProvisionError`]; a stream that is another's is a conflict, and stays.
+    pub async fn remove(&self) -> Result<Steps, ProvisionError> {
+        let name = &self.settings.stream.name;
+        let Some(stream) = api::stream(&self.nats, name).await? else {
+            return Ok(Steps::default());
+        };
+        plan::is_ours(&self.channel, &stream.config)?;
+        api::delete_stream(&self.nats, name).await?;
+        Ok(Steps(vec![format!("stream {name}: removed")]))
     }
 }
 
@@ -78,10 +95,13 @@ impl Provision for JetStreamProvision {
         };
         let mut observed = Observed {
             stream: Some(stream.config),
-            consumers: BTreeMap::new(),
+            ..Observed::default()
         };
         for receiver in &self.receivers {
             if let Some(consumer) = api::consumer(&self.nats, name, receiver.as_str()).await? {
+                let out = u64::try_from(consumer.num_ack_pending).unwrap_or(u64::MAX);
+                let unsettled = consumer.num_pending.saturating_add(out);
+                observed.unsettled.insert(receiver.clone(), unsettled);
                 observed.consumers.insert(receiver.clone(), consumer.config);
             }
         }

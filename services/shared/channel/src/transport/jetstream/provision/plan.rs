@@ -133,6 +133,20 @@ fn conflict(cause: String) -> ProvisionError {
     ProvisionError::Conflict(Arc::from(cause))
 }
 
+/// Whether the stream is this channel's.
+pub(super) fn is_ours(channel: &str, seen: &stream::Config) -> Result<(), ProvisionError> {
+    let name = &seen.name;
+    match seen.metadata.get(OWNER) {
+        Some(owner) if owner == channel => Ok(()),
+        Some(owner) => Err(conflict(format!(
+            "stream {name} belongs to the Channel {owner:?}"
+        ))),
+        None => Err(conflict(format!(
+            "stream {name} was not made for a Channel: its metadata has no {OWNER}"
+        ))),
+    }
+}
+
 /// Whether the stream is this channel's, and differs in nothing that can't be changed.
 fn may_be_ours(
     channel: &str,
@@ -140,19 +154,7 @@ fn may_be_ours(
     seen: &stream::Config,
 ) -> Result<(), ProvisionError> {
     let name = &wanted.name;
-    match seen.metadata.get(OWNER) {
-        Some(owner) if owner == channel => {}
-        Some(owner) => {
-            return Err(conflict(format!(
-                "stream {name} belongs to the Channel {owner:?}"
-            )));
-        }
-        None => {
-            return Err(conflict(format!(
-                "stream {name} was not made for a Channel: its metadata has no {OWNER}"
-            )));
-        }
-    }
+    is_ours(channel, seen)?;
     if seen.storage != storage(wanted.storage) {
         return Err(conflict(format!(
             "stream {name} has storage {:?}, which can't be changed to {:?}",

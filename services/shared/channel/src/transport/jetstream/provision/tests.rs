@@ -72,7 +72,9 @@ fn a_stream_takes_its_subject_after_its_consumers_are_there() {
 
 #[test]
 fn what_is_provisioned_is_as_designed() {
-    let Observed { stream, consumers } = provisioned();
+    let Observed {
+        stream, consumers, ..
+    } = provisioned();
     let stream = stream.unwrap();
     assert_eq!(
         (stream.retention, stream.discard),

@@ -1,0 +1,84 @@
+{{/*
+What each program may say and hear, as NATS has it: the subjects are those of services/shared/channel/src/transport/jetstream.
+Everything that is not allowed is denied. (list root) → YAML {program: {publish: […], subscribe: […]}}
+*/}}
+{{- define "duet.natsRights" -}}
+{{- $stream := .Values.channel.spec.async.natsJetStream.stream.name -}}
+{{- $subject := .Values.channel.spec.async.natsJetStream.stream.subject -}}
+{{- $receiver := printf "%s-notification" (include "duet.fullname" .) -}}
+reaction:
+  publish:
+    - {{ $subject }}
+    - {{ $subject }}.hello.*.*
+    - $JS.API.STREAM.INFO.{{ $stream }}
+    - $JS.API.CONSUMER.INFO.{{ $stream }}.*
+  subscribe:
+    - {{ $subject }}.told.*.>
+    - _INBOX.reaction.>
+notification:
+  publish:
+    - {{ $subject }}.told.*.>
+    - $JS.API.STREAM.INFO.{{ $stream }}
+    - $JS.API.CONSUMER.INFO.{{ $stream }}.{{ $receiver }}
+    - $JS.API.CONSUMER.MSG.NEXT.{{ $stream }}.{{ $receiver }}
+    - $JS.ACK.{{ $stream }}.{{ $receiver }}.>
+  subscribe:
+    # A subject and the queue group in it.
+    - {{ $subject }}.hello.*.* {{ $receiver }}
+    - _INBOX.notification.>
+operator:
+  publish:
+    - $JS.API.STREAM.INFO.{{ $stream }}
+    - $JS.API.STREAM.CREATE.{{ $stream }}
+    - $JS.API.STREAM.UPDATE.{{ $stream }}
+    - $JS.API.STREAM.DELETE.{{ $stream }}
+    - $JS.API.CONSUMER.NAMES.{{ $stream }}
+    - $JS.API.CONSUMER.LIST.{{ $stream }}
+    - $JS.API.CONSUMER.INFO.{{ $stream }}.*
+    - $JS.API.CONSUMER.CREATE.{{ $stream }}.*
+    - $JS.API.CONSUMER.DELETE.{{ $stream }}.*
+  subscribe:
+    - $JS.EVENT.ADVISORY.STREAM.*.{{ $stream }}
+    - $JS.EVENT.ADVISORY.CONSUMER.*.{{ $stream }}.*
+    - _INBOX.operator.>
+{{- end }}
+
+{{- define "duet.natsConfig" -}}
+{{- $rights := include "duet.natsRights" . | fromYaml -}}
+listen: "0.0.0.0:4222"
+# Health; the chart's Service does not have it.
+http: "0.0.0.0:8222"
+server_name: $POD_NAME
+max_connections: 64
+max_payload: 1MB
+
+jetstream {
+  store_dir: "/data"
+  max_file_store: {{ .Values.nats.maxFileStore }}
+  max_memory_store: {{ .Values.nats.maxMemoryStore }}
+  sync_interval: {{ .Values.nats.syncInterval | quote }}
+}
+
+# Passwords come from the environment, and that from a Secret.
+authorization {
+  users = [
+    {{- range $program := list "reaction" "notification" "operator" }}
+    {
+      user: {{ index $.Values.nats.users $program | quote }}
+      password: $PASSWORD_{{ upper $program }}
+      permissions {
+        {{- range $verb := list "publish" "subscribe" }}
+        {{ $verb }} {
+          allow = [
+            {{- range index $rights $program $verb }}
+            {{ . | quote }}
+            {{- end }}
+          ]
+        }
+        {{- end }}
+      }
+    }
+    {{- end }}
+  ]
+}
+{{- end }}

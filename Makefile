@@ -13,10 +13,12 @@ FEATURES := --features duet/jaeger
 # Passed on, as in: make run ARGS="--data-dir /tmp/duet"
 ARGS ?=
 
-.PHONY: help run test lint fmt doc bench tools clean
+IMAGE ?= duet:0.1.0
+
+.PHONY: help run test lint fmt doc bench image kind minikube chart tools clean
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: tools ## Reaction, Notification and nats-server with Jaeger's pages, until Ctrl-C
 	@$(CARGO) run --package duet $(FEATURES) -- up $(ARGS)
@@ -40,6 +42,18 @@ doc: tools ## The documentation, in a browser
 bench: tools ## Reactions a second in both modes, beside a bare web server's, release build
 	@$(CARGO) build --release --package duet $(FEATURES)
 	@$(TARGET)/release/duet bench throughput $(ARGS)
+
+image: ## The image with the four programs, IMAGE=duet:0.1.0, by docker
+	docker build --file deploy/Dockerfile --tag $(IMAGE) .
+
+kind: ## Duet in a kind cluster on this machine; says what is missing
+	@sh deploy/local.sh kind
+
+minikube: ## Duet in a minikube cluster on this machine; says what is missing
+	@sh deploy/local.sh minikube
+
+chart: ## Lints the chart, and renders it with every helm/duet/ci/*.yaml (needs helm)
+	@sh deploy/lint-chart.sh $(ARGS)
 
 tools: ## nats-server and protoc into target/tools, pinned, unless the machine has them
 	@sh .ci/tools/fetch $(TOOLS) nats-server protoc

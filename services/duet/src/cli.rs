@@ -2,7 +2,7 @@
 
 use crate::{
     bench::{self, baseline},
-    commands::{mode, serve, status, tether, trace, up},
+    commands::{load, mode, serve, status, tether, trace, up},
     failure::{EXIT_CODES, Failure},
 };
 use clap::{Parser, Subcommand};
@@ -27,6 +27,8 @@ enum Verb {
     Status(status::Options),
     /// Show one trace as a tree
     Trace(trace::Options),
+    /// Make traffic at a fixed rate, and tell whether all of it arrived
+    Load(load::Options),
     /// Measure the pair here
     Bench(bench::Options),
     /// The web server that the pair is compared with
@@ -45,6 +47,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         Verb::Mode(options) => mode::run(options),
         Verb::Status(options) => status::run(options),
         Verb::Trace(options) => trace::run(options),
+        Verb::Load(options) => load::run(options),
         Verb::Bench(options) => bench::run(options),
         Verb::BenchBaseline(options) => baseline::run(&options),
         Verb::Tether(options) => tether::run(options),
@@ -85,6 +88,7 @@ mod tests {
             "duet mode --data-dir d --json",
             "duet status --data-dir d --json",
             "duet trace --last --data-dir d --json",
+            "duet load --rate 5 --for 5m --data-dir d --json",
             "duet bench throughput --data-dir d --json",
         ] {
             Cli::try_parse_from(verb.split(' ')).unwrap_or_else(|error| panic!("{verb}: {error}"));

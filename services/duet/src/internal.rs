@@ -8,11 +8,16 @@ const ANSWER: Duration = Duration::from_secs(2);
 /// The longest answer that is read.
 const LONGEST: usize = 1 << 20;
 
-/// A client for loopback: no proxy, one bound for a whole exchange.
+/// A client for questions.
 pub(crate) fn client() -> reqwest::Client {
+    client_within(ANSWER)
+}
+
+/// A client for loopback: no proxy, one bound for a whole exchange.
+pub(crate) fn client_within(bound: Duration) -> reqwest::Client {
     reqwest::Client::builder()
         .no_proxy()
-        .timeout(ANSWER)
+        .timeout(bound)
         .build()
         .unwrap_or_default()
 }
@@ -73,20 +78,28 @@ async fn get<T: DeserializeOwned>(
     url: &str,
     unavailable: bool,
 ) -> Result<T, String> {
-    let mut answer = http.get(url).send().await.map_err(|error| why(&error))?;
+    let answer = http.get(url).send().await.map_err(|error| why(&error))?;
     let status = answer.status();
     let tells = status.is_success() || (unavailable && status.as_u16() == 503);
     if !tells {
         return Err(format!("GET {url} says {status}"));
     }
+    let body = body(answer)
+        .await
+        .map_err(|error| format!("GET {url}: {error}"))?;
+    serde_json::from_slice(&body).map_err(|error| format!("GET {url}: {error}"))
+}
+
+/// The whole body, within a size.
+pub(crate) async fn body(mut answer: reqwest::Response) -> Result<Vec<u8>, String> {
     let mut body = Vec::new();
     while let Some(chunk) = answer.chunk().await.map_err(|error| why(&error))? {
         body.extend_from_slice(&chunk);
         if body.len() > LONGEST {
-            return Err(format!("GET {url} says more than {LONGEST} bytes"));
+            return Err(format!("the answer has more than {LONGEST} bytes"));
         }
     }
-    serde_json::from_slice(&body).map_err(|error| format!("GET {url}: {error}"))
+    Ok(body)
 }
 
 /// The innermost reason: "Connection refused" rather than that a request failed.

@@ -6,6 +6,8 @@ mod bench;
 mod cli;
 /// One module a verb.
 mod commands;
+/// Traffic at a fixed rate, and whether all of it arrived.
+mod load;
 
 /// The Channel document as a file: read, checked, one line of it edited.
 mod channel_file;
@@ -23,6 +25,10 @@ mod process;
 mod running;
 /// Ctrl-C, and what else asks this process to stop.
 mod signals;
+/// A time that something took, as it is printed.
+mod took;
+/// How long callers waited.
+mod waits;
 
 fn main() -> std::process::ExitCode {
     match cli::run() {

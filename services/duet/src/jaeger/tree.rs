@@ -9,8 +9,9 @@
 //! ```
 
 use super::model::{Kind, Reference, Span, Trace};
+use crate::took::Took;
 use serde::Serialize;
-use std::fmt;
+use std::{fmt, time::Duration};
 
 /// The lines of a trace, from the top down.
 #[derive(Debug, PartialEq, Serialize)]
@@ -126,7 +127,11 @@ impl fmt::Display for Tree {
         let services = width(|line| line.service.chars().count());
         for line in &self.spans {
             let name = format!("{}{}", line.branches, line.name);
-            let (kind, service, took) = (line.kind.as_str(), &line.service, Took(line.duration_us));
+            let (kind, service, took) = (
+                line.kind.as_str(),
+                &line.service,
+                Took(Duration::from_micros(line.duration_us)),
+            );
             write!(
                 f,
                 "{name:<names$}  {kind:<8}  {service:<services$}  {took:>9}"
@@ -150,21 +155,6 @@ impl fmt::Display for Tree {
             }
         }
         Ok(())
-    }
-}
-
-/// Microseconds in the unit that suits them.
-struct Took(u64);
-
-impl fmt::Display for Took {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = match self.0 {
-            0..1_000 => format!("{} µs", self.0),
-            // To f64 exactly: fewer than 2^53 microseconds.
-            1_000..1_000_000 => format!("{:.1} ms", self.0 as f64 / 1e3),
-            _ => format!("{:.2} s", self.0 as f64 / 1e6),
-        };
-        f.pad(&text)
     }
 }
 

@@ -39,6 +39,12 @@ pub(crate) fn equal(pair: &Pair) -> usize {
     sent.len()
 }
 
+/// How many pairs stand at Reaction now.
+#[allow(dead_code, reason = "not every test program asks")]
+pub(crate) fn sent(pair: &Pair) -> usize {
+    read(&pair.reaction.data_dir().join("reaction.sqlite"), REACTIONS).len()
+}
+
 fn read(file: &Path, query: &str) -> Rows {
     let read = || -> rusqlite::Result<Rows> {
         let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;

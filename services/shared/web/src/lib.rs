@@ -15,6 +15,8 @@ pub mod page;
 pub mod routes;
 /// Times as RFC 3339 text.
 pub mod time;
+/// What a caller may believe: after an answer, and without one.
+pub mod told;
 /// A SERVER span, its headers and its metric for each request.
 pub mod trace;
 

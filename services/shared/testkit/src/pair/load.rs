@@ -2,9 +2,10 @@
 
 use super::{
     PATIENCE, Pair, Reply,
-    told::{Answer, Standing, Told},
+    told::{Heard, Standing, Told},
 };
 use crate::eventually::until;
+use duet_web::told::Answer;
 use serde_json::json;
 use std::{
     sync::{
@@ -136,10 +137,8 @@ impl Shared {
         let post = format!("load-{number}");
         let url = format!("{}/v1/posts/{post}", self.reaction);
         let body = json!({ "owner": self.owner, "title": "Load" });
-        if !matches!(
-            self.ask(self.http.put(&url).json(&body)).await,
-            Answer::Accepted
-        ) {
+        let made = self.ask(self.http.put(&url).json(&body)).await;
+        if made.answer != Answer::Accepted {
             return tokio::time::sleep(AWAY).await;
         }
         let url = format!("{url}/reactions/{USER}");
@@ -149,21 +148,20 @@ impl Shared {
                 None => self.http.delete(&url),
             };
             self.waiting.fetch_add(1, Ordering::Relaxed);
-            let answer = self.ask(request).await;
+            let heard = self.ask(request).await;
             self.waiting.fetch_sub(1, Ordering::Relaxed);
-            let (known, away) = (answer.is_known(), matches!(answer, Answer::Away(_)));
-            self.told().remember(&post, standing, answer);
-            if away {
-                tokio::time::sleep(AWAY).await;
-            }
-            if !known {
-                return;
+            let answer = heard.answer;
+            self.told().remember(&post, standing, heard);
+            match answer {
+                Answer::Accepted | Answer::Refused => {}
+                Answer::Away => tokio::time::sleep(AWAY).await,
+                Answer::Unknown => return,
             }
         }
     }
 
-    async fn ask(&self, request: reqwest::RequestBuilder) -> Answer {
-        Answer::of(Reply::to(request).await)
+    async fn ask(&self, request: reqwest::RequestBuilder) -> Heard {
+        Heard::of(Reply::to(request).await)
     }
 
     fn told(&self) -> MutexGuard<'_, Told> {

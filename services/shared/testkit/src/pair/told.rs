@@ -1,11 +1,9 @@
 //! What callers were told, and whether it came true.
 
 use super::{Pair, Reply};
+use duet_web::told::{Answer, Possible};
 use serde_json::Value;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-};
+use std::{collections::BTreeMap, fmt};
 
 /// How a user's reaction to a post stands: its kind, or none.
 pub(super) type Standing = Option<&'static str>;
@@ -15,13 +13,12 @@ const REASONS: usize = 10;
 
 /// What callers were told, for each post that was reacted to: how its reaction may stand, after all answers.
 ///
-/// A success leaves one way, that which was asked for. A failure leaves what was possible before. Where no answer came, or one
-/// that says the outcome is unknown, both are possible, and Reaction's own row decides.
+/// Where several ways are possible, Reaction's own row decides.
 #[derive(Debug, Clone)]
 pub struct Told {
     owner: String,
     user: &'static str,
-    possible: BTreeMap<String, BTreeSet<Standing>>,
+    possible: BTreeMap<String, Possible<Standing>>,
     /// Answers that said success: 200 or 202.
     pub accepted: usize,
     /// Answers that said failure.
@@ -32,34 +29,28 @@ pub struct Told {
     pub reasons: Vec<String>,
 }
 
-/// What one request came to.
+/// What one request came to, and why if not to success.
 #[derive(Debug)]
-pub(super) enum Answer {
-    Accepted,
-    Refused(String),
-    Unknown(String),
-    /// Nobody listened, so nothing was sent.
-    Away(String),
+pub(super) struct Heard {
+    pub(super) answer: Answer,
+    reason: String,
 }
 
-impl Answer {
+impl Heard {
     pub(super) fn of(reply: Result<Reply, reqwest::Error>) -> Self {
         match reply {
-            Ok(reply) if reply.status.is_success() => Self::Accepted,
-            Ok(reply) if reply.body["type"] == "/problems/outcome-unknown" => {
-                Self::Unknown(reply.body.to_string())
-            }
-            // Any other problem says failure, also where a receiver may have shown the change for a moment.
-            Ok(reply) if reply.body["type"].is_string() => Self::Refused(reply.body.to_string()),
-            Ok(reply) => Self::Unknown(format!("{reply:?}")),
-            Err(error) if error.is_connect() => Self::Away(error.to_string()),
-            Err(error) => Self::Unknown(format!("{error:?}")),
+            Ok(reply) => Self {
+                answer: Answer::of(reply.status.as_u16(), reply.body["type"].as_str()),
+                reason: format!("{} {}", reply.status, reply.body),
+            },
+            Err(error) => Self {
+                answer: match error.is_connect() {
+                    true => Answer::Away,
+                    false => Answer::Unknown,
+                },
+                reason: format!("{error:?}"),
+            },
         }
-    }
-
-    /// Whether the caller knows what came of it.
-    pub(super) fn is_known(&self) -> bool {
-        !matches!(self, Self::Unknown(_))
     }
 }
 
@@ -76,28 +67,21 @@ impl Told {
         }
     }
 
-    pub(super) fn remember(&mut self, post: &str, wanted: Standing, answer: Answer) {
+    pub(super) fn remember(&mut self, post: &str, wanted: Standing, heard: Heard) {
         let possible = self.possible.entry(post.to_owned());
-        let possible = possible.or_insert_with(|| BTreeSet::from([None]));
-        let reason = match answer {
+        let possible = possible.or_insert_with(|| Possible::only(None));
+        possible.told(wanted, heard.answer);
+        match heard.answer {
             Answer::Accepted => {
                 self.accepted += 1;
-                *possible = BTreeSet::from([wanted]);
                 return;
             }
-            Answer::Away(reason) => reason,
-            Answer::Refused(reason) => {
-                self.refused += 1;
-                reason
-            }
-            Answer::Unknown(reason) => {
-                self.unknown += 1;
-                possible.insert(wanted);
-                reason
-            }
-        };
+            Answer::Refused => self.refused += 1,
+            Answer::Unknown => self.unknown += 1,
+            Answer::Away => {}
+        }
         if self.reasons.len() < REASONS {
-            self.reasons.push(reason);
+            self.reasons.push(heard.reason);
         }
     }
 
@@ -138,10 +122,9 @@ impl Told {
                 }
                 _ => false,
             };
-            let mut as_told = possible.iter().filter(|it| stands(it));
-            match as_told.next() {
+            match possible.ways().find(|it| stands(it)) {
                 None => wrong.push(format!("{post}: {found:?}, not one of {possible:?}")),
-                Some(standing) if possible.len() > 1 => {
+                Some(standing) if possible.certain().is_none() => {
                     let row = pair.reaction_of(post, self.user).await;
                     if row.as_deref() != *standing {
                         wrong.push(format!("{post}: {found:?}, but Reaction has {row:?}"));

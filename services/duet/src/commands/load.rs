@@ -1,0 +1,69 @@
+//! `duet load`: traffic at a fixed rate, and whether all of it arrived.
+
+use super::{on_one_thread, print, print_json};
+use crate::{
+    data_dir::DataDir,
+    failure::Failure,
+    load::{self, Plan, Services},
+    signals::Signals,
+};
+use std::{io::IsTerminal, time::Duration};
+
+/// Between two lines about the progress: for somebody who watches, and for a log.
+const WATCHED: Duration = Duration::from_secs(5);
+const LOGGED: Duration = Duration::from_secs(60);
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Requests a second, evenly
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    rate: u32,
+    /// For how long, such as 90s or 5m [default: until Ctrl-C]
+    #[arg(long = "for", value_name = "TIME")]
+    length: Option<duet_crd::duration::Duration>,
+    #[command(flatten)]
+    data: DataDir,
+    /// Reaction's public address, instead of a pair that is looked for
+    #[arg(
+        long,
+        value_name = "URL",
+        requires = "notification",
+        conflicts_with = "path"
+    )]
+    reaction: Option<String>,
+    /// Notification's public address
+    #[arg(long, value_name = "URL", requires = "reaction")]
+    notification: Option<String>,
+    /// How long Notification may take after the last answer to show everything
+    #[arg(long, value_name = "TIME", default_value = "2m")]
+    wait: duet_crd::duration::Duration,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(options: Options) -> Result<(), Failure> {
+    let watched = std::io::stderr().is_terminal();
+    let plan = Plan {
+        per_second: options.rate,
+        length: options.length.map(Into::into),
+        patience: options.wait.into(),
+        tells_every: if watched { WATCHED } else { LOGGED },
+    };
+    let report = on_one_thread(async {
+        let mut signals = Signals::listen()?;
+        let at = match (&options.reaction, &options.notification) {
+            (Some(reaction), Some(notification)) => Services::at(reaction, notification),
+            _ => {
+                let running = options.data.must_run()?;
+                Services::at(&running.reaction.public, &running.notification.public)
+            }
+        };
+        load::run(&plan, &at, &mut signals, |line| eprintln!("duet: {line}")).await
+    })?;
+    match options.json {
+        true => print_json(&report)?,
+        false => print(&report),
+    }
+    report.verdict()
+}

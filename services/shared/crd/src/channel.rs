@@ -7,11 +7,13 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
+use schemars::transform::RecursiveTransform;
 use serde::{Deserialize, Serialize};
 
 use crate::duration::Duration;
 use crate::names::{ChannelName, ServiceName, StreamName, Subject};
 use crate::quantity::Bytes;
+use crate::rules;
 use crate::schema::plain_enum;
 
 /// The API group of everything Duet defines.
@@ -39,14 +41,12 @@ pub(crate) const NOT_IN_FORCE: &[&str] = &[
 pub(crate) const VALUES_NOT_IN_FORCE: &[(&str, &str)] = &[("spec.sync.onFailure", "Async")];
 
 /// Says how the events of one service reach another: whether the sender's callers wait for the receiver, and by what transport.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Channel {
     /// The version of this document's type: duet.dev/v1alpha1.
-    #[schemars(extend("enum" = [API_VERSION]))]
     pub api_version: String,
     /// The type of this document: Channel.
-    #[schemars(extend("enum" = [KIND]))]
     pub kind: String,
     /// Which Channel this is.
     pub metadata: Metadata,
@@ -62,7 +62,7 @@ pub struct Metadata {
     pub name: ChannelName,
     /// Counts the document's versions. The Kubernetes API sets it; in a file, leave it out and it is counted for you.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "i64", range(min = 1))]
+    #[schemars(with = "i64", range(min = 1, max = 9_223_372_036_854_775_807_i64))]
     pub generation: Option<u64>,
     /// Tells this Channel from another that had its name before. The Kubernetes API sets it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -157,11 +157,16 @@ pub struct Metadata {
     )
 )]
 #[serde(rename_all = "camelCase")]
+#[schemars(
+    transform = RecursiveTransform(plain_enum),
+    extend("x-kubernetes-validations" = rules::spec())
+)]
 pub struct Spec {
-    /// The name of the Service that sends.
+    /// The name of the Service that sends. It may not change.
+    #[schemars(extend("x-kubernetes-validations" = rules::from()))]
     pub from: ServiceName,
     /// The Services that receive. One, for now.
-    #[schemars(length(min = 1, max = 1))]
+    #[schemars(length(min = 1, max = 1), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub to: Vec<Receiver>,
     /// Whether the sender's callers wait for the receiver. A change takes effect within a second and converts nothing: what was accepted before is delivered the new way.
     pub mode: Mode,
@@ -182,7 +187,6 @@ pub struct Spec {
 
 /// What becomes of the stream when the Channel is deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(transform = plain_enum)]
 pub enum DeletionPolicy {
     /// It stays, with what it holds.
     #[default]
@@ -201,7 +205,6 @@ pub struct Receiver {
 
 /// Whether the sender's callers wait for the receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(transform = plain_enum)]
 pub enum Mode {
     /// The caller waits for the receiver's answer.
     Sync,
@@ -216,7 +219,7 @@ pub struct SyncSpec {
     /// What carries a call.
     pub transport: SyncTransport,
     /// How long the whole call may take, 10ms to 5m. A caller whose deadline passes is answered 504.
-    #[schemars(extend("x-duet-minimum" = "10ms", "x-duet-maximum" = "5m"))]
+    #[schemars(extend("x-kubernetes-validations" = rules::duration("10ms", "5m")))]
     pub deadline: Duration,
     /// What becomes of the event of a call that failed.
     pub on_failure: OnFailure,
@@ -237,7 +240,6 @@ impl Default for SyncSpec {
 
 /// What carries a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(transform = plain_enum)]
 pub enum SyncTransport {
     /// HTTP/1.1 with keep-alive.
     #[serde(rename = "HTTP")]
@@ -246,7 +248,6 @@ pub enum SyncTransport {
 
 /// What becomes of the event of a call that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(transform = plain_enum)]
 pub enum OnFailure {
     /// It is taken back before the caller is answered.
     Fail,
@@ -270,6 +271,7 @@ impl Default for SyncBatch {
 /// How Async works.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules::transport()))]
 pub struct AsyncSpec {
     /// What carries messages. Names the one member beside it that must be there, and no other may be.
     pub transport: AsyncTransport,
@@ -284,7 +286,6 @@ pub struct AsyncSpec {
 
 /// What carries messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(transform = plain_enum)]
 pub enum AsyncTransport {
     /// NATS JetStream, of server 2.14 or later.
     #[serde(rename = "NATSJetStream")]
@@ -294,6 +295,7 @@ pub enum AsyncTransport {
 /// What NATS JetStream is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules::ack_wait()))]
 pub struct NatsJetStream {
     /// The stream that holds messages until the receiver has them. It keeps no message that all receivers have, and refuses new ones when it is full.
     pub stream: StreamSpec,
@@ -305,6 +307,7 @@ pub struct NatsJetStream {
 /// The stream that holds messages until the receiver has them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules::stream()))]
 pub struct StreamSpec {
     /// The stream's name. One Channel owns a stream.
     pub name: StreamName,
@@ -314,19 +317,19 @@ pub struct StreamSpec {
     #[serde(default = "StreamSpec::default_replicas")]
     #[schemars(with = "i32", range(min = 1, max = 5))]
     pub replicas: u32,
-    /// Where messages are held.
+    /// Where messages are held. It may not change while the stream keeps its name.
     #[serde(default = "StreamSpec::default_storage")]
     pub storage: Storage,
     /// The most that the stream holds, 1Mi to 1Pi. Beyond it new messages are refused and wait in the sender's outbox.
-    #[schemars(extend("x-duet-minimum" = "1Mi", "x-duet-maximum" = "1Pi"))]
+    #[schemars(extend("x-kubernetes-validations" = rules::bytes("1Mi", "1Pi")))]
     pub max_bytes: Bytes,
     /// A message older than this is dropped, 10s to 8760h; its sender sends it again.
     #[serde(default = "StreamSpec::default_max_age")]
-    #[schemars(extend("x-duet-minimum" = "10s", "x-duet-maximum" = "8760h"))]
+    #[schemars(extend("x-kubernetes-validations" = rules::duration("10s", "8760h")))]
     pub max_age: Duration,
     /// For how long a repeated publish is recognized as the same, 1s to 24h, and not over maxAge. A duplicate beyond it costs a message, never a second delivery.
     #[serde(default = "StreamSpec::default_duplicate_window")]
-    #[schemars(extend("x-duet-minimum" = "1s", "x-duet-maximum" = "24h"))]
+    #[schemars(extend("x-kubernetes-validations" = rules::duration("1s", "24h")))]
     pub duplicate_window: Duration,
 }
 
@@ -347,7 +350,6 @@ impl StreamSpec {
 
 /// Where messages are held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(transform = plain_enum)]
 pub enum Storage {
     /// In files.
     File,
@@ -360,7 +362,7 @@ pub enum Storage {
 #[serde(rename_all = "camelCase", default)]
 pub struct ConsumerSpec {
     /// A message that is not settled for this long is delivered again, 1s to 1h, and not over the stream's maxAge.
-    #[schemars(extend("x-duet-minimum" = "1s", "x-duet-maximum" = "1h"))]
+    #[schemars(extend("x-kubernetes-validations" = rules::duration("1s", "1h")))]
     pub ack_wait: Duration,
     /// The most messages that are delivered and not settled yet, 1 to 65536.
     #[schemars(with = "i32", range(min = 1, max = 65536))]
@@ -384,7 +386,7 @@ pub struct AsyncBatch {
     #[schemars(with = "i32", range(min = 1, max = 512))]
     pub max_events: u32,
     /// How long a message that is not full waits for more events, 0s to 1s. Callers never wait for it.
-    #[schemars(extend("x-duet-minimum" = "0s", "x-duet-maximum" = "1s"))]
+    #[schemars(extend("x-kubernetes-validations" = rules::duration("0s", "1s")))]
     pub linger: Duration,
 }
 
@@ -415,7 +417,6 @@ impl Default for TracesSpec {
 
 /// How processing a message relates to the trace of the caller that caused it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(transform = plain_enum)]
 pub enum TracesAsync {
     /// It continues it: one trace from the caller to the receiver.
     Continue,

@@ -1,250 +1,225 @@
-//! A document against the schema, as an API server does it: unknown fields refused, defaults filled in, `null` the same as absent.
-//! Unlike one, it goes on after the first problem, and says what is allowed.
+//! A document against the schema and its rules, as an API server does it: unknown fields refused, defaults filled in,
+//! `null` the same as absent. Unlike one, it goes on after the first problem, and says what is allowed.
 
-use serde_json::{Map, Value};
+use std::sync::LazyLock;
 
-use crate::channel::{NOT_IN_FORCE, VALUES_NOT_IN_FORCE};
-use crate::formats::Format;
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::paths::{Location, LocationSegment};
+use jsonschema::{ValidationError, Validator};
+use kube_cel::{CompiledSchema, ErrorKind};
+use serde_json::Value;
+
+use crate::channel::VALUES_NOT_IN_FORCE;
 use crate::problem::{Path, Problem, shown};
-use crate::schema::schema as root;
+use crate::rules;
+use crate::schema::schema;
+use crate::wording::{Form, allowed, unknown};
 
-/// All that the schema has against the document. Afterwards every default is filled in, and what was refused is gone.
+/// What JSON Schema says: fields, types, bounds.
+static FIELDS: LazyLock<Validator> = LazyLock::new(|| {
+    jsonschema::options()
+        .should_validate_formats(false)
+        .build(schema())
+        .expect("the schema is one")
+});
+
+/// What is said in CEL.
+static RULES: LazyLock<CompiledSchema> = LazyLock::new(|| kube_cel::compile_schema(schema()));
+
+/// All that is wrong with a document. Afterwards every default is filled in, and what was refused is null or gone.
 pub(crate) fn check(document: &mut Value) -> Vec<Problem> {
-    let mut check = Check {
-        problems: Vec::new(),
-    };
-    check.value(root(), document, &Path::Document);
-    check.problems
+    drop_nulls(document);
+    let refusals: Vec<Refusal> = FIELDS.iter_errors(document).map(Refusal::from).collect();
+    for refusal in &refusals {
+        refusal.spoil(document);
+    }
+    *document = kube_cel::apply_defaults(schema(), document);
+    let mut problems: Vec<Problem> = refusals.into_iter().flat_map(|it| it.problems).collect();
+    // What a field's own bounds refuse is nothing for rules between fields to judge either.
+    let mut broken = broken_rules(document, None, &problems);
+    let beyond: Vec<Problem> = broken.iter().filter(|it| is_bound(it)).cloned().collect();
+    if !beyond.is_empty() {
+        for problem in &beyond {
+            if let Some(value) = document.pointer_mut(&pointer(&problem.path)) {
+                *value = Value::Null;
+            }
+        }
+        problems.extend(beyond);
+        broken = broken_rules(document, None, &problems);
+    }
+    problems.extend(broken);
+    // Several keywords may refuse one value.
+    problems.sort();
+    problems.dedup();
+    problems
 }
 
-struct Check {
+/// All that may not change between two documents that are each good.
+pub(crate) fn check_change(before: &Value, after: &Value) -> Vec<Problem> {
+    broken_rules(after, Some(before), &[])
+}
+
+fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|_, value| !value.is_null());
+            fields.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
+        _ => {}
+    }
+}
+
+/// What a keyword of the schema has against a value, and what is left of the value.
+struct Refusal {
+    /// The value, as a JSON pointer.
+    at: Location,
     problems: Vec<Problem>,
+    leaves: Leaves,
 }
 
-impl Check {
-    fn refuse(&mut self, path: &Path<'_>, says: impl Into<String>) {
-        self.problems.push(Problem::new(path, says));
-    }
+enum Leaves {
+    All,
+    AllBut(Vec<String>),
+    First(usize),
+    Nothing,
+}
 
-    /// Replaces a value that is refused by null, so that rules between fields leave it alone.
-    fn value(&mut self, schema: &Value, value: &mut Value, path: &Path<'_>) {
-        let here = path.to_string();
-        let not_yet = |(at, what): &(&str, &str)| *at == here && value.as_str() == Some(*what);
-        if VALUES_NOT_IN_FORCE.iter().any(not_yet) {
-            self.refuse(
-                path,
-                format!(
-                    "may not be {} yet: it must be {}",
-                    shown(value),
-                    allowed(schema)
-                ),
-            );
-            *value = Value::Null;
-            return;
-        }
-        let fine = match (schema["type"].as_str(), &mut *value) {
-            (Some("object"), Value::Object(_)) => {
-                self.fields(schema, value, path);
-                return;
-            }
-            (Some("array"), Value::Array(items)) => {
-                self.items(schema, items, path);
-                return;
-            }
-            (Some("string"), Value::String(text)) => {
-                let listed = |known: &Vec<Value>| known.iter().any(|known| known == text.as_str());
-                schema["enum"].as_array().is_none_or(listed)
-            }
-            (Some("integer"), number) => number.as_i64().is_some_and(|number| {
-                let beyond = |bound: &str, over: fn(i64, i64) -> bool| {
-                    schema[bound]
-                        .as_i64()
-                        .is_some_and(|bound| over(number, bound))
-                };
-                !beyond("minimum", |number, least| number < least)
-                    && !beyond("maximum", |number, most| number > most)
-            }),
-            (None, value) => value.is_string() || value.is_u64(),
-            _ => false,
-        };
-        let problem = match Format::of(schema) {
-            _ if !fine => Some(format!("must be {}", allowed(schema))),
-            Some(format) => against_format(schema, format, value),
-            None => None,
-        };
-        if let Some(problem) = problem {
-            self.refuse(path, format!("{problem}, not {}", shown(value)));
-            *value = Value::Null;
-        }
-    }
-
-    fn fields(&mut self, schema: &Value, value: &mut Value, path: &Path<'_>) {
-        let (Some(fields), Some(known)) = (value.as_object_mut(), schema["properties"].as_object())
-        else {
-            return;
-        };
-        fields.retain(|name, value| match known.get(name) {
-            Some(_) => !value.is_null(),
-            None => {
-                self.problems.push(Problem {
+impl From<ValidationError<'_>> for Refusal {
+    fn from(error: ValidationError<'_>) -> Self {
+        let at = error.instance_path().clone();
+        let (schema, path) = find(&at);
+        let value = error.instance();
+        let one = |path: &Path, says: String| vec![Problem::new(path, says)];
+        let (problems, leaves) = match error.kind() {
+            ValidationErrorKind::AdditionalProperties { unexpected } => {
+                let problem = |name: &String| Problem {
                     unknown_field: true,
-                    ..Problem::new(&path.field(name), unknown(schema, name, path))
-                });
-                false
+                    ..Problem::new(&path.field(name), unknown(schema, name, &path))
+                };
+                let problems = unexpected.iter().map(problem).collect();
+                (problems, Leaves::AllBut(unexpected.clone()))
             }
-        });
-        let required = schema["required"].as_array();
-        for (name, schema) in known {
-            let path = path.field(name);
-            if let Some(value) = fields.get_mut(name) {
-                self.value(schema, value, &path);
-            } else if let Some(default) = schema.get("default") {
-                fields.insert(name.clone(), default.clone());
-            } else if required.is_some_and(|required| required.iter().any(|it| it == name)) {
-                self.refuse(&path, format!("is required: {}", allowed(schema)));
+            ValidationErrorKind::Required { property } => {
+                let name = property.as_str().unwrap_or_default();
+                let says = format!("is required: {}", allowed(&schema["properties"][name]));
+                (one(&path.field(name), says), Leaves::All)
             }
-        }
-    }
-
-    fn items(&mut self, schema: &Value, items: &mut Vec<Value>, path: &Path<'_>) {
-        let count = |bound: &str| {
-            schema[bound]
-                .as_u64()
-                .and_then(|count| usize::try_from(count).ok())
+            ValidationErrorKind::MinItems { .. } => {
+                let says = format!("must be {}, not an empty one", allowed(schema));
+                (one(&path, says), Leaves::All)
+            }
+            ValidationErrorKind::MaxItems { limit } => {
+                let most = usize::try_from(*limit).unwrap_or(usize::MAX);
+                let beyond = |(index, item): (usize, &Value)| {
+                    let which = shown(item.get("name").unwrap_or(item));
+                    let says = format!("({which}) is not in force yet: the most is {most}");
+                    Problem::new(&path.item(index), says)
+                };
+                let items = value.as_array().into_iter().flatten();
+                let problems = items.enumerate().skip(most).map(beyond).collect();
+                (problems, Leaves::First(most))
+            }
+            kind => {
+                let says = match (kind, Form::of(schema)) {
+                    (ValidationErrorKind::Type { .. }, _) | (_, None) => {
+                        refused(schema, value, &path)
+                    }
+                    (_, Some(form)) => format!("{}, not {}", form.must, shown(value)),
+                };
+                (one(&path, says), Leaves::Nothing)
+            }
         };
-        let most = count("maxItems").unwrap_or(usize::MAX);
-        if items.len() < count("minItems").unwrap_or(0) {
-            self.refuse(
-                path,
-                format!("must be {}, not an empty one", allowed(schema)),
-            );
-        }
-        for (index, item) in items.iter_mut().enumerate().take(most) {
-            self.value(&schema["items"], item, &path.item(index));
-        }
-        for (index, item) in items.iter().enumerate().skip(most) {
-            let which = shown(item.get("name").unwrap_or(item));
-            self.refuse(
-                &path.item(index),
-                format!("({which}) is not in force yet: the most is {most}"),
-            );
-        }
-        items.truncate(most);
-    }
-}
-
-/// What the format, and the bounds written as it is, have against a value of the right type.
-fn against_format(schema: &Value, format: &Format, value: &Value) -> Option<String> {
-    match (format.read)(value) {
-        Err(problem) => Some(problem),
-        Ok(amount) => {
-            let bound = |name| schema.get(name).and_then(|bound| (format.read)(bound).ok());
-            let (least, most) = (bound("x-duet-minimum"), bound("x-duet-maximum"));
-            let within =
-                least.is_none_or(|least| amount >= least) && most.is_none_or(|most| amount <= most);
-            (!within).then(|| format!("must be {}", allowed(schema)))
+        Refusal {
+            at,
+            problems,
+            leaves,
         }
     }
 }
 
-/// What a schema allows, in a few words.
-fn allowed(schema: &Value) -> String {
-    let within = |least: &str, most: &str| match (schema.get(least), schema.get(most)) {
-        (Some(least), Some(most)) => format!(" from {} to {}", plain(least), plain(most)),
-        (Some(least), None) => format!(" of at least {}", plain(least)),
-        (None, Some(most)) => format!(" of at most {}", plain(most)),
-        (None, None) => String::new(),
-    };
-    if let Some(values) = schema["enum"].as_array() {
-        return one_of(values.iter().map(plain).collect());
-    }
-    if let Some(format) = Format::of(schema) {
-        return format!(
-            "{}{}",
-            format.what,
-            within("x-duet-minimum", "x-duet-maximum")
-        );
-    }
-    match schema["type"].as_str() {
-        Some("integer") => format!("a whole number{}", within("minimum", "maximum")),
-        Some("array") => "a list".to_owned(),
-        Some("object") => {
-            let names = schema["properties"]
-                .as_object()
-                .map(|known| known.keys().cloned().collect());
-            format!(
-                "a map with {}",
-                names
-                    .map(|names: Vec<String>| names.join(", "))
-                    .unwrap_or_default()
-            )
-        }
-        _ => "a text".to_owned(),
-    }
-}
-
-/// A value of the schema's own, without quotes.
-fn plain(value: &Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
-}
-
-fn one_of(mut values: Vec<String>) -> String {
-    match values.pop() {
-        Some(last) if values.is_empty() => last,
-        Some(last) => format!("{} or {last}", values.join(", ")),
-        None => String::new(),
-    }
-}
-
-/// Why a field that the schema doesn't have is refused, with what may have been meant.
-fn unknown(schema: &Value, name: &str, parent: &Path<'_>) -> String {
-    let path = parent.field(name).to_string();
-    if NOT_IN_FORCE.contains(&path.as_str()) {
-        return "is not in force yet".to_owned();
-    }
-    let known = || {
-        schema["properties"]
-            .as_object()
-            .into_iter()
-            .flat_map(Map::keys)
-    };
-    let close = known()
-        .filter_map(|field| Some((distance(name, field)?, field.clone())))
-        .min();
-    let deeper = || match parent {
-        Path::Document => elsewhere(schema, name),
-        _ => elsewhere(schema, name).map(|rest| format!("{parent}.{rest}")),
-    };
-    match close
-        .map(|(_, field)| field)
-        .or_else(deeper)
-        .or_else(|| elsewhere(root(), name))
-    {
-        Some(meant) => format!("is not a field; did you mean {meant}?"),
-        None => {
-            let fields: Vec<&str> = known().map(String::as_str).collect();
-            format!("is not a field; the fields are {}", fields.join(", "))
+impl Refusal {
+    /// Takes what is refused out of the document: null where it was a value of its own, so that rules between fields
+    /// leave it alone and no default takes its place.
+    fn spoil(&self, document: &mut Value) {
+        match (document.pointer_mut(self.at.as_str()), &self.leaves) {
+            (Some(value), Leaves::Nothing) => *value = Value::Null,
+            (Some(Value::Object(fields)), Leaves::AllBut(names)) => {
+                fields.retain(|field, _| !names.contains(field));
+            }
+            (Some(Value::Array(items)), Leaves::First(most)) => items.truncate(*most),
+            _ => {}
         }
     }
 }
 
-/// How many slips of the pen lie between what was written and a known name; none if too many to be meant.
-fn distance(written: &str, known: &str) -> Option<usize> {
-    if written.len() > 2 * known.len() {
-        return None;
+/// Why a value that the schema doesn't allow is refused.
+fn refused(schema: &Value, value: &Value, path: &Path) -> String {
+    let (allowed, shown) = (allowed(schema), shown(value));
+    let not_yet = |(at, what): &(&str, &str)| *at == path.as_str() && value == *what;
+    if VALUES_NOT_IN_FORCE.iter().any(not_yet) {
+        format!("may not be {shown} yet: it must be {allowed}")
+    } else {
+        format!("must be {allowed}, not {shown}")
     }
-    let distance = strsim::damerau_levenshtein(&written.to_lowercase(), &known.to_lowercase());
-    (distance <= 1.max(known.len() / 3)).then_some(distance)
 }
 
-/// The path of the first field of this name, wherever it is: most often the indentation is what's wrong.
-fn elsewhere(schema: &Value, name: &str) -> Option<String> {
-    let known = schema.get("properties")?.as_object()?;
-    let deeper = |(field, schema): (&String, &Value)| {
-        elsewhere(schema, name).map(|rest| format!("{field}.{rest}"))
-    };
-    let here = known.contains_key(name).then(|| name.to_owned());
-    here.or_else(|| known.iter().find_map(deeper))
+/// The schema of a place in a document, and how the place is written.
+fn find(at: &Location) -> (&'static Value, Path) {
+    let mut found = (schema(), Path::default());
+    for step in at.segments() {
+        let (schema, path) = found;
+        found = match (step, schema.get("items")) {
+            (LocationSegment::Index(index), Some(items)) => (items, path.item(index)),
+            (step, _) => {
+                let name = step.to_string();
+                let field = schema["properties"].get(&name);
+                (
+                    field.unwrap_or(&schema["additionalProperties"]),
+                    path.field(&name),
+                )
+            }
+        };
+    }
+    found
+}
+
+/// Whether the problem is one with a field's own bounds.
+fn is_bound(problem: &Problem) -> bool {
+    let field = schema().pointer(&pointer(&problem.path).replace('/', "/properties/"));
+    let bounds = field.and_then(rules::bounds);
+    bounds.is_some_and(|bounds| problem.says.starts_with(&format!("must be {bounds},")))
+}
+
+/// A path of the schema's own fields, as a JSON pointer.
+fn pointer(path: &str) -> String {
+    format!("/{}", path.replace('.', "/"))
+}
+
+/// The rules that a document breaks, but for what only follows from problems that are known already.
+fn broken_rules(document: &Value, before: Option<&Value>, known: &[Problem]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let broken = kube_cel::validate_compiled(&RULES, document, before).err();
+    for rule in broken.into_iter().flatten() {
+        let follows = match rule.kind {
+            ErrorKind::ValidationFailure => known.iter().any(|it| it.is_within(&rule.field_path)),
+            // It could not be judged, for want of what was refused.
+            _ => !known.is_empty(),
+        };
+        if follows {
+            continue;
+        }
+        let says = match document.pointer(&pointer(&rule.field_path)) {
+            Some(value) if rule.message.starts_with("must be") => {
+                format!("{}, not {}", rule.message, shown(value))
+            }
+            _ => rule.message,
+        };
+        problems.push(Problem {
+            path: rule.field_path,
+            says,
+            unknown_field: false,
+        });
+    }
+    problems
 }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use serde_yaml_ng::Value as Yaml;
 
 use crate::problem::{Path, Problem, Problems, glimpse};
-use crate::{Channel, check, rules};
+use crate::{Channel, check};
 
 /// The longest document that is read, in bytes.
 pub const MAX_BYTES: usize = 64 * 1024;
@@ -27,7 +27,7 @@ impl Channel {
             return Err(Problem::of_document("is empty").into());
         }
         let mut problems = Vec::new();
-        let value = as_json(yaml, &Path::Document, &mut problems);
+        let value = as_json(yaml, &Path::default(), &mut problems);
         Self::read(value, problems)
     }
 
@@ -61,11 +61,22 @@ impl Channel {
             }
         }
         let mut document = Value::Object(document);
-        let (unknown, mut problems) = check::check(&mut document)
+        let (unknown, problems) = check::check(&mut document)
             .into_iter()
             .partition::<Vec<_>, _>(|problem| problem.unknown_field);
-        problems.extend(rules::check(&document));
         Ok((Self::decode(problems, &document)?, unknown))
+    }
+
+    /// Whether this document may take the other's place. Both are good by themselves.
+    ///
+    /// # Errors
+    /// All that may not change.
+    pub fn may_follow(&self, before: &Channel) -> Result<(), Problems> {
+        let value = |channel: &Channel| {
+            serde_json::to_value(channel)
+                .map_err(|error| Problem::of_document(format!("can't be written: {error}")))
+        };
+        Problems::unless_none(check::check_change(&value(before)?, &value(self)?), ())
     }
 
     /// The document as YAML, every default written out.
@@ -79,7 +90,6 @@ impl Channel {
 
     fn read(mut document: Value, mut problems: Vec<Problem>) -> Result<Channel, Problems> {
         problems.extend(check::check(&mut document));
-        problems.extend(rules::check(&document));
         Self::decode(problems, &document)
     }
 
@@ -92,7 +102,7 @@ impl Channel {
 }
 
 /// YAML as JSON. Keys become text (an unknown field, then); tags mean nothing here and are refused.
-fn as_json(yaml: Yaml, path: &Path<'_>, problems: &mut Vec<Problem>) -> Value {
+fn as_json(yaml: Yaml, path: &Path, problems: &mut Vec<Problem>) -> Value {
     match yaml {
         Yaml::Null => Value::Null,
         Yaml::Bool(truth) => Value::Bool(truth),

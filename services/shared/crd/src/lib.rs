@@ -8,18 +8,18 @@
 //! with the feature `kubernetes`, for what defines the resource and writes its status.
 
 mod channel; // the type, field by field
-mod check; // a document against the schema: every problem, and every default filled in
+mod check; // a document against the schema and its rules: every problem, and every default filled in
 mod document; // text to document
 pub mod duration; // durations as Gateway API writes them
-mod formats; // what a text's format demands
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes; // the Channel as a custom resource: definition and status
 pub mod names; // names of Channels, Services, streams and subjects
 mod problem; // what is wrong, where, and what is allowed
 pub mod quantity; // sizes as Kubernetes writes them
-mod rules; // where fields depend on each other
-mod schema; // the schema that the type generates
+mod rules; // what is said in CEL: bounds of durations and sizes, fields that depend on another or may not change
+mod schema; // the schema of the document, from the custom resource's
 mod settings; // into the protocol's settings
+mod wording; // the schema in words
 
 pub use channel::{
     API_VERSION, AsyncBatch, AsyncSpec, AsyncTransport, Channel, ConsumerSpec, DeletionPolicy,

@@ -13,7 +13,7 @@ pub struct NotAName(&'static str);
 
 /// A newtype over text that only `$valid` texts of up to `$max` bytes can be made into.
 macro_rules! name {
-    ($(#[$doc:meta])* $name:ident, $format:literal, $max:literal, $pattern:literal, $valid:expr, $must:literal) => {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $max:literal, $pattern:literal, $valid:expr, $must:literal) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -22,8 +22,10 @@ macro_rules! name {
         impl $name {
             /// The texts that are such names.
             pub const PATTERN: &str = $pattern;
-            /// What the schema calls the format of such a text.
-            pub(crate) const FORMAT: &str = $format;
+            /// What such a text is, for a sentence.
+            pub(crate) const WHAT: &str = $what;
+            /// What it must be, for a sentence.
+            pub(crate) const MUST: &str = $must;
             /// The longest, in bytes.
             pub const MAX_LENGTH: usize = $max;
 
@@ -40,7 +42,7 @@ macro_rules! name {
                 if (1..=$max).contains(&text.len()) && valid(&text) {
                     Ok($name(text))
                 } else {
-                    Err(NotAName($must))
+                    Err(NotAName(Self::MUST))
                 }
             }
         }
@@ -67,7 +69,6 @@ macro_rules! name {
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
                 json_schema!({
                     "type": "string",
-                    "format": Self::FORMAT,
                     "minLength": 1,
                     "maxLength": Self::MAX_LENGTH,
                     "pattern": Self::PATTERN,
@@ -80,7 +81,7 @@ macro_rules! name {
 name!(
     /// A Channel's name: a DNS subdomain (RFC 1123), as every Kubernetes resource's.
     ChannelName,
-    "channel-name",
+    "the Channel's name",
     253,
     "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
     |text| text.split('.').all(is_label),
@@ -90,7 +91,7 @@ name!(
 name!(
     /// A Service's name: a DNS label that begins with a letter (RFC 1035), as Kubernetes demands.
     ServiceName,
-    "service-name",
+    "a Service's name",
     63,
     "^[a-z]([-a-z0-9]*[a-z0-9])?$",
     |text| text.starts_with(|first: char| first.is_ascii_lowercase()) && is_label(text),
@@ -100,7 +101,7 @@ name!(
 name!(
     /// A JetStream stream's name. The server also forbids whitespace, dots, wildcards and path separators; Duet takes letters, digits, `_` and `-`.
     StreamName,
-    "nats-stream",
+    "a stream's name",
     64,
     "^[A-Za-z0-9_-]+$",
     is_token,
@@ -110,7 +111,7 @@ name!(
 name!(
     /// A subject that one publishes on: tokens between dots, no wildcards, and not in the server's own space (`$…`, `_…`).
     Subject,
-    "nats-subject",
+    "a subject",
     128,
     "^[A-Za-z0-9-][A-Za-z0-9_-]*(\\.[A-Za-z0-9_-]+)*$",
     |text| !text.starts_with('_') && text.split('.').all(is_token),

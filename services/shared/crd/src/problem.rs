@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::Value;
 
 /// One thing that is wrong. Shown, it is a sentence: `spec.mode must be Sync or Async, not "Fast"`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
     /// The full path of the field, as `spec.to[0].name`; empty where it is the document as a whole.
     pub path: String,
@@ -16,12 +16,18 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub(crate) fn new(path: &Path<'_>, says: impl Into<String>) -> Self {
+    pub(crate) fn new(path: &Path, says: impl Into<String>) -> Self {
         Problem {
             path: path.to_string(),
             says: says.into(),
             unknown_field: false,
         }
+    }
+
+    /// Whether it is about this place or one in it.
+    pub(crate) fn is_within(&self, path: &str) -> bool {
+        let rest = self.path.strip_prefix(path);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
     }
 
     pub(crate) fn of_document(says: impl Into<String>) -> Self {
@@ -84,42 +90,38 @@ impl fmt::Display for Problems {
     }
 }
 
-/// Where in a document: built on the way down, written only when something is wrong.
-#[derive(Clone, Copy)]
-pub(crate) enum Path<'a> {
-    Document,
-    Field(&'a Path<'a>, &'a str),
-    Item(&'a Path<'a>, usize),
-}
+/// Where in a document, as `spec.to[0].name`; empty for the document itself.
+#[derive(Clone, Default)]
+pub(crate) struct Path(String);
 
-impl<'a> Path<'a> {
-    pub(crate) fn field(&'a self, name: &'a str) -> Path<'a> {
-        Path::Field(self, name)
-    }
-
-    pub(crate) fn item(&'a self, index: usize) -> Path<'a> {
-        Path::Item(self, index)
-    }
-}
-
-impl fmt::Display for Path<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Path::Document => Ok(()),
-            Path::Item(parent, index) => write!(f, "{parent}[{index}]"),
-            Path::Field(parent, name) => {
-                let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-                if name.is_empty() || !name.chars().all(plain) || name.len() > GLIMPSE {
-                    return write!(f, "{parent}[{}]", glimpse(name));
-                }
-                let dot = if matches!(parent, Path::Document) {
-                    ""
-                } else {
-                    "."
-                };
-                write!(f, "{parent}{dot}{name}")
-            }
+impl Path {
+    pub(crate) fn field(&self, name: &str) -> Path {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        if name.is_empty() || !name.chars().all(plain) || name.len() > GLIMPSE {
+            Path(format!("{self}[{}]", glimpse(name)))
+        } else {
+            Path(self.before(name))
         }
+    }
+
+    pub(crate) fn item(&self, index: usize) -> Path {
+        Path(format!("{self}[{index}]"))
+    }
+
+    /// The path that goes on with this one.
+    pub(crate) fn before(&self, rest: &str) -> String {
+        let dot = if self.0.is_empty() { "" } else { "." };
+        format!("{self}{dot}{rest}")
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

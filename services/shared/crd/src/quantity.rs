@@ -21,7 +21,7 @@ pub struct Bytes(u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotBytes {
     /// Not of the form that Kubernetes gives.
-    #[error("must be a number of bytes like 1Gi, 500M or 1073741824")]
+    #[error("{}", Bytes::MUST)]
     Malformed,
     /// Beyond 2^63 - 1.
     #[error("must be at most 2^63 - 1 bytes")]
@@ -44,9 +44,13 @@ const DECIMAL: [&str; 6] = ["k", "M", "G", "T", "P", "E"];
 impl Bytes {
     /// The texts that are read.
     pub const PATTERN: &str =
-        "^([0-9]{1,19}(\\.[0-9]{0,9})?|\\.[0-9]{1,9})([KMGTPE]i|[kMGTPE]|[eE][0-9]{1,2})?$";
-    /// What the schema calls the format of such a text.
-    pub(crate) const FORMAT: &str = "quantity";
+        "^([0-9]{1,19}(\\.[0-9]{0,9})?|\\.[0-9]{1,9})([KMGTPE]i|[kMGTPE]|[eE]1?[0-9])?$";
+    /// What such a value is, for a sentence.
+    pub(crate) const WHAT: &str = "a number of bytes";
+    /// What it must be, for a sentence.
+    pub(crate) const MUST: &str = "must be a number of bytes like 1Gi, 500M or 1073741824";
+    /// The longest text, in bytes: 19 digits, a point, nine more, and `e19`.
+    pub const MAX_LENGTH: usize = 32;
 
     /// This many bytes, or 2^63 - 1 where there are more.
     pub const fn new(bytes: u64) -> Self {
@@ -76,10 +80,9 @@ fn factor(suffix: &str) -> Option<u128> {
         .or_else(|| power(1000, &DECIMAL))
         .or_else(|| {
             let exponent = suffix.strip_prefix(['e', 'E'])?;
-            let digits =
-                (1..=2).contains(&exponent.len()) && exponent.bytes().all(|b| b.is_ascii_digit());
-            // Whatever is beyond 10^19 is too many bytes anyway.
-            digits.then(|| 10u128.pow(exponent.parse::<u32>().unwrap_or(99).min(19)))
+            let plain = exponent.bytes().all(|b| b.is_ascii_digit())
+                && (exponent.len() == 1 || exponent.len() == 2 && exponent.starts_with('1'));
+            10u128.checked_pow(exponent.parse().ok().filter(|_| plain)?)
         })
 }
 
@@ -163,9 +166,8 @@ impl JsonSchema for Bytes {
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "anyOf": [{ "type": "integer" }, { "type": "string" }],
             "x-kubernetes-int-or-string": true,
-            "format": Self::FORMAT,
+            "maxLength": Self::MAX_LENGTH,
             "pattern": Self::PATTERN,
         })
     }
@@ -219,6 +221,8 @@ mod tests {
             "1e",
             "1e+3",
             "1e-3",
+            "1e20",
+            "1e05",
             "1e100",
             "1.2.3",
             "0x10",
@@ -231,7 +235,7 @@ mod tests {
             "9223372036854775808",
             "9999999999999999999Ei",
             "1e19",
-            "1e99",
+            "9999999999999999999.999999999e19",
         ] {
             assert_eq!(text.parse::<Bytes>(), Err(NotBytes::TooMany), "{text}");
         }
@@ -266,6 +270,9 @@ mod tests {
             "1Ki",
             "1e3",
             "1E3",
+            "1e19",
+            "1e20",
+            "1e09",
             "1E",
             "1e",
             "1e100",

@@ -1,117 +1,99 @@
-//! Rules between fields. Each reads only the fields it is about, so that it says nothing where one of them is wrong itself.
+//! Rules in CEL, as the schema carries them: what bounds a duration or a quantity, what depends on another field, and
+//! what may not change. The API server judges a resource by them, [`crate::check`] a file. Their messages complete a
+//! sentence that begins with the field, and say what is allowed.
 
-use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::duration::Duration;
-use crate::problem::{Problem, shown};
+use crate::quantity::Bytes;
 
-const ASYNC: &str = "spec.async";
-const STREAM: &str = "spec.async.natsJetStream.stream";
-const CONSUMER: &str = "spec.async.natsJetStream.consumer";
-
-/// Each transport with the one member of `spec.async` that it needs, and that no other may have.
-const MEMBERS: [(&str, &str); 1] = [("NATSJetStream", "natsJetStream")];
-
-/// Every rule that the document breaks. Its defaults are filled in, what the schema refused is null.
-pub(crate) fn check(document: &Value) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    async_has_a_transport(document, &mut problems);
-    the_transports_own_member_is_there(document, &mut problems);
-    nobody_receives_their_own(document, &mut problems);
-
-    let max_age = format!("{STREAM}.maxAge");
-    // The server refuses such a stream.
-    at_most(
-        document,
-        &format!("{STREAM}.duplicateWindow"),
-        &max_age,
-        &mut problems,
-    );
-    // A message would be gone before it is delivered a second time.
-    at_most(
-        document,
-        &format!("{CONSUMER}.ackWait"),
-        &max_age,
-        &mut problems,
-    );
-    problems
+/// The bounds that a field's own rule sets, as `a duration from 10ms to 5m`.
+pub(crate) fn bounds(schema: &Value) -> Option<&str> {
+    let rules = schema["x-kubernetes-validations"].as_array()?;
+    let own = rules.iter().filter(|rule| rule.get("fieldPath").is_none());
+    own.filter_map(|rule| rule["message"].as_str()?.strip_prefix("must be "))
+        .next()
 }
 
-fn async_has_a_transport(document: &Value, problems: &mut Vec<Problem>) {
-    let wanted = at(document, "spec.mode").and_then(Value::as_str) == Some("Async");
-    let absent = at(document, "spec").is_some_and(|spec| spec.get("async").is_none());
-    if wanted && absent {
-        problems.push(problem(ASYNC, "is required where spec.mode is Async"));
-    }
+/// A duration from the one to the other.
+pub(crate) fn duration(least: &str, most: &str) -> Value {
+    json!([{
+        "rule": format!("duration(self) >= duration('{least}') && duration(self) <= duration('{most}')"),
+        "message": format!("must be {} from {least} to {most}", Duration::WHAT),
+    }])
 }
 
-fn the_transports_own_member_is_there(document: &Value, problems: &mut Vec<Problem>) {
-    let Some(members) = at(document, ASYNC).and_then(Value::as_object) else {
-        return;
-    };
-    let Some(transport) = members.get("transport").and_then(Value::as_str) else {
-        return;
-    };
-    for (of, member) in MEMBERS {
-        match (of == transport, members.contains_key(member)) {
-            (true, false) => problems.push(problem(
-                &format!("{ASYNC}.{member}"),
-                format!("is required where {ASYNC}.transport is {of}"),
-            )),
-            (false, true) => problems.push(problem(
-                &format!("{ASYNC}.{member}"),
-                format!("may only be there where {ASYNC}.transport is {of}"),
-            )),
-            _ => {}
-        }
-    }
+/// A number of bytes from the one to the other.
+pub(crate) fn bytes(least: &str, most: &str) -> Value {
+    json!([{
+        "rule": format!(
+            "quantity(string(self)).compareTo(quantity('{least}')) >= 0 && quantity(string(self)).compareTo(quantity('{most}')) <= 0"
+        ),
+        "message": format!("must be {} from {least} to {most}", Bytes::WHAT),
+    }])
 }
 
-fn nobody_receives_their_own(document: &Value, problems: &mut Vec<Problem>) {
-    let (Some(from), Some(to)) = (
-        at(document, "spec.from"),
-        at(document, "spec.to").and_then(Value::as_array),
-    ) else {
-        return;
-    };
-    for (index, receiver) in to.iter().enumerate() {
-        if !from.is_null() && receiver.get("name") == Some(from) {
-            let says = format!(
-                "must be another Service than spec.from, not {}",
-                shown(from)
-            );
-            problems.push(problem(&format!("spec.to[{index}].name"), says));
-        }
-    }
+/// Rules between the fields of the spec.
+pub(crate) fn spec() -> Value {
+    json!([
+        {
+            "rule": "self.mode != 'Async' || has(self.async)",
+            "fieldPath": ".async",
+            "reason": "FieldValueRequired",
+            "message": "is required where spec.mode is Async",
+        },
+        {
+            "rule": "self.to.all(receiver, receiver.name != self.from)",
+            "fieldPath": ".to",
+            "message": "must name another Service than spec.from",
+            "messageExpression": "'must name another Service than spec.from (' + self.from + ')'",
+        },
+    ])
 }
 
-fn at_most(document: &Value, short: &str, long: &str, problems: &mut Vec<Problem>) {
-    if let (Some(least), Some(most)) = (
-        read::<Duration>(document, short),
-        read::<Duration>(document, long),
-    ) && least > most
-    {
-        problems.push(problem(
-            short,
-            format!("must be at most {long} ({most}), not {least}"),
-        ));
-    }
+/// The sender stays who it is: receivers know it by its stores, and those are the Service's.
+pub(crate) fn from() -> Value {
+    json!([{
+        "rule": "self == oldSelf",
+        "message": "may not change: delete the Channel and create another",
+        "messageExpression": "'may not change from ' + oldSelf + ': delete the Channel and create another'",
+    }])
 }
 
-fn problem(path: &str, says: impl Into<String>) -> Problem {
-    Problem {
-        path: path.to_owned(),
-        says: says.into(),
-        unknown_field: false,
-    }
+/// The transport names its one member.
+pub(crate) fn transport() -> Value {
+    json!([{
+        "rule": "self.transport != 'NATSJetStream' || has(self.natsJetStream)",
+        "fieldPath": ".natsJetStream",
+        "reason": "FieldValueRequired",
+        "message": "is required where spec.async.transport is NATSJetStream",
+    }])
 }
 
-fn at<'a>(document: &'a Value, path: &str) -> Option<&'a Value> {
-    path.split('.')
-        .try_fold(document, |value, field| value.get(field))
+/// A message would be gone before it is delivered a second time.
+pub(crate) fn ack_wait() -> Value {
+    json!([{
+        "rule": "duration(self.consumer.ackWait) <= duration(self.stream.maxAge)",
+        "fieldPath": ".consumer.ackWait",
+        "message": "must be at most the stream's maxAge",
+        "messageExpression": "'must be at most spec.async.natsJetStream.stream.maxAge (' + self.stream.maxAge + ')'",
+    }])
 }
 
-fn read<T: DeserializeOwned>(document: &Value, path: &str) -> Option<T> {
-    T::deserialize(at(document, path)?).ok()
+/// The server refuses a window beyond the age, and does not move a stream from one storage to another.
+pub(crate) fn stream() -> Value {
+    json!([
+        {
+            "rule": "duration(self.duplicateWindow) <= duration(self.maxAge)",
+            "fieldPath": ".duplicateWindow",
+            "message": "must be at most maxAge",
+            "messageExpression": "'must be at most spec.async.natsJetStream.stream.maxAge (' + self.maxAge + ')'",
+        },
+        {
+            "rule": "self.name != oldSelf.name || self.storage == oldSelf.storage",
+            "fieldPath": ".storage",
+            "message": "may not change while the stream keeps its name: give the stream another name too",
+            "messageExpression": "'may not change from ' + oldSelf.storage + ' while the stream keeps its name: give the stream another name too'",
+        },
+    ])
 }

@@ -1,31 +1,79 @@
-//! The schema that the Channel's type generates: JSON Schema in the shape that Kubernetes takes (inlined, no `oneOf` for plain
-//! enums, no formats it doesn't know), which is also what a document is checked against here.
+//! The schema that a document is held to: the one in the definition that the cluster has, and around it what an API
+//! server does by itself.
 
 use std::sync::LazyLock;
 
-use schemars::Schema;
 use schemars::generate::SchemaSettings;
-use schemars::transform::transform_subschemas;
+use schemars::{JsonSchema, Schema};
 use serde_json::{Value, json};
 
-use crate::Channel;
+use crate::{API_VERSION, KIND, Metadata};
 
-/// The Channel's schema. Beyond Kubernetes' own keywords it has `x-duet-minimum` and `x-duet-maximum`: the bounds of a
-/// duration or a quantity, written as the field itself is.
+/// The definition, as the chart installs it; `tests/definition.rs` generates it.
+const DEFINITION: &str = include_str!("../../../../helm/duet/crds/channels.yaml");
+
+/// The Channel's schema: for the spec, the custom resource's own.
 pub fn schema() -> &'static Value {
     static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
-        let settings = SchemaSettings::draft07()
-            .with(|settings| {
-                settings.inline_subschemas = true;
-                settings.meta_schema = None;
-            })
-            .with_transform(drop_integer_formats);
-        settings
-            .into_generator()
-            .into_root_schema_for::<Channel>()
-            .to_value()
+        let definition: Value =
+            serde_yaml_ng::from_str(DEFINITION).expect("the committed definition is YAML");
+        let resource = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+        let mut schema = json!({
+            "type": "object",
+            "description": resource["description"],
+            "properties": {
+                "apiVersion": {
+                    "type": "string",
+                    "enum": [API_VERSION],
+                    "description": format!("The version of this document's type: {API_VERSION}."),
+                },
+                "kind": {
+                    "type": "string",
+                    "enum": [KIND],
+                    "description": format!("The type of this document: {KIND}."),
+                },
+                "metadata": inline::<Metadata>(),
+                "spec": resource["properties"]["spec"],
+            },
+            "required": ["apiVersion", "kind", "metadata", "spec"],
+        });
+        close(&mut schema);
+        schema
     });
     &SCHEMA
+}
+
+/// Says what Kubernetes' keywords mean to a validator of JSON Schema that does not know them: a field that is not
+/// listed is none, and what is an integer or a text is one of the two.
+fn close(schema: &mut Value) {
+    let Some(keywords) = schema.as_object_mut() else {
+        return;
+    };
+    if keywords.get("x-kubernetes-int-or-string") == Some(&json!(true)) {
+        keywords.insert("type".to_owned(), json!(["integer", "string"]));
+    }
+    if let Some(fields) = keywords.get_mut("properties") {
+        let fields = fields.as_object_mut();
+        fields
+            .into_iter()
+            .flatten()
+            .for_each(|(_, field)| close(field));
+        keywords.insert("additionalProperties".to_owned(), json!(false));
+    }
+    if let Some(items) = keywords.get_mut("items") {
+        close(items);
+    }
+}
+
+fn inline<T: JsonSchema>() -> Value {
+    SchemaSettings::openapi3()
+        .with(|settings| {
+            settings.inline_subschemas = true;
+            settings.meta_schema = None;
+        })
+        .into_generator()
+        .into_root_schema_for::<T>()
+        .to_value()
 }
 
 /// An enum whose variants have descriptions is `oneOf` constants; a structural schema wants `enum`, and the descriptions
@@ -59,122 +107,4 @@ pub(crate) fn plain_enum(schema: &mut Schema) {
         "description".to_owned(),
         json!(format!("{own}{}.", told.join(";"))),
     );
-}
-
-/// Rust's integer types are no formats to Kubernetes; the bounds say what matters.
-fn drop_integer_formats(schema: &mut Schema) {
-    if schema.get("type") == Some(&json!("integer")) {
-        schema.remove("format");
-    }
-    transform_subschemas(&mut drop_integer_formats, schema);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::formats::Format;
-
-    /// Every schema within the schema, with its path.
-    fn nodes(path: String, schema: &'static Value, found: &mut Vec<(String, &'static Value)>) {
-        found.push((path.clone(), schema));
-        for (name, field) in schema["properties"].as_object().into_iter().flatten() {
-            nodes(format!("{path}.{name}"), field, found);
-        }
-        if let Some(items) = schema.get("items") {
-            nodes(format!("{path}[]"), items, found);
-        }
-    }
-
-    fn all_nodes() -> Vec<(String, &'static Value)> {
-        let mut found = Vec::new();
-        nodes(String::new(), schema(), &mut found);
-        found
-    }
-
-    #[test]
-    fn the_schema_says_nothing_that_the_check_does_not_know() {
-        // What `pattern` and the lengths demand of a text, its format does too.
-        let known = [
-            "additionalProperties",
-            "default",
-            "description",
-            "enum",
-            "format",
-            "items",
-            "maxItems",
-            "maxLength",
-            "maximum",
-            "minItems",
-            "minLength",
-            "minimum",
-            "pattern",
-            "properties",
-            "required",
-            "title",
-            "type",
-            "x-duet-maximum",
-            "x-duet-minimum",
-        ];
-        for (path, schema) in all_nodes() {
-            let keywords = schema.as_object().unwrap().keys();
-            let int_or_string = schema.get("x-kubernetes-int-or-string") == Some(&json!(true));
-            let unknown: Vec<&String> = keywords
-                .filter(|keyword| !known.contains(&keyword.as_str()))
-                .filter(|keyword| {
-                    !(int_or_string
-                        && matches!(keyword.as_str(), "anyOf" | "x-kubernetes-int-or-string"))
-                })
-                .collect();
-            assert!(unknown.is_empty(), "{path}: {unknown:?}");
-            assert_eq!(
-                schema.get("pattern").is_some(),
-                Format::of(schema).is_some(),
-                "{path}"
-            );
-        }
-    }
-
-    #[test]
-    fn every_field_is_described_and_says_its_bounds() {
-        for (path, schema) in all_nodes() {
-            let description = schema["description"]
-                .as_str()
-                .unwrap_or_else(|| panic!("{path} has no description"));
-            assert!(
-                description.ends_with('.') && !description.contains(['`', '[', '\n']),
-                "{path}: {description}"
-            );
-            let bounds = [("x-duet-minimum", "x-duet-maximum"), ("minimum", "maximum")];
-            for (least, most) in bounds {
-                if let (Some(least), Some(most)) = (schema.get(least), schema.get(most)) {
-                    let text = |value: &Value| {
-                        value
-                            .as_str()
-                            .map_or_else(|| value.to_string(), str::to_owned)
-                    };
-                    let said = format!("{} to {}", text(least), text(most));
-                    assert!(
-                        description.contains(&said),
-                        "{path} doesn't say {said}: {description}"
-                    );
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn every_default_is_one_that_the_schema_allows() {
-        let mut document = serde_yaml_ng::from_str(crate::EXAMPLE).unwrap();
-        assert_eq!(crate::check::check(&mut document), []);
-        for (path, schema) in all_nodes() {
-            if let (Some(default), Some(format)) = (schema.get("default"), Format::of(schema)) {
-                let amount = (format.read)(default).unwrap();
-                let bound = |name: &str| (format.read)(&schema[name]).unwrap();
-                assert!(
-                    (bound("x-duet-minimum")..=bound("x-duet-maximum")).contains(&amount),
-                    "{path}"
-                );
-            }
-        }
-    }
 }

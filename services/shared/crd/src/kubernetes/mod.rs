@@ -1,12 +1,13 @@
 //! The Channel as a custom resource: its definition, its status, and its relation to the document.
 //!
 //! The spec is the document's own [`Spec`]; what the API server keeps around it (metadata, status) is Kubernetes'.
-//! The definition's rules need Kubernetes 1.30 or later.
+//! The definition's rules (CEL with quantities, `fieldPath`, `reason`) need Kubernetes 1.29 or later.
 
 mod status;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{CustomResourceExt, ResourceExt};
+use serde_json::Value;
 
 pub use crate::channel::ChannelResource;
 pub use status::{Diverging, Participants, Status, StatusMode};
@@ -20,6 +21,31 @@ pub const DEFINITION: &str = "channels.duet.dev";
 /// The definition that makes the API server know Channels.
 pub fn definition() -> CustomResourceDefinition {
     ChannelResource::crd()
+}
+
+/// The definition as the chart carries it, in `helm/duet/crds/channels.yaml`.
+pub fn manifest() -> String {
+    const HEADER: &str = "# Generated from the types in services/shared/crd; its tests/definition.rs says how. Not to be edited.";
+    let mut definition = serde_json::to_value(definition()).expect("a definition is JSON");
+    whole_numbers(&mut definition);
+    let definition = serde_yaml_ng::to_string(&definition).expect("and so YAML");
+    format!("{HEADER}\n{definition}")
+}
+
+/// Bounds are floating-point numbers to the API; a reader expects 512, not 512.0.
+fn whole_numbers(value: &mut Value) {
+    match value {
+        Value::Object(fields) => fields.values_mut().for_each(whole_numbers),
+        Value::Array(items) => items.iter_mut().for_each(whole_numbers),
+        Value::Number(number) => {
+            if let Some(whole) = number.as_f64().filter(|number| number.fract() == 0.0) {
+                #[expect(clippy::cast_possible_truncation, reason = "bounds are small")]
+                let whole = whole as i64;
+                *number = whole.into();
+            }
+        }
+        _ => {}
+    }
 }
 
 impl Channel {

@@ -2,6 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
+use schemars::transform::RecursiveTransform;
 use serde::{Deserialize, Serialize};
 
 use crate::schema::plain_enum;
@@ -9,6 +10,7 @@ use crate::schema::plain_enum;
 /// What the operator observed, last. What it could not observe is absent or Unknown, never what it was before.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(transform = RecursiveTransform(plain_enum))]
 pub struct Status {
     /// The generation of the spec that this status is about.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,7 +48,6 @@ pub struct Status {
 
 /// What the pods do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(transform = plain_enum)]
 pub enum StatusMode {
     /// Callers wait for the receiver.
     Sync,

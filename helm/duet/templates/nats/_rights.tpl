@@ -48,7 +48,7 @@ operator:
 listen: "0.0.0.0:4222"
 # Health; the chart's Service does not have it.
 http: "0.0.0.0:8222"
-server_name: $POD_NAME
+server_name: {{ include "duet.fullname" . }}-nats
 max_connections: 64
 max_payload: 1MB
 

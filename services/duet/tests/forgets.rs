@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use duet_channel::{
     clock::Clock,
     sender::{Parts, SenderTask},
-    settings::SettingsState,
+    settings::{InForce, SettingsState},
     store::{
         Store, Transaction,
         sqlite::{Options, SqliteStore},
@@ -177,9 +177,12 @@ fn settings(mode: &str) -> Arc<Settings> {
 
 fn in_force(settings: Arc<Settings>) -> SettingsState {
     SettingsState {
-        current: Some(settings),
+        current: Some(InForce {
+            settings,
+            resource: None,
+            since: Timestamp::default(),
+        }),
         problem: None,
-        not_kept: false,
         observed_at: Timestamp::default(),
     }
 }
@@ -201,7 +204,7 @@ impl Sender {
 
         let telemetry = Telemetry::start(duet_telemetry::Config::new("test", "0.0.0")).unwrap();
         let observer = Observer::from(&telemetry);
-        let nats = Nats::connect(&pair.nats.url(), "test").await.unwrap();
+        let nats = Nats::connect(&pair.nats.url(), "test", None).await.unwrap();
         let call = HttpCall::new(&pair.notification.internal(), observer.clone()).unwrap();
         let memory = Arc::new(Memory::default());
         memory.remembers(one_in);

@@ -17,6 +17,7 @@ mod status;
 /// The service's own tables.
 pub mod store;
 
-pub use app::{Error, run, run_until};
+pub use app::{run, run_until};
 pub use config::Config;
+pub use duet_web::service::Error;
 pub use routes::document as openapi;

@@ -27,23 +27,15 @@ pub(crate) async fn channel(
     store: web::Data<SqliteStore>,
 ) -> web::Json<Observed> {
     let state = states.borrow().clone();
-    let current = state.current.as_ref();
     let degraded = failing.borrow().as_ref().map(|failing| {
         let since = time::text(failing.since);
         let message = format!("nothing is consumed since {since}: {}", failing.cause);
         (failing.reason.as_str(), message)
     });
-    web::Json(Observed {
-        mode: current.map(|current| current.mode.as_str()),
-        observed_generation: current.map(|current| current.generation.0),
-        unacknowledged: None,
-        oldest_age: None,
-        parked: store.counts().await.ok().map(|counts| counts.parked),
-        conditions: vec![
-            Condition::accepted(state.problem.as_deref(), state.not_kept),
-            Condition::degraded(degraded),
-        ],
-    })
+    let mut observed = Observed::of(&state);
+    observed.parked = store.counts().await.ok().map(|counts| counts.parked);
+    observed.conditions.push(Condition::degraded(degraded));
+    web::Json(observed)
 }
 
 /// Keeps what the metrics tell of the parked table up to date, until `stop`.

@@ -1,52 +1,23 @@
 //! What one Reaction process is started with: flags, each with an environment variable beside it.
 
+use std::time::Duration;
+
+use duet_protocol::receipt::ReceiverName;
 use duet_protocol::sender::Timing;
 use duet_web::process::duration;
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use duet_web::service::{Args, with_default};
 
-/// The settings of one Reaction process. Everything about *how events travel* is in the Channel document instead,
-/// because that can change while the process runs.
+/// The settings of one Reaction process.
 #[derive(Debug, Clone, clap::Args)]
+#[command(
+    mut_arg("listen", with_default("127.0.0.1:8080")),
+    mut_arg("internal_listen", with_default("127.0.0.1:8081")),
+    mut_arg("data_dir", with_default(".duet/reaction"))
+)]
 pub struct Config {
-    /// Address of the public port; port 0 takes a free one (see `addresses.json` in the data directory)
-    #[arg(
-        long,
-        value_name = "ADDR",
-        env = "DUET_LISTEN",
-        default_value = "127.0.0.1:8080"
-    )]
-    pub listen: SocketAddr,
-
-    /// Address of the internal port: health, metrics, the channel's state
-    #[arg(
-        long,
-        value_name = "ADDR",
-        env = "DUET_INTERNAL_LISTEN",
-        default_value = "127.0.0.1:8081"
-    )]
-    pub internal_listen: SocketAddr,
-
-    /// Directory of this service's store; made if it is missing
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "DUET_DATA_DIR",
-        default_value = ".duet/reaction"
-    )]
-    pub data_dir: PathBuf,
-
-    /// The Channel document (YAML), watched while the process runs
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "DUET_CHANNEL",
-        default_value = ".duet/channel.yaml"
-    )]
-    pub channel: PathBuf,
-
-    /// The NATS server, as nats://HOST:PORT; without it only `Sync` can deliver
-    #[arg(long, value_name = "URL", env = "DUET_NATS_URL")]
-    pub nats: Option<String>,
+    /// What each service's process is started with.
+    #[command(flatten)]
+    pub args: Args,
 
     /// Where a receiver takes events in `Sync`: NAME=URL of its internal port; repeat for each receiver
     #[arg(
@@ -57,14 +28,6 @@ pub struct Config {
         default_value = "notification=http://127.0.0.1:8091"
     )]
     pub receivers: Vec<Receiver>,
-
-    /// How long to keep accepting after SIGTERM, so that load balancers notice
-    #[arg(long, value_name = "DURATION", env = "DUET_DRAIN_DELAY", default_value = "0s", value_parser = duration)]
-    pub drain_delay: Duration,
-
-    /// How long all of stopping may take after SIGTERM
-    #[arg(long, value_name = "DURATION", env = "DUET_GRACE_PERIOD", default_value = "10s", value_parser = duration)]
-    pub grace_period: Duration,
 
     /// When something that was sent counts as lost.
     #[command(flatten)]
@@ -110,7 +73,7 @@ impl Loss {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receiver {
     /// The name under `spec.to`.
-    pub name: String,
+    pub name: ReceiverName,
     /// The base URL of its internal port.
     pub url: String,
 }
@@ -119,12 +82,13 @@ impl std::str::FromStr for Receiver {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once('=') {
-            Some((name, url)) if !name.is_empty() && url.starts_with("http://") => Ok(Self {
-                name: name.to_owned(),
+        let receiver = text.split_once('=').and_then(|(name, url)| {
+            let url = url.starts_with("http://").then_some(url)?;
+            Some(Self {
+                name: ReceiverName::new(name)?,
                 url: url.trim_end_matches('/').to_owned(),
-            }),
-            _ => Err("expected NAME=http://HOST:PORT".to_owned()),
-        }
+            })
+        });
+        receiver.ok_or_else(|| "expected NAME=http://HOST:PORT".to_owned())
     }
 }

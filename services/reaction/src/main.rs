@@ -4,9 +4,6 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-/// Threads for the channel's tasks; the HTTP ports have their own.
-const WORKERS: usize = 2;
-
 /// Posts and reactions: accepts, stores, and sends an event for each
 #[derive(Debug, Parser)]
 #[command(name = "duet-reaction", version)]
@@ -27,8 +24,5 @@ fn main() -> ExitCode {
 }
 
 fn run(config: duet_reaction::Config) -> Result<(), Box<dyn std::error::Error>> {
-    duet_telemetry::logs::init()?;
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    let runtime = runtime.worker_threads(WORKERS).enable_all().build()?;
-    Ok(runtime.block_on(duet_reaction::run(config))?)
+    Ok(duet_web::process::block_on(duet_reaction::run(config))??)
 }

@@ -11,6 +11,7 @@ use duet_channel::store::Store;
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::record::Health;
 use duet_protocol::sender::Standing;
+use duet_protocol::time::Timestamp;
 use duet_telemetry::Instruments;
 use duet_telemetry::instruments::Outbox;
 use duet_web::channel::{Condition, Observed};
@@ -27,25 +28,32 @@ const EVERY: Duration = Duration::from_secs(1);
 pub(crate) async fn channel(sending: web::Data<Sending>) -> web::Json<Observed> {
     let state = sending.settings();
     let (standing, oldest) = tokio::join!(sending.standing(), sending.store().oldest());
-    let waits = standing
-        .as_ref()
-        .is_some_and(|standing| standing.unacknowledged > 0);
-    let oldest = oldest.ok().flatten().filter(|_| waits);
-    let age = |accepted| format!("{}s", Clock::start().wall().since(accepted).as_secs());
-    let current = state.current.as_ref();
-    let accepted = Condition::accepted(state.problem.as_deref(), state.not_kept);
-    let failing = sending.failing();
-    let degraded = standing
-        .as_ref()
-        .map(|standing| Condition::degraded(degraded(standing, failing)));
-    web::Json(Observed {
-        mode: current.map(|current| current.mode.as_str()),
-        observed_generation: current.map(|current| current.generation.0),
-        unacknowledged: standing.map(|standing| standing.unacknowledged),
-        oldest_age: oldest.map(age),
-        parked: None,
-        conditions: [accepted].into_iter().chain(degraded).collect(),
-    })
+    let mut observed = Observed {
+        retransmissions: Some(sending.retransmissions()),
+        slowest_caller: sending.slowest_caller().map(millis),
+        ..Observed::of(&state)
+    };
+    // What the sender's end is to be, it does not tell any more.
+    if let (Some(standing), Ok(oldest)) = (standing, oldest) {
+        let oldest = oldest.filter(|_| standing.unacknowledged > 0);
+        let degraded = Condition::degraded(degraded(&standing, sending.failing()));
+        observed.unacknowledged = Some(standing.unacknowledged);
+        observed.oldest_age = oldest.map(|oldest| age(oldest.accepted));
+        observed.drained = state
+            .settings()
+            .map(|settings| oldest.is_none_or(|oldest| oldest.generation >= settings.generation));
+        observed.conditions.push(degraded);
+    }
+    web::Json(observed)
+}
+
+fn age(accepted: Timestamp) -> String {
+    format!("{}s", Clock::start().wall().since(accepted).as_secs())
+}
+
+/// To the millisecond, upwards: who waited did wait.
+fn millis(wait: Duration) -> String {
+    format!("{}ms", wait.as_micros().div_ceil(1000))
 }
 
 /// What keeps events from their receivers.
@@ -101,7 +109,8 @@ pub(crate) async fn measure(
     while !stop.is_cancelled() {
         let (standing, oldest) = tokio::join!(sending.standing(), sending.store().oldest());
         if let (Some(standing), Ok(oldest)) = (standing, oldest) {
-            let oldest_age = oldest.map_or(Duration::ZERO, |oldest| clock.wall().since(oldest));
+            let oldest_age =
+                oldest.map_or(Duration::ZERO, |oldest| clock.wall().since(oldest.accepted));
             let outbox = |receiver: &Arc<str>| Outbox {
                 receiver: Arc::clone(receiver),
                 unacknowledged: standing.unacknowledged,

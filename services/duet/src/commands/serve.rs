@@ -2,10 +2,7 @@
 
 use crate::failure::{Doing, Failure, Kind};
 use clap::Subcommand;
-use duet_web::process::StartError;
-
-/// Threads for the channel's tasks; the HTTP ports have their own.
-const WORKERS: usize = 2;
+use duet_web::process;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -22,28 +19,17 @@ enum Service {
 }
 
 pub(crate) fn run(options: Options) -> Result<(), Failure> {
-    duet_telemetry::logs::init().doing(|| "begin to log".to_owned())?;
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(WORKERS)
-        .enable_all()
-        .build()
-        .doing(|| "start the async runtime".to_owned())?
-        .block_on(async {
-            match options.service {
-                Service::Reaction(config) => {
-                    use duet_reaction::Error::Start;
-                    duet_reaction::run(config).await.map_err(|error| {
-                        failure(matches!(error, Start(StartError::Port(_))), &error)
-                    })
-                }
-                Service::Notification(config) => {
-                    use duet_notification::Error::Start;
-                    duet_notification::run(config).await.map_err(|error| {
-                        failure(matches!(error, Start(StartError::Port(_))), &error)
-                    })
-                }
-            }
-        })
+    process::block_on(async {
+        match options.service {
+            Service::Reaction(config) => duet_reaction::run(config)
+                .await
+                .map_err(|error| failure(error.is_port_taken(), &error)),
+            Service::Notification(config) => duet_notification::run(config)
+                .await
+                .map_err(|error| failure(error.is_port_taken(), &error)),
+        }
+    })
+    .doing(|| "begin to serve".to_owned())?
 }
 
 /// A service's own words: they say what is wrong and which flag changes it.

@@ -1,11 +1,12 @@
 //! One Notification in this process and one Reaction that calls it, on free ports, each over a store of its own.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use clap::{Args, FromArgMatches};
+use clap::FromArgMatches;
 use duet_web::drain::Stop;
 use duet_web::ports::Addresses;
+use duet_web::service::Args;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -59,13 +60,17 @@ impl TestApp {
         fs::write(&channel, example).unwrap();
         let stops = [Stop::by_hand(), Stop::by_hand()];
 
-        let config = duet_notification::Config {
-            data_dir: data_dir.path().join("notification"),
+        let args = |service: &str, args: Args| Args {
+            data_dir: data_dir.path().join(service),
             channel: channel.clone(),
             nats: nats.clone(),
-            ..configured::<duet_notification::Config>(&[])
+            ..args
         };
-        let dir = config.data_dir.clone();
+        let config = configured::<duet_notification::Config>(&[]);
+        let config = duet_notification::Config {
+            args: args("notification", config.args),
+        };
+        let dir = config.args.data_dir.clone();
         let stop = stops[0].clone();
         let receiving =
             tokio::spawn(async { duet_notification::run_until(config, stop).await.unwrap() });
@@ -75,13 +80,12 @@ impl TestApp {
             "--receiver=notification=http://{}",
             notification.internal_listen
         );
+        let config = configured::<duet_reaction::Config>(&[&receiver]);
         let config = duet_reaction::Config {
-            data_dir: data_dir.path().join("reaction"),
-            channel,
-            nats,
-            ..configured::<duet_reaction::Config>(&[&receiver])
+            args: args("reaction", config.args),
+            ..config
         };
-        let dir: PathBuf = config.data_dir.clone();
+        let dir = config.args.data_dir.clone();
         let stop = stops[1].clone();
         let sending = tokio::spawn(async { duet_reaction::run_until(config, stop).await.unwrap() });
         let reaction = listening(&dir, &sending).await;
@@ -186,7 +190,7 @@ impl TestApp {
 }
 
 /// A configuration on free ports.
-fn configured<C: Args + FromArgMatches>(more: &[&str]) -> C {
+fn configured<C: clap::Args + FromArgMatches>(more: &[&str]) -> C {
     let free = [
         "test",
         "--listen=127.0.0.1:0",

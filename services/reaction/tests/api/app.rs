@@ -67,7 +67,7 @@ impl TestApp {
 
     pub(crate) async fn start_with(data_dir: TempDir, channel: PathBuf) -> Self {
         let config = config(data_dir.path().join("reaction"), channel);
-        let (stop, store_dir) = (Stop::by_hand(), config.data_dir.clone());
+        let (stop, store_dir) = (Stop::by_hand(), config.args.data_dir.clone());
         let ended = tokio::spawn(run_until(config, stop.clone()));
         let addresses = loop {
             if let Ok(addresses) = Addresses::read(&store_dir) {
@@ -159,7 +159,8 @@ impl TestApp {
 
 /// A configuration on free ports.
 pub(crate) fn config(data_dir: PathBuf, channel: PathBuf) -> Config {
-    use clap::{Args, FromArgMatches};
+    use clap::{Args as _, FromArgMatches};
+    use duet_web::service::Args;
 
     let arguments = [
         "reaction",
@@ -170,8 +171,11 @@ pub(crate) fn config(data_dir: PathBuf, channel: PathBuf) -> Config {
     let command = Config::augment_args(clap::Command::new("reaction"));
     let config = Config::from_arg_matches(&command.get_matches_from(arguments)).unwrap();
     Config {
-        data_dir,
-        channel,
+        args: Args {
+            data_dir,
+            channel,
+            ..config.args
+        },
         ..config
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use duet_reaction::{Error, run_until};
 use duet_web::drain::Stop;
 use duet_web::ports::Addresses;
+use duet_web::service;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
@@ -98,14 +99,14 @@ async fn a_port_in_use_is_named_with_its_flag() {
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr();
     let dir = tempfile::tempdir().unwrap();
     let mut config = config(dir.path().to_owned(), dir.path().join("channel.yaml"));
-    config.listen = taken.unwrap();
-    let _listens = TcpListener::bind(config.listen).await;
+    config.args.listen = taken.unwrap();
+    let _listens = TcpListener::bind(config.args.listen).await;
     let error = run_until(config.clone(), Stop::by_hand())
         .await
         .unwrap_err()
         .to_string();
     assert!(
-        error.contains(&config.listen.to_string()) && error.contains("--listen"),
+        error.contains(&config.args.listen.to_string()) && error.contains("--listen"),
         "{error}"
     );
 }
@@ -141,7 +142,8 @@ async fn a_store_of_a_newer_schema_is_left_alone() {
     .await
     .unwrap_err();
     assert!(
-        matches!(error, Error::Open(_)) && error.to_string().contains("version 1000"),
+        matches!(error, Error::Service(service::Error::Open(_)))
+            && error.to_string().contains("version 1000"),
         "{error}"
     );
 }

@@ -5,6 +5,7 @@
 pub mod brokers;
 pub mod clock;
 pub mod failing;
+mod pause;
 pub mod receiver;
 pub mod sender;
 pub mod settings;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use duet_channel::settings::{FileSource, SettingsSource, SettingsState};
+use duet_channel::settings::{FileSource, SettingsSource, SettingsState, Trouble};
 use duet_crd::EXAMPLE;
 use duet_protocol::settings::Mode;
 use tempfile::TempDir;
@@ -82,7 +82,8 @@ impl Process {
     }
 
     fn problem(&self) -> String {
-        self.state().problem.unwrap_or_default()
+        let problem = self.state().problem;
+        problem.map(|problem| problem.message).unwrap_or_default()
     }
 
     /// Waits until a state is as wanted, and fails if it never is.
@@ -102,10 +103,8 @@ impl Process {
 
     async fn until_problem(&mut self, part: &str) {
         self.until(part, |state| {
-            state
-                .problem
-                .as_ref()
-                .is_some_and(|problem| problem.contains(part))
+            let problem = state.problem.as_ref();
+            problem.is_some_and(|problem| problem.message.contains(part))
         })
         .await;
     }
@@ -127,7 +126,7 @@ impl Process {
 }
 
 fn in_force(state: &SettingsState) -> Option<(Mode, u64)> {
-    let settings = state.current.as_ref()?;
+    let settings = state.settings()?;
     Some((settings.mode, settings.generation.0))
 }
 
@@ -148,7 +147,7 @@ async fn a_good_file_is_in_force_from_the_start() {
     let source = FileSource::open(laptop.file(), &laptop.data_dir());
     let state = source.states().borrow().clone();
     assert_eq!(in_force(&state), Some((Mode::Sync, 1)));
-    assert_eq!((state.problem.as_deref(), state.not_ready()), (None, None));
+    assert_eq!((&state.problem, state.not_ready()), (&None, None));
 }
 
 #[tokio::test]
@@ -379,7 +378,8 @@ async fn a_channel_that_cannot_be_kept_is_in_force_and_said_to_be_at_risk_until_
     process
         .until_problem("the Channel is in force, but a restart would not know it")
         .await;
-    assert!(process.state().not_kept);
+    let trouble = process.state().problem.map(|problem| problem.trouble);
+    assert_eq!(trouble, Some(Trouble::NotKept));
 
     fs::remove_file(laptop.data_dir()).unwrap();
     process.until_in_force(Mode::Sync, 1).await;

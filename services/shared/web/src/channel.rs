@@ -1,17 +1,28 @@
 //! `GET /v1/channel` on the internal port: what this process observes of the channel.
 
-use serde::Serialize;
+use duet_channel::settings::{Problem, SettingsState};
+use duet_protocol::time::Timestamp;
+use serde::{Serialize, Serializer};
 
-/// What a process observes. The names are those of the Channel's status.
+/// What a process observes. The names are those of the Channel's status; what is not known is left out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Observed {
-    /// The mode in force; none if no Channel was ever seen.
+    /// The Channel in force; none if none was ever seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channel: Option<Channel>,
+    /// The mode in force.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<&'static str>,
-    /// The Channel's generation that is in force.
+    /// The Channel's generation that is in force: the resource's own, where it comes from the Kubernetes API.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<u64>,
+    /// Since when it is, in this process.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "when")]
+    pub in_force_since: Option<Timestamp>,
+    /// Whether no event that is not received yet was accepted under an older generation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drained: Option<bool>,
     /// Events accepted that some receiver is not known to hold.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unacknowledged: Option<u64>,
@@ -21,8 +32,56 @@ pub struct Observed {
     /// Events that are kept for another attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parked: Option<u64>,
+    /// Events that were sent again since the process began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retransmissions: Option<u64>,
+    /// The longest that a caller waited since the generation is in force: `12ms`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slowest_caller: Option<String>,
     /// What is good and what is wrong.
     pub conditions: Vec<Condition>,
+}
+
+/// Which Channel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Channel {
+    /// Its name.
+    pub name: String,
+    /// Tells it from another that had its name before; only where it comes from the Kubernetes API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
+}
+
+fn when<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    match time {
+        Some(time) => crate::time::rfc3339(time, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
+impl Observed {
+    /// What each process observes, whichever side it is on: its settings, and whether they are the newest.
+    pub fn of(state: &SettingsState) -> Self {
+        let accepted = Condition::accepted(state.problem.as_ref());
+        let unknown = Observed {
+            conditions: vec![accepted],
+            ..Observed::default()
+        };
+        let Some(current) = &state.current else {
+            return unknown;
+        };
+        let uid = current.resource.as_ref().map(|it| it.uid.clone());
+        Observed {
+            channel: Some(Channel {
+                name: current.settings.channel.clone(),
+                uid,
+            }),
+            mode: Some(current.settings.mode.as_str()),
+            observed_generation: Some(current.generation()),
+            in_force_since: Some(current.since),
+            ..unknown
+        }
+    }
 }
 
 /// One aspect of the channel, as Kubernetes writes conditions.
@@ -48,19 +107,18 @@ pub enum Status {
 }
 
 impl Condition {
-    /// Whether the newest Channel document is in force: `Accepted`, with what is wrong with it otherwise, or with its being known after
-    /// a restart.
-    pub fn accepted(problem: Option<&str>, not_kept: bool) -> Self {
-        let (status, reason) = match problem {
-            None => (Status::True, "Valid"),
-            Some(_) if not_kept => (Status::True, "NotKept"),
-            Some(_) => (Status::False, "Invalid"),
-        };
+    /// Whether the newest Channel document is in force, and known after a restart: `Accepted`, with what is wrong otherwise.
+    pub fn accepted(problem: Option<&Problem>) -> Self {
+        let is_in_force = problem.map_or(Some(true), |problem| problem.trouble.is_in_force());
         Self {
             r#type: "Accepted",
-            status,
-            reason,
-            message: problem.unwrap_or_default().to_owned(),
+            status: match is_in_force {
+                Some(true) => Status::True,
+                Some(false) => Status::False,
+                None => Status::Unknown,
+            },
+            reason: problem.map_or("Valid", |problem| problem.trouble.as_str()),
+            message: problem.map_or_else(String::new, |problem| problem.message.clone()),
         }
     }
 

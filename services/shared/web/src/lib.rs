@@ -33,6 +33,8 @@ pub mod drain;
 pub mod health;
 /// One service's process, from its ports to its end.
 pub mod process;
+/// A service on one side of a Channel, put together.
+pub mod service;
 /// The tasks that a process owns.
 pub mod tasks;
 

@@ -156,6 +156,20 @@ impl Process {
     }
 }
 
+/// Threads for a service's tasks; its ports have their own.
+const WORKERS: usize = 2;
+
+/// Runs a service in this process, which has nothing else to do: begins to log, and has threads for its tasks.
+///
+/// # Errors
+/// If it can't log or have threads; what the service itself comes to is within.
+pub fn block_on<T>(service: impl Future<Output = T>) -> io::Result<T> {
+    duet_telemetry::logs::init().map_err(io::Error::other)?;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(WORKERS).enable_all().build()?;
+    Ok(runtime.block_on(service))
+}
+
 /// How long the last spans may take to be exported.
 const FLUSH: Duration = Duration::from_secs(2);
 

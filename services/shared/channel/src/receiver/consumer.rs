@@ -90,7 +90,7 @@ impl<S: Store, A: ReceivingService<S::Connection>> ConsumerTask<S, A> {
     pub async fn run(mut self, stop: CancellationToken) {
         let mut rest = REST;
         loop {
-            let current = self.0.settings.borrow_and_update().current.clone();
+            let current = self.0.settings.borrow_and_update().settings().cloned();
             let transport = current
                 .as_ref()
                 .and_then(|settings| settings.r#async.as_ref());
@@ -196,7 +196,7 @@ impl<S: Store, A: ReceivingService<S::Connection>> ConsumerTask<S, A> {
                     return Ok(Stopped::Stop);
                 }
                 changed = self.0.settings.changed() => {
-                    let now = self.0.settings.borrow().current.clone();
+                    let now = self.0.settings.borrow().settings().cloned();
                     if changed.is_err() || now.is_some_and(|now| now.r#async != settings.r#async) {
                         consumer.release().await;
                         return Ok(Stopped::SettingsChanged);

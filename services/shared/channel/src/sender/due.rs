@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use duet_protocol::accept::Accepting;
 use duet_protocol::event::EventId;
-use duet_protocol::sender::{Answer, Backlog, CallStep, Path, SayHello, Transmission};
+use duet_protocol::sender::{Answer, Attempt, Backlog, CallStep, Path, SayHello, Transmission};
 use duet_telemetry::names::span;
 
 use super::record::{judge, record};
@@ -92,6 +92,9 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
     fn transmit(&mut self, transmission: Transmission) {
         let call = self.calls.get(&transmission.receiver).cloned();
         let broker = self.broker.publish();
+        let again = |(_, attempt): &&(_, Attempt)| *attempt == Attempt::Again;
+        let again = transmission.events.iter().filter(again).count();
+        self.counted.sent_again(again);
         let wall = self.clock.wall();
         self.tasks.spawn(async move {
             let carried = transmit(call, broker, &transmission, wall).await;
@@ -158,13 +161,18 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
             self.clock,
         );
         let (pending, tracer) = (self.pending.clone(), self.told.observer().tracer.clone());
+        let settings = self.settings.clone();
         self.tasks.spawn(async move {
             let failed = lock(&pending).failed(id).and_then(|call| call.undo.clone());
-            let Some(failed) = failed else {
+            let Some(mut failed) = failed else {
                 return Done::Compensated(id, None);
             };
             let trace = failed.trace.clone();
             let job = move |tx: &mut S::Tx<'_>| {
+                // As every event, it is of the generation that it is numbered under.
+                if let Some(settings) = settings.borrow().settings() {
+                    failed.generation = settings.generation;
+                }
                 let mut rows = service.rows(tx.connection());
                 let mut calls = lock(&pending);
                 let mut accepting = Accepting {

@@ -4,6 +4,7 @@
 //! handler that is dropped leaves nothing half done.
 
 mod broker;
+mod counted;
 mod due;
 mod observe;
 mod record;
@@ -19,6 +20,7 @@ pub use task::{Parts, SenderTask};
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use duet_protocol::accept::Failed;
 use duet_protocol::calls::Calls;
@@ -27,6 +29,7 @@ use duet_protocol::rules::Rules;
 use duet_protocol::sender::{Answer, Standing};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use self::counted::Counted;
 use crate::clock::Clock;
 use crate::failing::Failing;
 use crate::settings::SettingsState;
@@ -65,6 +68,7 @@ pub struct Sender<S: Store, V: SendingService<S::Connection>> {
     clock: Clock,
     questions: mpsc::Sender<oneshot::Sender<Standing>>,
     failing: watch::Receiver<BTreeMap<ReceiverName, Failing>>,
+    counted: Arc<Counted>,
 }
 
 impl<S: Store, V: SendingService<S::Connection>> Clone for Sender<S, V> {
@@ -78,6 +82,7 @@ impl<S: Store, V: SendingService<S::Connection>> Clone for Sender<S, V> {
             clock: self.clock,
             questions: self.questions.clone(),
             failing: self.failing.clone(),
+            counted: self.counted.clone(),
         }
     }
 }
@@ -101,6 +106,17 @@ impl<S: Store, V: SendingService<S::Connection>> Sender<S, V> {
     /// The receivers to which nothing gets through now, and why.
     pub fn failing(&self) -> BTreeMap<ReceiverName, Failing> {
         self.failing.borrow().clone()
+    }
+
+    /// How many events were sent again since the process began, whatever became of them before.
+    pub fn retransmissions(&self) -> u64 {
+        self.counted.retransmissions()
+    }
+
+    /// The longest that a caller waited for its answer since the settings in force began; `None` before the first.
+    pub fn slowest_caller(&self) -> Option<Duration> {
+        let generation = self.settings.borrow().settings()?.generation;
+        self.counted.slowest(generation)
     }
 
     /// How the sender stands; `None` once it has stopped.

@@ -6,10 +6,14 @@ use duet_protocol::accept::{Accepted, Accepting, Dispatch, Failed, Request};
 use duet_protocol::event::{EventId, Key, TraceContext};
 use duet_protocol::receive::Outcome;
 use duet_protocol::sender::{Answer, FailureCause, MayBeApplied};
-use duet_protocol::settings::Mode;
+use duet_protocol::settings::{Mode, Settings};
+use duet_protocol::time::Moment;
 use tokio::sync::watch;
 
+use super::counted::Counted;
 use super::{Sender, SendingService, lock};
+use crate::clock::Clock;
+use crate::settings::SettingsState;
 use crate::store::{Store, StoreError, Transaction};
 
 /// How an accepted change stands when its caller is answered.
@@ -76,8 +80,34 @@ impl<R> From<StoreError> for SendError<R> {
     }
 }
 
-/// What the accepting transaction came to: the answer to be waited for, if a call is under way.
-type Outcomes<V, R> = Result<(Accepted<V>, Option<watch::Receiver<Option<Answer>>>), R>;
+/// What the accepting transaction came to: the mode, and the answer to be waited for, if a call is under way.
+type Outcomes<V, R> = Result<(Mode, Accepted<V>, Option<watch::Receiver<Option<Answer>>>), R>;
+
+/// A caller that waits, counted when it no longer does, whatever the reason.
+struct Waiting<'s> {
+    counted: &'s Counted,
+    settings: &'s watch::Receiver<SettingsState>,
+    clock: Clock,
+    began: Moment,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let wait = self.clock.now().since(self.began);
+        if let Some(settings) = self.settings.borrow().settings() {
+            self.counted.waited(settings.generation, wait);
+        }
+    }
+}
+
+fn dispatch(settings: &Settings, began: Moment) -> Dispatch {
+    match settings.mode {
+        Mode::Sync => Dispatch::Inline {
+            deadline: began + settings.sync.deadline,
+        },
+        Mode::Async => Dispatch::Background,
+    }
+}
 
 impl<S: Store, V: SendingService<S::Connection>> Sender<S, V> {
     /// Accepts a change of a key's value, and answers as the mode says: once every receiver holds it, or once it is durable.
@@ -93,27 +123,29 @@ impl<S: Store, V: SendingService<S::Connection>> Sender<S, V> {
         trace: TraceContext,
     ) -> Result<Reply, SendError<V::Refusal>> {
         let began = self.clock.now();
+        let _waits = Waiting {
+            counted: &self.counted,
+            settings: &self.settings,
+            clock: self.clock,
+            began,
+        };
         let settings = self
             .settings
             .borrow()
-            .current
-            .clone()
+            .settings()
+            .cloned()
             .ok_or(SendError::NoSettings)?;
-        let mode = settings.mode;
-        let dispatch = match mode {
-            Mode::Sync => Dispatch::Inline {
-                deadline: began + settings.sync.deadline,
-            },
-            Mode::Async => Dispatch::Background,
-        };
         let request = Request {
             key,
             value,
-            dispatch,
+            dispatch: dispatch(&settings, began),
             trace,
             generation: settings.generation,
         };
-        let (accepted, answer) = self.accept(request).await?.map_err(SendError::Refused)?;
+        let (mode, accepted, answer) = self
+            .accept(request, began)
+            .await?
+            .map_err(SendError::Refused)?;
         let reply = |event, delivery, attempts| Reply {
             event,
             mode,
@@ -153,7 +185,8 @@ impl<S: Store, V: SendingService<S::Connection>> Sender<S, V> {
 
     async fn accept(
         &self,
-        request: Request<V::Value>,
+        mut request: Request<V::Value>,
+        began: Moment,
     ) -> Result<Outcomes<V::Value, V::Refusal>, StoreError> {
         let (service, calls, rules, clock) = (
             self.service.clone(),
@@ -161,7 +194,17 @@ impl<S: Store, V: SendingService<S::Connection>> Sender<S, V> {
             self.rules.clone(),
             self.clock,
         );
+        let settings = self.settings.clone();
         let job = move |tx: &mut S::Tx<'_>| {
+            // Decided as it is numbered, so that along a source generations only grow: its oldest event tells whether it is drained.
+            let mode = match settings.borrow().settings() {
+                Some(settings) => {
+                    request.dispatch = dispatch(settings, began);
+                    request.generation = settings.generation;
+                    settings.mode
+                }
+                None => return Err(StoreError::Closed),
+            };
             let connection = tx.connection();
             if let Err(refusal) = service.admit(connection, &request.key, request.value.as_ref())? {
                 return Ok(Err(refusal));
@@ -194,7 +237,7 @@ impl<S: Store, V: SendingService<S::Connection>> Sender<S, V> {
                 Accepted::Unchanged { .. } => None,
             };
             let answer = call.map(|call| call.answer.subscribe());
-            Ok(Ok((accepted, answer)))
+            Ok(Ok((mode, accepted, answer)))
         };
         self.store.write(job).await
     }

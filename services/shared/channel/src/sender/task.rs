@@ -22,6 +22,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::broker::{self, Broker, MakeBroker};
+use super::counted::Counted;
 use super::observe::Told;
 use super::transmit::Carried;
 use super::{Sender, SendingService, SharedCalls};
@@ -76,7 +77,7 @@ pub struct SenderTask<S: Store, V: SendingService<S::Connection>> {
     pub(super) store: S,
     committed: mpsc::UnboundedReceiver<CommittedGroup>,
     pub(super) service: Arc<V>,
-    settings: watch::Receiver<SettingsState>,
+    pub(super) settings: watch::Receiver<SettingsState>,
     pub(super) pending: SharedCalls<V::Value>,
     pub(super) calls: BTreeMap<ReceiverName, Arc<dyn Call>>,
     pub(super) broker: Broker,
@@ -88,6 +89,7 @@ pub struct SenderTask<S: Store, V: SendingService<S::Connection>> {
     pub(super) recording: bool,
     pub(super) told: Told,
     failing: watch::Sender<BTreeMap<ReceiverName, Failing>>,
+    pub(super) counted: Arc<Counted>,
     strikes: Strikes,
     pub(super) tasks: JoinSet<Done>,
 }
@@ -124,7 +126,7 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
             .max()
             .unwrap_or(Epoch::ZERO);
         let mut broker = Broker::new(broker, identity.store);
-        let current = settings.borrow().current.clone();
+        let current = settings.borrow().settings().cloned();
         if let Some(settings) = &current {
             broker.configure(settings).await;
         }
@@ -150,6 +152,7 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
         let (questions, questions_in) = mpsc::channel(8);
         let pending = SharedCalls::<V::Value>::default();
         let failing = watch::Sender::default();
+        let counted = Arc::<Counted>::default();
         let handle = Sender {
             store: store.clone(),
             service: service.clone(),
@@ -159,6 +162,7 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
             clock,
             questions,
             failing: failing.subscribe(),
+            counted: counted.clone(),
         };
         let task = SenderTask {
             machine,
@@ -176,6 +180,7 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
             answers: VecDeque::new(),
             recording: false,
             failing,
+            counted,
             strikes: Strikes::new(observer.instruments.clone()),
             told: Told::new(observer),
             tasks: JoinSet::new(),
@@ -229,7 +234,7 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
     }
 
     async fn configure(&mut self) {
-        let current = self.settings.borrow_and_update().current.clone();
+        let current = self.settings.borrow_and_update().settings().cloned();
         let Some(settings) = current else { return };
         self.broker.configure(&settings).await;
         let policy = policy(Some(&settings), &self.calls, &self.broker);

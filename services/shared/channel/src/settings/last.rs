@@ -1,5 +1,8 @@
 //! The last good document, with its generation, kept beside the store: what a process starts from when the source is
 //! missing or bad, and what generations go on from.
+//!
+//! The file holds the document under the store's generation; before it, where it comes from the Kubernetes API, one that says
+//! which version of which resource it is.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -7,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 use duet_crd::Channel;
 
+use super::Resource;
+use super::follow::Document;
 use super::look::Look;
 
 /// Its name in the data directory.
@@ -14,10 +19,13 @@ const FILE: &str = "channel.last.yaml";
 
 const HEADER: &str = "# The last good Channel, kept by Duet to start from when the real one is missing or bad. Not the one to edit.\n";
 
+/// What is between two documents of a file.
+const BETWEEN: &str = "\n---\n";
+
 /// The last good document.
 pub(super) struct LastDocument {
     path: PathBuf,
-    channel: Option<Channel>,
+    document: Option<Document>,
 }
 
 impl LastDocument {
@@ -25,30 +33,32 @@ impl LastDocument {
     /// good document replaces it.
     pub(super) fn open(data_dir: &Path) -> (LastDocument, Option<String>) {
         let path = data_dir.join(FILE);
-        let (channel, problem) = match Look::at(&path) {
+        let (document, problem) = match Look::at(&path) {
             Look::Missing => (None, None),
-            look => match look.channel() {
-                Ok(channel) => (Some(channel), None),
+            look => match read(&look) {
+                Ok(document) => (Some(document), None),
                 Err(why) => (None, Some(format!("{} {why}", path.display()))),
             },
         };
-        (LastDocument { path, channel }, problem)
+        (LastDocument { path, document }, problem)
     }
 
     /// The document, its generation filled in; none if there never was one.
-    pub(super) fn channel(&self) -> Option<&Channel> {
-        self.channel.as_ref()
+    pub(super) fn document(&self) -> Option<&Document> {
+        self.document.as_ref()
     }
 
     /// The document with the generation it has after this one.
-    pub(super) fn number(&self, mut document: Channel) -> Channel {
-        document.metadata.generation = Some(generation(&document, self.channel()));
+    pub(super) fn number(&self, mut document: Document) -> Document {
+        let last = self.document.as_ref().map(|last| &last.channel);
+        let generation = generation(&document.channel, last);
+        document.channel.metadata.generation = Some(generation);
         document
     }
 
     /// Makes a document the last one; [`LastDocument::keep`] writes it.
-    pub(super) fn replace(&mut self, document: Channel) {
-        self.channel = Some(document);
+    pub(super) fn replace(&mut self, document: Document) {
+        self.document = Some(document);
     }
 
     /// Writes the document: afterwards the file holds it whole, or what it held before.
@@ -56,16 +66,21 @@ impl LastDocument {
     /// # Errors
     /// The file system's. It can be tried again.
     pub(super) fn keep(&self) -> io::Result<()> {
-        let Some(channel) = &self.channel else {
+        let Some(Document { channel, resource }) = &self.document else {
             return Ok(());
         };
-        let text = channel.to_yaml().map_err(io::Error::other)?;
+        let channel = channel.to_yaml().map_err(io::Error::other)?;
         let directory = self.path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(directory)?;
         let beside = self.path.with_extension("yaml.new");
         let mut file = File::create(&beside)?;
         file.write_all(HEADER.as_bytes())?;
-        file.write_all(text.as_bytes())?;
+        if let Some(resource) = resource {
+            let resource = serde_yaml_ng::to_string(resource).map_err(io::Error::other)?;
+            file.write_all(resource.trim_end().as_bytes())?;
+            file.write_all(BETWEEN.as_bytes())?;
+        }
+        file.write_all(channel.as_bytes())?;
         file.sync_all()?;
         fs::rename(&beside, &self.path)?;
         File::open(directory)?.sync_all()
@@ -75,6 +90,20 @@ impl LastDocument {
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
+}
+
+fn read(look: &Look) -> Result<Document, String> {
+    let text = look.text()?;
+    let (resource, channel) = match text.split_once(BETWEEN) {
+        None => (None, text),
+        Some((resource, channel)) => (Some(resource), channel),
+    };
+    let resource: Option<Resource> = resource
+        .map(serde_yaml_ng::from_str)
+        .transpose()
+        .map_err(|error| format!("is no good: {error}"))?;
+    let channel = Channel::from_yaml(channel).map_err(|why| format!("is no good: {why}"))?;
+    Ok(Document { channel, resource })
 }
 
 /// What a document's generation is after the last one: its own if that is newer, the last one's if it says the same,
@@ -134,15 +163,20 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let data_dir = directory.path().join("made/when/needed");
         let (mut last, problem) = LastDocument::open(&data_dir);
-        assert_eq!((last.channel(), problem), (None, None));
-        last.replace(document(Mode::Async, Some(3)));
-        last.keep().unwrap();
+        assert_eq!((last.document(), problem), (None, None));
+        let resource = Resource {
+            uid: "8d3c".to_owned(),
+            generation: 1,
+        };
+        for resource in [None, Some(resource)] {
+            let channel = document(Mode::Async, Some(3));
+            let document = Document { channel, resource };
+            last.replace(document.clone());
+            last.keep().unwrap();
 
-        let (found, problem) = LastDocument::open(&data_dir);
-        assert_eq!(
-            (found.channel(), problem),
-            (Some(&document(Mode::Async, Some(3))), None)
-        );
+            let (found, problem) = LastDocument::open(&data_dir);
+            assert_eq!((found.document(), problem), (Some(&document), None));
+        }
         assert_eq!(
             fs::read_dir(&data_dir).unwrap().count(),
             1,

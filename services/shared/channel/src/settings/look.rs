@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
-use duet_crd::{Channel, MAX_BYTES};
+use duet_crd::MAX_BYTES;
 
 /// What was there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,15 +26,15 @@ impl Look {
         }
     }
 
-    /// The Channel that was there, or why there was none, as the end of a sentence that begins with the file.
-    pub(super) fn channel(&self) -> Result<Channel, String> {
-        let content = match self {
-            Look::Missing => return Err("does not exist".to_owned()),
-            Look::Unreadable(why) => return Err(format!("can't be read: {why}")),
-            Look::Content(content) => content,
-        };
-        let text = std::str::from_utf8(content).map_err(|_| "is not UTF-8 text".to_owned())?;
-        Channel::from_yaml(text).map_err(|problems| format!("is no good: {problems}"))
+    /// The text that was there, or why there was none, as the end of a sentence that begins with the file.
+    pub(super) fn text(&self) -> Result<&str, String> {
+        match self {
+            Look::Missing => Err("does not exist".to_owned()),
+            Look::Unreadable(why) => Err(format!("can't be read: {why}")),
+            Look::Content(content) => {
+                std::str::from_utf8(content).map_err(|_| "is not UTF-8 text".to_owned())
+            }
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use duet_protocol::outbox::{EpochState, Mark, OutboxTables};
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::receive::InboxTables;
 use duet_protocol::sequence::{Incarnation, Lane, Sequence, Source, StoreId};
+use duet_protocol::settings::Generation;
 use duet_protocol::time::Timestamp;
 
 use crate::transport::{Position, Undecodable};
@@ -110,6 +111,15 @@ pub struct ReceiverStanding {
     pub marks: Vec<(Source, Mark)>,
 }
 
+/// The oldest event in the outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Oldest {
+    /// When it was accepted.
+    pub accepted: Timestamp,
+    /// The Channel's generation that it was accepted under: no event in the outbox is of an older one.
+    pub generation: Generation,
+}
+
 /// How much a store holds that is not yet done with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -171,11 +181,11 @@ pub trait Store: Clone + Send + Sync + 'static {
         limit: usize,
     ) -> impl Future<Output = Result<Vec<Event>, StoreError>> + Send;
 
-    /// When the oldest event in the outbox was accepted; `None` if it is empty.
+    /// The oldest event in the outbox; `None` if it is empty. Looks at one row for each source.
     ///
     /// # Errors
     /// As [`Store::read`].
-    fn oldest(&self) -> impl Future<Output = Result<Option<Timestamp>, StoreError>> + Send;
+    fn oldest(&self) -> impl Future<Output = Result<Option<Oldest>, StoreError>> + Send;
 
     /// The parked events whose next attempt is due, where none waits longer than `longest`
     /// ([`is_retry_due`](duet_protocol::receive::is_retry_due)): at most `limit`, the longest due first; and when the next one

@@ -6,7 +6,7 @@ use duet_protocol::receipt::ReceiverName;
 use duet_protocol::sequence::{Epoch, Incarnation, Sequence, Source};
 
 use super::{Opening, Subject, append, data, handed_over, lane};
-use crate::store::{ReceiverStanding, Store, StoreError};
+use crate::store::{Oldest, ReceiverStanding, Store, StoreError};
 
 type Tx<'t, S> = <<S as Subject>::Store as Store>::Tx<'t>;
 
@@ -81,7 +81,11 @@ pub async fn an_event_survives_as_it_was<S: Subject>(subject: S) {
     assert_eq!(read, std::slice::from_ref(&expected));
     assert!(store.oldest().await.unwrap().is_some());
     forget::<S>(&store, source, 1).await;
-    assert_eq!(store.oldest().await.unwrap(), Some(expected.time));
+    let oldest = Oldest {
+        accepted: expected.time,
+        generation: expected.generation,
+    };
+    assert_eq!(store.oldest().await.unwrap(), Some(oldest));
     forget::<S>(&store, source, 4).await;
     assert_eq!(store.oldest().await.unwrap(), None);
     let never = lane(&store).source(Epoch(1));

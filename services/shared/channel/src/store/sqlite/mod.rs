@@ -36,7 +36,7 @@ use duet_protocol::sequence::{Sequence, Source};
 use duet_protocol::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{Counts, Identity, OutboxStanding, Store, StoreError};
+use super::{Counts, Identity, Oldest, OutboxStanding, Store, StoreError};
 use crate::transport::Position;
 
 pub use open::{OpenError, Options, Outbox};
@@ -96,7 +96,7 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn oldest(&self) -> Result<Option<Timestamp>, StoreError> {
+    async fn oldest(&self) -> Result<Option<Oldest>, StoreError> {
         self.read(standing::oldest).await
     }
 

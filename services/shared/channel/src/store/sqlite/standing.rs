@@ -7,13 +7,14 @@ use duet_protocol::outbox::{EpochState, Mark};
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::record::HELLO_EPOCHS;
 use duet_protocol::sequence::{Epoch, Incarnation, Lane, Partition, Sequence, Source};
+use duet_protocol::settings::Generation;
 use duet_protocol::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::codec::{self, signed, unsigned};
 use super::error::corrupt;
 use super::outbox::EpochRow;
-use crate::store::{Identity, OutboxStanding, ReceiverStanding, StoreError};
+use crate::store::{Identity, Oldest, OutboxStanding, ReceiverStanding, StoreError};
 
 /// How many of each partition's newest epochs are kept in view though nothing of them is in the outbox.
 const NEWEST: i64 = HELLO_EPOCHS as i64;
@@ -162,14 +163,21 @@ pub(super) fn events(
     Ok(events)
 }
 
-/// When the oldest event in the outbox was accepted.
-pub(super) fn oldest(connection: &Connection) -> Result<Option<Timestamp>, StoreError> {
+/// The oldest event in the outbox: the first of each source, for generations only grow along one.
+pub(super) fn oldest(connection: &Connection) -> Result<Option<Oldest>, StoreError> {
     let mut select = connection.prepare_cached(
-        "SELECT min((SELECT time FROM outbox WHERE outbox.id > epochs.id << 40 ORDER BY outbox.id LIMIT 1))
-         FROM epochs WHERE forgotten < last",
+        "SELECT min(time), min(generation) FROM epochs JOIN outbox ON outbox.id =
+           (SELECT id FROM outbox WHERE id > epochs.id << 40 ORDER BY id LIMIT 1)
+         WHERE forgotten < last",
     )?;
-    let oldest: Option<i64> = select.query_row([], |row| row.get(0))?;
-    Ok(oldest.map(Timestamp::from_micros))
+    let (accepted, generation): (Option<i64>, Option<i64>) =
+        select.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(accepted
+        .zip(generation)
+        .map(|(accepted, generation)| Oldest {
+            accepted: Timestamp::from_micros(accepted),
+            generation: Generation(unsigned(generation)),
+        }))
 }
 
 /// For each receiver, the outbox's events that it has not said it holds.

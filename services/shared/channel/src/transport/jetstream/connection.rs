@@ -1,20 +1,29 @@
 //! A connection to NATS that is made anew for as long as it takes.
 
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_nats::connection::State;
 use async_nats::jetstream::{Context, ContextBuilder};
-use async_nats::{Client, ConnectOptions, Event};
+use async_nats::{Auth, AuthError, Client, ConnectOptions, Event};
 use futures::{Stream, stream};
 use tokio::sync::watch;
+
+use crate::pause::Pauses;
 
 /// How long the broker may take to answer a question.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// A connection that says nothing for two of these is given up.
 const PING: Duration = Duration::from_secs(5);
-/// Between two attempts to connect, at most.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
+/// Between two attempts to connect.
+const PAUSES: Pauses = Pauses {
+    first: Duration::from_millis(20),
+    longest: Duration::from_secs(1),
+};
+/// The longest password that is read, in bytes.
+const PASSWORD: u64 = 4096;
 
 /// A connection to NATS. Cheap to clone; all clones share it.
 #[derive(Clone, Debug)]
@@ -22,6 +31,36 @@ pub struct Nats {
     client: Client,
     context: Context,
     connected: watch::Receiver<Connections>,
+}
+
+/// Who logs in. The password is in a file, which is read at each attempt to connect: a new one needs no restart.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// The user.
+    pub user: String,
+    /// Where the password is, and nothing else but a line's end.
+    pub password_file: PathBuf,
+}
+
+impl Login {
+    fn read(&self) -> Result<Auth, AuthError> {
+        let password = password(&self.password_file).map_err(|error| {
+            let file = self.password_file.display();
+            AuthError::new(format_args!("can't read the password in {file}: {error}"))
+        })?;
+        let mut auth = Auth::new();
+        auth.username = Some(self.user.clone());
+        auth.password = Some(password);
+        Ok(auth)
+    }
+}
+
+fn password(file: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(file)?.take(PASSWORD).read_to_string(&mut text)?;
+    let end = text.trim_end_matches(['\r', '\n']).len();
+    text.truncate(end);
+    Ok(text)
 }
 
 /// What became of the connection so far.
@@ -39,18 +78,25 @@ pub(super) struct Connections {
 pub struct NatsError(#[source] async_nats::ConnectError);
 
 impl Nats {
-    /// Connects to `url`, such as `nats://127.0.0.1:4222`, as `name`. A server that doesn't answer is tried again for ever, in the
-    /// background: this doesn't wait for it.
+    /// Connects to `url`, such as `nats://127.0.0.1:4222`, as `name`, whose answers come to subjects below `_INBOX.name` alone. A server
+    /// that doesn't answer is tried again for ever, in the background: this doesn't wait for it.
     ///
     /// # Errors
     /// If `url` is none.
-    pub async fn connect(url: &str, name: &str) -> Result<Self, NatsError> {
+    pub async fn connect(url: &str, name: &str, login: Option<Login>) -> Result<Self, NatsError> {
         let (seen, connected) = watch::channel(Connections::default());
-        let client = ConnectOptions::new()
+        let options = match login {
+            None => ConnectOptions::new(),
+            Some(login) => {
+                ConnectOptions::with_auth_callback(move |_| std::future::ready(login.read()))
+            }
+        };
+        let client = options
             .name(name)
+            .custom_inbox_prefix(format!("_INBOX.{name}"))
             .retry_on_initial_connect()
             .max_reconnects(None)
-            .reconnect_delay_callback(pause)
+            .reconnect_delay_callback(|attempts| PAUSES.after(attempts))
             .ping_interval(PING)
             .connection_timeout(PATIENCE)
             .request_timeout(Some(PATIENCE))
@@ -127,16 +173,4 @@ fn note(connections: &mut Connections, event: &Event) -> bool {
         }
     }
     true
-}
-
-/// Exponential, with half of it left to chance.
-fn pause(attempts: usize) -> Duration {
-    let doublings = u32::try_from(attempts)
-        .unwrap_or(u32::MAX)
-        .saturating_sub(1)
-        .min(16);
-    let most = FIRST_PAUSE
-        .saturating_mul(1 << doublings)
-        .min(LONGEST_PAUSE);
-    most.mul_f64(rand::random_range(0.5..=1.0))
 }

@@ -17,7 +17,7 @@ mod pull;
 mod subjects;
 mod watchdog;
 
-pub use connection::{Nats, NatsError};
+pub use connection::{Login, Nats, NatsError};
 pub use consume::JetStreamConsume;
 pub use provision::{Action, JetStreamProvision, OWNER, Observed, Plan, ensure};
 pub use publish::JetStreamPublish;

@@ -32,7 +32,7 @@ struct Broker {
 impl Broker {
     async fn start(settings: JetStreamSettings) -> Self {
         let server = NatsServer::start().await;
-        let nats = Nats::connect(&server.url(), "test").await.unwrap();
+        let nats = Nats::connect(&server.url(), "test", None).await.unwrap();
         let broker = Broker {
             server,
             nats,
@@ -366,7 +366,7 @@ async fn drift_is_corrected_and_what_cannot_be_is_a_conflict() {
 #[tokio::test]
 async fn several_may_provision_at_once() {
     let server = NatsServer::start().await;
-    let nats = Nats::connect(&server.url(), "test").await.unwrap();
+    let nats = Nats::connect(&server.url(), "test", None).await.unwrap();
     let broker = Broker {
         server,
         nats,

@@ -47,7 +47,7 @@ pub(crate) fn settings() -> JetStreamSettings {
 impl JetStream {
     async fn start() -> Self {
         let server = NatsServer::start().await;
-        let nats = Nats::connect(&server.url(), "test").await.unwrap();
+        let nats = Nats::connect(&server.url(), "test", None).await.unwrap();
         JetStream {
             server,
             nats,

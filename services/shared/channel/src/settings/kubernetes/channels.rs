@@ -1,0 +1,241 @@
+//! The Channels of a namespace as the API tells of them, and what that shows a process: which of them is its Service's, that there is
+//! none, or that the API is away.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use duet_crd::names::ServiceName;
+use duet_crd::{API_VERSION, Channel, KIND};
+use duet_protocol::time::{Moment, Timestamp};
+use kube::ResourceExt;
+use kube::api::{DynamicObject, ObjectMeta};
+use kube::runtime::watcher::Event;
+use serde_json::{Value, json};
+
+use crate::settings::follow::Document;
+use crate::settings::{Problem, Resource as Version, Trouble};
+
+/// For how long the API may be away before that is a problem: a restart of it is none.
+const AWAY: Duration = Duration::from_secs(10);
+
+/// On which side of a Channel a Service is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// It sends: the Channel is `from` it.
+    From,
+    /// It receives: it is among the Channel's `to`.
+    To,
+}
+
+/// Whose Channel is looked for, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Ours {
+    pub(super) service: ServiceName,
+    pub(super) side: Side,
+    pub(super) namespace: String,
+}
+
+impl Ours {
+    fn missing(&self) -> String {
+        let Ours {
+            service,
+            side,
+            namespace,
+        } = self;
+        let has = match side {
+            Side::From => format!("from: {service}"),
+            Side::To => format!("{service} under `to`"),
+        };
+        format!(
+            "no Channel in the namespace {namespace} has {has} (kubectl get channels --namespace {namespace}); apply one"
+        )
+    }
+
+    fn is(&self, spec: &Value) -> bool {
+        let service = self.service.as_str();
+        match self.side {
+            Side::From => spec["from"] == service,
+            Side::To => spec["to"]
+                .as_array()
+                .is_some_and(|to| to.iter().any(|receiver| receiver["name"] == service)),
+        }
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Channels {
+    ours: Ours,
+    /// Those that are ours, by name; none before the first whole answer.
+    there: Option<BTreeMap<String, Resource>>,
+    /// The same of an answer that is not whole yet.
+    listed: BTreeMap<String, Resource>,
+    away: Option<Away>,
+}
+
+/// A Channel as the API has it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Resource {
+    /// When it was made, and its name.
+    age: (Option<Timestamp>, String),
+    version: Version,
+    /// As much of it as is a document.
+    document: Value,
+}
+
+/// Fields that the cluster's definition has and this version does not know.
+type Unknown = Vec<duet_crd::Problem>;
+
+/// The API can't be asked.
+#[derive(Debug)]
+struct Away {
+    since: (Moment, Timestamp),
+    cause: String,
+}
+
+/// What there is for a process to follow.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Shown {
+    /// Nothing is known yet.
+    Nothing,
+    /// This Channel.
+    Ours(Resource),
+    /// There is none that is ours.
+    Missing,
+    /// The API has been away since then, for longer than is usual.
+    Away(Timestamp, String),
+}
+
+impl Channels {
+    pub(super) fn of(ours: Ours) -> Self {
+        Channels {
+            ours,
+            there: None,
+            listed: BTreeMap::new(),
+            away: None,
+        }
+    }
+
+    /// The API told of something.
+    pub(super) fn take(&mut self, event: Event<DynamicObject>) {
+        match event {
+            // Said before anything is asked.
+            Event::Init => return self.listed.clear(),
+            Event::InitApply(object) => apply(&self.ours, &mut self.listed, object),
+            Event::InitDone => self.there = Some(std::mem::take(&mut self.listed)),
+            Event::Apply(object) => {
+                apply(&self.ours, self.there.get_or_insert_default(), object);
+            }
+            Event::Delete(object) => {
+                let there = self.there.get_or_insert_default();
+                there.remove(&object.name_any());
+            }
+        }
+        self.away = None;
+    }
+
+    /// The API could not be asked. Whether that is news.
+    pub(super) fn failed(&mut self, cause: &str, now: Moment, wall: Timestamp) -> bool {
+        match &mut self.away {
+            Some(away) => {
+                // Once it is told, the sentence stays.
+                if now.since(away.since.0) < AWAY {
+                    cause.clone_into(&mut away.cause);
+                }
+                false
+            }
+            away => {
+                *away = Some(Away {
+                    since: (now, wall),
+                    cause: cause.to_owned(),
+                });
+                true
+            }
+        }
+    }
+
+    pub(super) fn shown(&self, now: Moment) -> Shown {
+        match (&self.away, &self.there) {
+            (Some(Away { since, cause }), _) if now.since(since.0) >= AWAY => {
+                Shown::Away(since.1, cause.clone())
+            }
+            (_, None) => Shown::Nothing,
+            // Of several the oldest.
+            (_, Some(there)) => match there.values().min_by_key(|resource| &resource.age) {
+                Some(resource) => Shown::Ours(resource.clone()),
+                None => Shown::Missing,
+            },
+        }
+    }
+
+    /// When time alone changes what is shown.
+    pub(super) fn wake_at(&self, now: Moment) -> Option<Moment> {
+        let told = self.away.as_ref()?.since.0 + AWAY;
+        (now < told).then_some(told)
+    }
+
+    /// What is shown as a document, with what in it this version does not know; or what is wrong with it.
+    pub(super) fn document(&self, shown: &Shown) -> Option<Result<(Document, Unknown), Problem>> {
+        Some(match shown {
+            Shown::Nothing => return None,
+            Shown::Ours(resource) => resource.document(),
+            Shown::Missing => Err(Problem::new(Trouble::Missing, self.ours.missing())),
+            Shown::Away(since, cause) => {
+                let since = jiff::Timestamp::from_second(since.micros() / 1_000_000)
+                    .map(|since| format!(" since {since}"))
+                    .unwrap_or_default();
+                let message =
+                    format!("the Kubernetes API can't be asked for Channels{since}: {cause}");
+                Err(Problem::new(Trouble::Unreachable, message))
+            }
+        })
+    }
+}
+
+fn apply(ours: &Ours, there: &mut BTreeMap<String, Resource>, object: DynamicObject) {
+    let name = object.name_any();
+    if ours.is(&object.data["spec"]) {
+        there.insert(name, Resource::from(object));
+    } else {
+        there.remove(&name);
+    }
+}
+
+impl From<DynamicObject> for Resource {
+    fn from(mut object: DynamicObject) -> Self {
+        let name = object.name_any();
+        let ObjectMeta {
+            uid,
+            generation,
+            creation_timestamp,
+            ..
+        } = object.metadata;
+        let version = Version {
+            uid: uid.unwrap_or_default(),
+            generation: generation.map_or(0, i64::cast_unsigned),
+        };
+        let document = json!({
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "metadata": {"name": name, "uid": version.uid, "generation": version.generation},
+            "spec": object.data["spec"].take(),
+        });
+        let created = creation_timestamp.map(|created| created.0.as_microsecond());
+        Resource {
+            age: (created.map(Timestamp::from_micros), name),
+            version,
+            document,
+        }
+    }
+}
+
+impl Resource {
+    fn document(&self) -> Result<(Document, Unknown), Problem> {
+        let (channel, unknown) = Channel::from_cluster(&self.document).map_err(|problems| {
+            let message = format!("channel/{} is no good: {problems}", self.age.1);
+            Problem::new(Trouble::Invalid, message)
+        })?;
+        let resource = Some(self.version.clone());
+        Ok((Document { channel, resource }, unknown))
+    }
+}

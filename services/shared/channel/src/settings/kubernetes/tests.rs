@@ -1,0 +1,372 @@
+//! What the API tells, event by event, and what that shows.
+
+use std::time::Duration;
+
+use duet_crd::EXAMPLE;
+use duet_crd::names::ServiceName;
+use duet_protocol::time::{Moment, Timestamp};
+use kube::api::DynamicObject;
+use kube::runtime::watcher::Event;
+use serde_json::{Value, json};
+
+use super::channels::{Channels, Ours, Shown, Side};
+use crate::settings::Trouble;
+
+/// The example as the API has it, changed.
+fn channel(name: &str, second: u8, spec: Value) -> DynamicObject {
+    let mut document: Value = serde_yaml_ng::from_str(EXAMPLE).unwrap();
+    document["metadata"] = json!({
+        "name": name,
+        "namespace": "demo",
+        "uid": format!("uid-of-{name}"),
+        "generation": 3,
+        "resourceVersion": "71",
+        "creationTimestamp": format!("2026-11-24T09:00:{second:02}Z"),
+        "managedFields": [{"manager": "kubectl"}],
+        "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}"},
+    });
+    document["status"] = json!({"mode": "Sync"});
+    for (field, value) in spec.as_object().unwrap() {
+        document["spec"][field] = value.clone();
+    }
+    serde_json::from_value(document).unwrap()
+}
+
+/// One that is from `from`.
+fn from(from: &str, name: &str, second: u8) -> DynamicObject {
+    channel(name, second, json!({"from": from}))
+}
+
+fn channels(side: Side, service: &str) -> Channels {
+    Channels::of(Ours {
+        service: ServiceName::try_from(service.to_owned()).unwrap(),
+        side,
+        namespace: "demo".to_owned(),
+    })
+}
+
+fn at(seconds: u64) -> Moment {
+    Moment::after_start(Duration::from_secs(seconds))
+}
+
+/// The name of the Channel that is shown, or what is shown in its place.
+fn shown(channels: &Channels, now: Moment) -> String {
+    let shown = channels.shown(now);
+    match channels.document(&shown) {
+        None => "nothing".to_owned(),
+        Some(Ok((document, _))) => document.channel.metadata.name.to_string(),
+        Some(Err(problem)) => format!("{:?}", problem.trouble),
+    }
+}
+
+#[test]
+fn of_the_channels_that_are_told_of_the_oldest_that_is_ours_is_shown() {
+    use Event::{Apply, Delete, Init, InitApply, InitDone};
+    let ours = |name, second| from("reaction", name, second);
+    let other = |name, second| from("other", name, second);
+    let rows: Vec<(&str, Vec<Event<DynamicObject>>, &str)> = vec![
+        ("nothing is asked yet", vec![], "nothing"),
+        (
+            "the answer has begun",
+            vec![Init, InitApply(ours("a", 1))],
+            "nothing",
+        ),
+        ("none", vec![Init, InitDone], "Missing"),
+        ("ours", vec![Init, InitApply(ours("a", 1)), InitDone], "a"),
+        (
+            "another's",
+            vec![Init, InitApply(other("a", 1)), InitDone],
+            "Missing",
+        ),
+        (
+            "the older one, whatever comes first",
+            vec![
+                Init,
+                InitApply(ours("a", 9)),
+                InitApply(ours("b", 2)),
+                InitDone,
+            ],
+            "b",
+        ),
+        (
+            "the first by name of two that are as old",
+            vec![
+                Init,
+                InitApply(ours("b", 2)),
+                InitApply(ours("a", 2)),
+                InitDone,
+            ],
+            "a",
+        ),
+        ("made later", vec![Init, InitDone, Apply(ours("a", 1))], "a"),
+        (
+            "a younger one changes nothing",
+            vec![Init, InitApply(ours("a", 1)), InitDone, Apply(ours("b", 2))],
+            "a",
+        ),
+        (
+            "the younger one follows when the older is gone",
+            vec![
+                Init,
+                InitApply(ours("a", 1)),
+                InitApply(ours("b", 2)),
+                InitDone,
+                Delete(ours("a", 1)),
+            ],
+            "b",
+        ),
+        (
+            "gone",
+            vec![
+                Init,
+                InitApply(ours("a", 1)),
+                InitDone,
+                Delete(ours("a", 1)),
+            ],
+            "Missing",
+        ),
+        (
+            "another is gone",
+            vec![
+                Init,
+                InitApply(ours("a", 1)),
+                InitDone,
+                Delete(other("b", 1)),
+            ],
+            "a",
+        ),
+        (
+            "no longer ours",
+            vec![
+                Init,
+                InitApply(ours("a", 1)),
+                InitDone,
+                Apply(other("a", 1)),
+            ],
+            "Missing",
+        ),
+        (
+            "asked anew, the old answer stays until the new one is whole",
+            vec![
+                Init,
+                InitApply(ours("a", 1)),
+                InitDone,
+                Init,
+                InitApply(ours("b", 2)),
+            ],
+            "a",
+        ),
+        (
+            "asked anew, what was not told of again is gone",
+            vec![
+                Init,
+                InitApply(ours("a", 1)),
+                InitDone,
+                Init,
+                InitApply(ours("b", 2)),
+                InitDone,
+            ],
+            "b",
+        ),
+        (
+            "an answer that breaks off is forgotten",
+            vec![
+                Init,
+                InitApply(ours("a", 1)),
+                Init,
+                InitApply(ours("b", 2)),
+                InitDone,
+            ],
+            "b",
+        ),
+    ];
+    for (row, events, expected) in rows {
+        let mut channels = channels(Side::From, "reaction");
+        events.into_iter().for_each(|event| channels.take(event));
+        assert_eq!(shown(&channels, at(1)), expected, "{row}");
+    }
+}
+
+#[test]
+fn a_sender_is_under_from_and_a_receiver_under_to() {
+    for (side, service, expected) in [
+        (Side::From, "reaction", "a"),
+        (Side::From, "notification", "Missing"),
+        (Side::To, "notification", "a"),
+        (Side::To, "reaction", "Missing"),
+    ] {
+        let mut channels = channels(side, service);
+        channels.take(Event::InitApply(from("reaction", "a", 1)));
+        channels.take(Event::InitDone);
+        assert_eq!(shown(&channels, at(1)), expected, "{side:?} {service}");
+    }
+}
+
+#[test]
+fn whatever_the_spec_is_it_is_shown_or_refused() {
+    for (row, spec, trouble) in [
+        ("as it is", json!({}), None),
+        (
+            "a mode that is none",
+            json!({"mode": "Fast"}),
+            Some(Trouble::Invalid),
+        ),
+        (
+            "two receivers",
+            json!({"to": [{"name": "notification"}, {"name": "b"}]}),
+            Some(Trouble::Invalid),
+        ),
+        (
+            "receivers that are no list",
+            json!({"to": "notification"}),
+            Some(Trouble::Missing),
+        ),
+        (
+            "a receiver that is no map",
+            json!({"to": ["notification"]}),
+            Some(Trouble::Missing),
+        ),
+    ] {
+        let mut channels = channels(Side::To, "notification");
+        channels.take(Event::InitDone);
+        channels.take(Event::Apply(channel("a", 1, spec)));
+        let document = channels.document(&channels.shown(at(1))).unwrap();
+        assert_eq!(
+            document.err().map(|problem| problem.trouble),
+            trouble,
+            "{row}"
+        );
+    }
+}
+
+#[test]
+fn the_document_is_the_spec_with_the_resources_own_uid_and_generation() {
+    let mut channels = channels(Side::From, "reaction");
+    channels.take(Event::InitDone);
+    channels.take(Event::Apply(from("reaction", "reactions", 1)));
+    let (document, _) = channels.document(&channels.shown(at(1))).unwrap().unwrap();
+    let resource = document.resource.unwrap();
+    assert_eq!(
+        (resource.uid.as_str(), resource.generation),
+        ("uid-of-reactions", 3)
+    );
+    assert_eq!(
+        document.channel.spec,
+        duet_crd::Channel::from_yaml(EXAMPLE).unwrap().spec
+    );
+}
+
+#[test]
+fn a_change_that_is_not_the_specs_shows_nothing_new() {
+    let mut channels = channels(Side::From, "reaction");
+    channels.take(Event::InitDone);
+    channels.take(Event::Apply(from("reaction", "a", 1)));
+    let before = channels.shown(at(1));
+    let mut object = from("reaction", "a", 1);
+    object.data["status"] = json!({"mode": "Async", "unacknowledged": 7});
+    object.metadata.resource_version = Some("72".to_owned());
+    object.metadata.annotations = None;
+    channels.take(Event::Apply(object));
+    assert_eq!(channels.shown(at(1)), before);
+}
+
+/// One thing after another, each at a second.
+enum Step {
+    Fails(u64, &'static str),
+    Tells(Box<Event<DynamicObject>>),
+    Shows(u64, &'static str),
+    WakesAt(u64, Option<u64>),
+}
+
+#[test]
+fn an_api_that_is_away_is_told_after_ten_seconds_and_until_it_answers() {
+    use Step::{Fails, Shows, WakesAt};
+    let tells = |event| Step::Tells(Box::new(event));
+    let there = || Event::InitApply(from("reaction", "a", 1));
+    for (row, steps) in [
+        (
+            "before anything was known",
+            vec![
+                Fails(0, "refused"),
+                Shows(9, "nothing"),
+                Fails(9, "refused"),
+                Shows(10, "Unreachable"),
+                tells(Event::Init),
+                Shows(11, "Unreachable"),
+                tells(Event::InitDone),
+                Shows(11, "Missing"),
+            ],
+        ),
+        (
+            "while a Channel is in force",
+            vec![
+                tells(Event::Init),
+                tells(there()),
+                tells(Event::InitDone),
+                WakesAt(1, None),
+                Fails(20, "closed"),
+                Shows(29, "a"),
+                WakesAt(25, Some(30)),
+                Shows(30, "Unreachable"),
+                WakesAt(30, None),
+                tells(Event::Init),
+                tells(there()),
+                Shows(31, "a"),
+            ],
+        ),
+        (
+            "again and again, for moments",
+            vec![
+                tells(Event::InitDone),
+                tells(Event::Apply(from("reaction", "a", 1))),
+                Fails(0, "closed"),
+                tells(Event::InitDone),
+                Fails(8, "closed"),
+                Shows(12, "Missing"),
+                Shows(18, "Unreachable"),
+            ],
+        ),
+    ] {
+        let mut channels = channels(Side::From, "reaction");
+        for step in steps {
+            match step {
+                Step::Tells(event) => channels.take(*event),
+                Shows(second, expected) => {
+                    assert_eq!(shown(&channels, at(second)), expected, "{row}: at {second}");
+                }
+                WakesAt(second, expected) => {
+                    let wake_at = channels.wake_at(at(second));
+                    assert_eq!(wake_at, expected.map(at), "{row}: at {second}");
+                }
+                Fails(second, cause) => {
+                    channels.failed(cause, at(second), Timestamp::default());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_told_of_an_absence_does_not_change_while_it_lasts() {
+    let mut channels = channels(Side::From, "reaction");
+    let wall = Timestamp::from_micros(1_790_000_000_000_000);
+    assert!(channels.failed("end of file", at(0), wall), "it is news");
+    assert!(
+        !channels.failed("connection refused", at(3), wall),
+        "it is none"
+    );
+    let Shown::Away(since, cause) = channels.shown(at(10)) else {
+        panic!("{:?}", channels.shown(at(10)));
+    };
+    assert_eq!((since, cause.as_str()), (wall, "connection refused"));
+    let told = channels
+        .document(&channels.shown(at(10)))
+        .unwrap()
+        .unwrap_err();
+    assert_eq!(
+        told.message,
+        "the Kubernetes API can't be asked for Channels since 2026-09-21T14:13:20Z: connection refused"
+    );
+    channels.failed("timed out", at(12), wall);
+    assert_eq!(channels.shown(at(12)), channels.shown(at(10)));
+}

@@ -1,0 +1,106 @@
+//! What each service's process is started with: flags, each with an environment variable beside it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use duet_channel::transport::jetstream::Login;
+use duet_crd::names::{NotAName, ServiceName};
+
+use crate::drain::Patience;
+use crate::process::duration;
+
+/// The settings of one process. Everything about *how events travel* is in the Channel instead, because that can change while the
+/// process runs. Where a service has no other default, `listen`, `internal_listen` and `data_dir` are required.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// Address of the public port; port 0 takes a free one (see `addresses.json` in the data directory)
+    #[arg(long, value_name = "ADDR", env = "DUET_LISTEN")]
+    pub listen: SocketAddr,
+
+    /// Address of the internal port: health, metrics, the channel's state
+    #[arg(long, value_name = "ADDR", env = "DUET_INTERNAL_LISTEN")]
+    pub internal_listen: SocketAddr,
+
+    /// Directory of this service's store; made if it is missing
+    #[arg(long, value_name = "DIR", env = "DUET_DATA_DIR")]
+    pub data_dir: PathBuf,
+
+    /// The Channel document (YAML), watched while the process runs
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "DUET_CHANNEL",
+        default_value = ".duet/channel.yaml"
+    )]
+    pub channel: PathBuf,
+
+    /// In Kubernetes: the Service that this pod is behind. Its Channel is watched in the pod's namespace, in place of --channel, and what the broker needs is left to the operator
+    #[arg(long, value_name = "NAME", env = "DUET_SERVICE", value_parser = service_name)]
+    pub service: Option<ServiceName>,
+
+    /// The NATS server, as nats://HOST:PORT; without it only `Sync` can deliver
+    #[arg(long, value_name = "URL", env = "DUET_NATS_URL")]
+    pub nats: Option<String>,
+
+    /// The NATS server's user that this process is
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "DUET_NATS_USER",
+        requires = "nats_password_file"
+    )]
+    pub nats_user: Option<String>,
+
+    /// File that holds that user's password, and nothing else; read anew at each attempt to connect
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "DUET_NATS_PASSWORD_FILE",
+        requires = "nats_user"
+    )]
+    pub nats_password_file: Option<PathBuf>,
+
+    /// How long to keep accepting after SIGTERM, so that load balancers notice
+    #[arg(long, value_name = "DURATION", env = "DUET_DRAIN_DELAY", default_value = "0s", value_parser = duration)]
+    pub drain_delay: Duration,
+
+    /// How long all of stopping may take after SIGTERM
+    #[arg(long, value_name = "DURATION", env = "DUET_GRACE_PERIOD", default_value = "10s", value_parser = duration)]
+    pub grace_period: Duration,
+}
+
+impl Args {
+    pub(super) fn login(&self) -> Option<Login> {
+        Some(Login {
+            user: self.nats_user.clone()?,
+            password_file: self.nats_password_file.clone()?,
+        })
+    }
+
+    pub(super) fn patience(&self) -> Patience {
+        Patience {
+            drain_delay: self.drain_delay,
+            grace_period: self.grace_period,
+        }
+    }
+}
+
+fn service_name(text: &str) -> Result<ServiceName, NotAName> {
+    ServiceName::try_from(text.to_owned())
+}
+
+/// Gives a service's configuration, into which [`Args`] are flattened, its own defaults.
+///
+/// ```
+/// # use duet_web::service::{Args, with_default};
+/// #[derive(clap::Args)]
+/// #[command(mut_arg("listen", with_default("127.0.0.1:8080")))]
+/// struct Config {
+///     #[command(flatten)]
+///     args: Args,
+/// }
+/// ```
+pub fn with_default(value: &'static str) -> impl FnOnce(clap::Arg) -> clap::Arg {
+    move |arg| arg.required(false).default_value(value)
+}

@@ -1,0 +1,160 @@
+//! A service on one side of a Channel: what its process starts from, and how it ends.
+
+mod args;
+
+use std::path::Path;
+
+use actix_web::web::ServiceConfig;
+use duet_channel::brokers::Brokers;
+use duet_channel::clock::Clock;
+use duet_channel::settings::{
+    FileSource, KubernetesError, KubernetesSource, SettingsSource, SettingsState, Side,
+};
+use duet_channel::store::sqlite::OpenError;
+use duet_channel::store::{Store, StoreError};
+use duet_channel::transport::jetstream::{Nats, NatsError};
+use duet_protocol::receipt::ReceiverName;
+use duet_telemetry::Observer;
+use tokio::sync::watch;
+
+pub use args::{Args, with_default};
+
+use crate::drain::{Stop, Unfinished};
+use crate::health::Version;
+use crate::process::{Process, Start, StartError};
+use crate::tasks::Tasks;
+
+/// Why a process of a service ended other than by being told to.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It could not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// Where its settings come from can't be told.
+    #[error(transparent)]
+    Settings(#[from] KubernetesError),
+    /// The broker's address is none.
+    #[error(transparent)]
+    Nats(#[from] NatsError),
+    /// The store can't be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The store can't be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It did not stop in order.
+    #[error(transparent)]
+    Unfinished(#[from] Unfinished),
+}
+
+impl Error {
+    /// Whether another process has one of its ports.
+    pub fn is_port_taken(&self) -> bool {
+        matches!(self, Error::Start(StartError::Port(_)))
+    }
+}
+
+/// A process that has its ports, follows its Channel, and serves nothing yet.
+#[derive(Debug)]
+pub struct Service {
+    /// Its ports, its telemetry, and what it is told to do.
+    pub process: Process,
+    /// Its clocks.
+    pub clock: Clock,
+    /// The settings in force, followed.
+    pub states: watch::Receiver<SettingsState>,
+    /// Where it tells what it does.
+    pub observer: Observer,
+    /// The tasks that run beside its ports.
+    pub tasks: Tasks,
+    nats: Option<Nats>,
+    provision: bool,
+}
+
+impl Service {
+    /// Takes the ports, makes the data directory, begins to follow the Channel, and to connect to the broker. Needs a Tokio runtime.
+    ///
+    /// # Errors
+    /// Whatever is missing, in a sentence that says what to do.
+    pub async fn begin(
+        version: Version,
+        side: Side,
+        args: &Args,
+        stop: Stop,
+    ) -> Result<Self, Error> {
+        let start = Start {
+            version,
+            listen: Some(args.listen),
+            internal_listen: args.internal_listen,
+            data_dir: Some(args.data_dir.clone()),
+            patience: args.patience(),
+        };
+        let process = Process::begin(start, stop)?;
+        let clock = Clock::start();
+        let settings = settings(args, side, &args.data_dir, clock).await?;
+        let states = settings.states();
+        let nats = match &args.nats {
+            Some(url) => Some(Nats::connect(url, version.service, args.login()).await?),
+            None => None,
+        };
+        let mut tasks = Tasks::new(&process.stop);
+        let not_ready = |state: &SettingsState| state.not_ready().map(str::to_owned);
+        let readiness = process
+            .readiness
+            .follow("channel", states.clone(), not_ready);
+        tasks.spawn("readiness", readiness);
+        tasks.spawn("settings", settings.run(process.stop.end.clone()));
+        Ok(Service {
+            clock,
+            states,
+            observer: Observer::from(&process.telemetry),
+            tasks,
+            nats,
+            // On a laptop nobody else makes what the broker needs, and who receives is there before who sends.
+            provision: side == Side::To && args.service.is_none(),
+            process,
+        })
+    }
+
+    /// The brokers that it can reach, on behalf of these receivers.
+    pub fn brokers(&self, receivers: Vec<ReceiverName>) -> Brokers {
+        Brokers {
+            nats: self.nats.clone(),
+            receivers,
+            observer: self.observer.clone(),
+            provision: self.provision,
+        }
+    }
+
+    /// Serves both ports until told to stop, then stops in order; the store last.
+    ///
+    /// # Errors
+    /// If it ended other than by stopping in order.
+    pub async fn serve(
+        self,
+        public: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
+        internal: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
+        store: impl Store,
+    ) -> Result<(), Error> {
+        let tasks = self.tasks;
+        let finish = async {
+            tasks.ended().await;
+            store.close().await;
+        };
+        Ok(self.process.serve(public, internal, finish).await?)
+    }
+}
+
+async fn settings(
+    args: &Args,
+    side: Side,
+    data_dir: &Path,
+    clock: Clock,
+) -> Result<Box<dyn SettingsSource>, KubernetesError> {
+    Ok(match &args.service {
+        None => Box::new(FileSource::open(&args.channel, data_dir)),
+        Some(service) => {
+            Box::new(KubernetesSource::open(service.clone(), side, data_dir, clock).await?)
+        }
+    })
+}

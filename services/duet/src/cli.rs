@@ -94,4 +94,16 @@ mod tests {
             Cli::try_parse_from(verb.split(' ')).unwrap_or_else(|error| panic!("{verb}: {error}"));
         }
     }
+
+    #[test]
+    fn the_pair_is_in_one_place() {
+        for verb in ["mode async", "status", "trace --last", "load"] {
+            let parsed = |more: &str| Cli::try_parse_from(format!("duet {verb} {more}").split(' '));
+            parsed("--context kind-duet -n duet --release duet")
+                .unwrap_or_else(|error| panic!("{verb}: {error}"));
+            assert!(parsed("--namespace duet --data-dir d").is_err(), "{verb}");
+        }
+        let both = "duet load --reaction http://r --notification http://n --namespace duet";
+        assert!(Cli::try_parse_from(both.split(' ')).is_err());
+    }
 }

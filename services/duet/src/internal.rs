@@ -1,7 +1,7 @@
 //! Questions to the services' internal ports.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 /// How long one answer may take.
 const ANSWER: Duration = Duration::from_secs(2);
@@ -50,6 +50,14 @@ pub(crate) struct Condition {
     pub(crate) reason: String,
     #[serde(default)]
     pub(crate) message: String,
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let why = [&self.reason, &self.message].map(|it| it.trim());
+        let why: Vec<_> = why.into_iter().filter(|it| !it.is_empty()).collect();
+        write!(f, "{}={} {}", self.r#type, self.status, why.join(": "))
+    }
 }
 
 /// `GET /readyz`.

@@ -9,6 +9,11 @@ mod commands;
 /// Traffic at a fixed rate, and whether all of it arrived.
 mod load;
 
+/// The pair in a Kubernetes cluster.
+mod cluster;
+/// Where the pair is: here or in a cluster.
+mod place;
+
 /// The Channel document as a file: read, checked, one line of it edited.
 mod channel_file;
 /// The directory that a pair lives in, and who holds it.

@@ -2,9 +2,9 @@
 
 use super::{on_one_thread, print, print_json};
 use crate::{
-    data_dir::DataDir,
     failure::Failure,
     load::{self, Plan, Services},
+    place::Place,
     signals::Signals,
 };
 use std::{io::IsTerminal, time::Duration};
@@ -22,13 +22,13 @@ pub(crate) struct Options {
     #[arg(long = "for", value_name = "TIME")]
     length: Option<duet_crd::duration::Duration>,
     #[command(flatten)]
-    data: DataDir,
+    place: Place,
     /// Reaction's public address, instead of a pair that is looked for
     #[arg(
         long,
         value_name = "URL",
         requires = "notification",
-        conflicts_with = "path"
+        conflicts_with_all = ["path", "context", "namespace", "release"]
     )]
     reaction: Option<String>,
     /// Notification's public address
@@ -52,11 +52,11 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
     };
     let report = on_one_thread(async {
         let mut signals = Signals::listen()?;
-        let at = match (&options.reaction, &options.notification) {
-            (Some(reaction), Some(notification)) => Services::at(reaction, notification),
+        let (at, _way) = match (&options.reaction, &options.notification) {
+            (Some(reaction), Some(notification)) => (Services::at(reaction, notification), None),
             _ => {
-                let running = options.data.must_run()?;
-                Services::at(&running.reaction.public, &running.notification.public)
+                let pair = options.place.pair().await?;
+                (Services::at(&pair.reaction, &pair.notification), Some(pair))
             }
         };
         load::run(&plan, &at, &mut signals, |line| eprintln!("duet: {line}")).await

@@ -2,18 +2,19 @@
 
 use super::{on_one_thread, print, print_json};
 use crate::{
-    data_dir::DataDir,
+    cluster::{Cluster, Standing},
     failure::{Failure, Kind},
     internal::{self, Observed, Readiness, client},
-    running::Running,
+    place::{Pair, Participant, Place},
 };
+use futures::future::join_all;
 use serde::Serialize;
 use std::fmt::{self, Write as _};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     #[command(flatten)]
-    data: DataDir,
+    place: Place,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -22,13 +23,16 @@ pub(crate) struct Options {
 #[derive(Debug, Serialize)]
 struct Status {
     ready: bool,
+    /// What the operator says; on a laptop there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel: Option<Standing>,
     services: Vec<Service>,
 }
 
-/// What one service says; `down` says why it says nothing.
+/// What one service, or one pod of it, says; `down` says why it says nothing.
 #[derive(Debug, Serialize)]
 struct Service {
-    service: &'static str,
+    service: String,
     #[serde(flatten)]
     state: State,
 }
@@ -64,54 +68,82 @@ impl State {
 }
 
 pub(crate) fn run(options: Options) -> Result<(), Failure> {
-    let running = options.data.must_run()?;
-    let status = on_one_thread(async { Ok(ask(&running).await) })?;
+    let (status, no_channel) = on_one_thread(ask(&options.place))?;
     if options.json {
         print_json(&status)?;
     } else {
         print(&status);
     }
+    if let Some(failure) = no_channel {
+        return Err(failure);
+    }
     if status.ready {
         return Ok(());
     }
-    let down: Vec<_> = status
-        .services
-        .iter()
-        .filter(|it| !it.state.is_ready())
-        .collect();
-    let names: Vec<_> = down.iter().map(|it| it.service).collect();
-    Err(Failure::new(
-        Kind::NotRunning,
-        format!("not ready: {}", names.join(", ")),
-    ))
+    let channel = status.channel.iter().filter(|it| it.ready().is_err());
+    let down = status.services.iter().filter(|it| !it.state.is_ready());
+    let names = channel
+        .map(|it| format!("channel/{}", it.name))
+        .chain(down.map(|it| it.service.clone()));
+    let what = format!("not ready: {}", names.collect::<Vec<_>>().join(", "));
+    Err(Failure::new(Kind::NotRunning, what))
 }
 
-async fn ask(running: &Running) -> Status {
-    let http = client();
-    let one = async |(service, at): (&'static str, &crate::running::Service)| {
-        let (readiness, channel) = tokio::join!(
-            internal::readiness(&http, &at.internal),
-            internal::observed(&http, &at.internal)
-        );
-        let state = match readiness {
-            Ok(readiness) => State::Up { readiness, channel },
-            Err(down) => State::Down { down },
-        };
-        Service { service, state }
+/// The second is why there is no Channel in a cluster: its pods are shown all the same.
+async fn ask(place: &Place) -> Result<(Status, Option<Failure>), Failure> {
+    let (pair, channel) = match place.cluster() {
+        None => (place.pair().await?, None),
+        Some(options) => {
+            let cluster = Cluster::connect(options).await?;
+            (cluster.pair().await?, Some(cluster.channel().await))
+        }
     };
-    let [reaction, notification] = running.services();
-    let (reaction, notification) = tokio::join!(one(reaction), one(notification));
-    let services = vec![reaction, notification];
-    Status {
-        ready: services.iter().all(|it| it.state.is_ready()),
+    let (channel, no_channel) = match channel {
+        None => (None, None),
+        Some(Ok(channel)) => (Some(channel), None),
+        Some(Err(failure)) => (None, Some(failure)),
+    };
+    let http = client();
+    let services: Vec<_> = join_all(pair.participants.iter().map(|it| one(&http, it))).await;
+    let status = Status {
+        ready: no_channel.is_none()
+            && channel.iter().all(|it| it.ready().is_ok())
+            && services.iter().all(|it| it.state.is_ready()),
+        channel,
         services,
+    };
+    Ok((status, no_channel))
+}
+
+async fn one(http: &reqwest::Client, at: &Participant) -> Service {
+    let state = match &at.internal {
+        Err(down) => State::Down { down: down.clone() },
+        Ok(internal) => {
+            let (readiness, channel) = tokio::join!(
+                internal::readiness(http, internal),
+                internal::observed(http, internal)
+            );
+            match readiness {
+                Ok(readiness) => State::Up { readiness, channel },
+                Err(down) => State::Down { down },
+            }
+        }
+    };
+    Service {
+        service: at.name.clone(),
+        state,
     }
 }
 
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(channel) = &self.channel {
+            writeln!(f, "{channel}")?;
+        }
+        let names = self.services.iter().map(|it| it.service.len());
+        let wide = names.max().unwrap_or_default() + 1;
         for Service { service, state } in &self.services {
-            write!(f, "{service:<13} ")?;
+            write!(f, "{service:<wide$} ")?;
             match state {
                 State::Down { down } => writeln!(f, "down: {down}")?,
                 State::Up { readiness, channel } => {
@@ -125,20 +157,10 @@ impl fmt::Display for Status {
                         Err(error) => writeln!(f, "  {error}")?,
                     }
                     for (part, reason) in &readiness.reasons {
-                        writeln!(f, "{:<13} {part}: {reason}", "")?;
+                        writeln!(f, "{:<wide$} {part}: {reason}", "")?;
                     }
                     for it in channel.iter().flat_map(|it| &it.conditions) {
-                        let (reason, message) = (&it.reason, &it.message);
-                        let why = [reason.as_str(), message].map(str::trim);
-                        let why: Vec<_> = why.into_iter().filter(|it| !it.is_empty()).collect();
-                        writeln!(
-                            f,
-                            "{:<13} {}={} {}",
-                            "",
-                            it.r#type,
-                            it.status,
-                            why.join(": ")
-                        )?;
+                        writeln!(f, "{:<wide$} {it}", "")?;
                     }
                 }
             }

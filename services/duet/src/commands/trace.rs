@@ -2,16 +2,15 @@
 
 use super::{on_one_thread, print, print_json};
 use crate::{
-    data_dir::DataDir,
     failure::{Failure, Kind},
     jaeger::{Jaeger, SpanKind, Trace, TraceId, Tree},
+    place::{JaegerAt, Place},
 };
+use serde::Serialize;
 use std::time::{Duration, Instant};
 
 /// Between two questions.
 const PAUSE: Duration = Duration::from_millis(150);
-/// Services send their spans this often under `duet up`; what they made last is surely there after twice that.
-const EXPORTED: Duration = Duration::from_millis(1_000);
 /// The service that callers' requests reach first.
 const FIRST: &str = "reaction";
 
@@ -24,8 +23,8 @@ pub(crate) struct Options {
     #[arg(long)]
     last: bool,
     #[command(flatten)]
-    data: DataDir,
-    /// Jaeger's address, if it isn't the one of `duet up`
+    place: Place,
+    /// Jaeger's address, if it isn't that of `duet up` or of the release
     #[arg(long, value_name = "URL", env = "DUET_JAEGER")]
     jaeger: Option<String>,
     /// Seconds to wait for spans that are under way
@@ -36,39 +35,74 @@ pub(crate) struct Options {
     json: bool,
 }
 
+/// The tree, and where a person sees it.
+#[derive(Debug, Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    tree: Tree,
+    page: String,
+}
+
 pub(crate) fn run(options: Options) -> Result<(), Failure> {
-    let base = match &options.jaeger {
-        Some(base) => base.clone(),
-        None => options.data.must_run()?.jaeger.ok_or_else(|| {
-            Failure::new(Kind::NotRunning, "this `duet up` has no Jaeger").hint(
-                "Build with the feature `jaeger` (`make run` does), or name one with --jaeger URL.",
-            )
-        })?,
-    };
-    let patience = Duration::from_secs(options.wait.into());
-    let jaeger = Jaeger::at(&base);
-    let trace = on_one_thread(settled(&jaeger, options.id.as_ref(), patience))?;
+    let (trace, at) = on_one_thread(async {
+        let (at, _way) = match &options.jaeger {
+            Some(base) => (JaegerAt::named(base), None),
+            None => {
+                let pair = options.place.pair().await?;
+                (
+                    pair.jaeger
+                        .clone()
+                        .ok_or_else(|| no_jaeger(&options.place))?,
+                    Some(pair),
+                )
+            }
+        };
+        let trace = settled(
+            &at,
+            options.id.as_ref(),
+            Duration::from_secs(options.wait.into()),
+        )
+        .await?;
+        Ok((trace, at))
+    })?;
+    let page = format!("{}/trace/{}", at.page, trace.trace_id);
+    let tree = Tree::of(&trace);
     if options.json {
-        return print_json(&Tree::of(&trace));
+        return print_json(&Shown { tree, page });
     }
-    print(format_args!(
-        "trace {}\n{}",
-        trace.trace_id,
-        Tree::of(&trace)
-    ));
+    print(format_args!("trace {}\n{tree}", trace.trace_id));
     let missing = missing(&trace);
     if !missing.is_empty() {
         print(format_args!("Not complete yet:\n{missing}"));
     }
+    if let Some(way) = &at.way {
+        print(format_args!("{way}\n"));
+    }
+    print(format_args!("{page}\n"));
     Ok(())
+}
+
+fn no_jaeger(place: &Place) -> Failure {
+    let (what, hint) = match place.cluster() {
+        Some(_) => (
+            "this release has no Jaeger",
+            "Its traces go where the chart's otlp.endpoint says, or nowhere. Name a Jaeger with --jaeger URL.",
+        ),
+        None => (
+            "this `duet up` has no Jaeger",
+            "Build with the feature `jaeger` (`make run` does), or name one with --jaeger URL.",
+        ),
+    };
+    Failure::new(Kind::NotRunning, what).hint(hint)
 }
 
 /// The trace once nothing is missing, or as it is when `patience` is over.
 async fn settled(
-    jaeger: &Jaeger,
+    at: &JaegerAt,
     id: Option<&TraceId>,
     patience: Duration,
 ) -> Result<Trace, Failure> {
+    let jaeger = Jaeger::at(&at.query);
     let since = Instant::now();
     loop {
         let found = match id {
@@ -77,7 +111,7 @@ async fn settled(
         };
         let found = found.map_err(|error| Failure::new(Kind::NotRunning, error))?;
         // The latest that is known is the latest only once all that was made has arrived.
-        let arrived = id.is_some() || since.elapsed() >= EXPORTED.min(patience);
+        let arrived = id.is_some() || since.elapsed() >= at.exported.min(patience);
         match found {
             Some(trace) if arrived && missing(&trace).is_empty() => return Ok(trace),
             Some(trace) if since.elapsed() >= patience => return Ok(trace),

@@ -1,0 +1,113 @@
+//! The release's Channel: found, patched, waited for.
+
+use super::{
+    connect::Cluster,
+    pods::Component,
+    problem::asking,
+    standing::{Standing, following},
+};
+use crate::failure::{Failure, Kind};
+use duet_crd::{Mode, kubernetes::ChannelResource};
+use kube::{
+    Api, ResourceExt,
+    api::{ListParams, Patch, PatchParams},
+};
+use serde_json::json;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// Channels in one namespace are fewer than this.
+const CHANNELS: u32 = 500;
+/// Between two looks at the status.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Who changed the mode, as the object's managed fields tell it.
+const MANAGER: &str = "duet";
+
+impl Cluster {
+    /// The Channel that Reaction's pods follow.
+    pub(crate) async fn channel(&self) -> Result<Standing, Failure> {
+        let many = ListParams::default().limit(CHANNELS);
+        let found = asking("read Channels", self.channels().list(&many)).await?;
+        let from = self.release.service(Component::Reaction);
+        let channel = choose(found.items, from).ok_or_else(|| {
+            let what = format!("no Channel of {from} is in the namespace {}", self.namespace);
+            Failure::new(Kind::NotRunning, what)
+                .hint("The operator makes the first one: `kubectl get pods` shows whether it runs. deploy/channels has examples.")
+        })?;
+        Ok(Standing::of(&self.namespace, &channel))
+    }
+
+    /// Asks for another mode, and returns the Channel as it is then.
+    pub(crate) async fn switch(&self, channel: &Standing, mode: Mode) -> Result<Standing, Failure> {
+        let patch = Patch::Merge(json!({ "spec": { "mode": mode } }));
+        let params = PatchParams {
+            field_manager: Some(MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        let patched = self.channels();
+        let patched = asking(
+            "change the mode",
+            patched.patch(&channel.name, &params, &patch),
+        )
+        .await?;
+        Ok(Standing::of(&self.namespace, &patched))
+    }
+
+    /// Waits until the status says that every pod follows the Channel as it was then.
+    pub(crate) async fn all_follow(
+        &self,
+        then: &Standing,
+        patience: Duration,
+    ) -> Result<(), Failure> {
+        let deadline = Instant::now() + patience;
+        loop {
+            let now = asking("read the Channel", self.channels().get(&then.name)).await?;
+            match following(then, &Standing::of(&self.namespace, &now)) {
+                Ok(()) => return Ok(()),
+                Err(why) if why.is_final() || Instant::now() >= deadline => {
+                    return Err(Failure::new(Kind::Late, why.to_string())
+                        .hint("The Channel is changed. `duet status` shows what each pod says, and `kubectl describe` its Events."));
+                }
+                Err(_) => sleep(PAUSE).await,
+            }
+        }
+    }
+
+    fn channels(&self) -> Api<ChannelResource> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+}
+
+/// The one of that sender; of several the oldest, which is the one in force.
+fn choose(channels: Vec<ChannelResource>, from: &str) -> Option<ChannelResource> {
+    let of_it = channels
+        .into_iter()
+        .filter(|it| it.spec.from.as_str() == from);
+    of_it.min_by_key(|it| (it.creation_timestamp().map(|at| at.0), it.name_any()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use duet_crd::{Channel, EXAMPLE};
+
+    #[test]
+    fn of_several_channels_of_a_sender_the_oldest_is_meant() {
+        let channel = |name: &str, from: &str, created: &str| {
+            let mut channel = ChannelResource::from(Channel::from_yaml(EXAMPLE).unwrap());
+            channel.metadata.name = Some(name.to_owned());
+            channel.metadata.creation_timestamp =
+                Some(serde_json::from_value(created.into()).unwrap());
+            channel.spec.from = serde_json::from_value(from.into()).unwrap();
+            channel
+        };
+        let all = vec![
+            channel("newer", "duet-reaction", "2026-11-24T11:00:00Z"),
+            channel("other", "other-reaction", "2026-11-24T09:00:00Z"),
+            channel("older", "duet-reaction", "2026-11-24T10:00:00Z"),
+        ];
+        let chosen = |from| choose(all.clone(), from).map(|it| it.name_any());
+        assert_eq!(chosen("duet-reaction").as_deref(), Some("older"));
+        assert_eq!(chosen("nobody"), None);
+    }
+}

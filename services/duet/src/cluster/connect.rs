@@ -1,0 +1,197 @@
+//! The API server, as the kubeconfig says.
+
+use super::{
+    forward::Forwards,
+    pods::{self, Component},
+    problem::{Problem, asking},
+    release::{self, Release},
+};
+use crate::{
+    failure::{Doing, Failure},
+    place::{JaegerAt, Pair, Participant},
+};
+use k8s_openapi::api::core::v1::{Pod, Service};
+use kube::{
+    Api, Client, Config, ResourceExt,
+    api::ListParams,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+use std::time::Duration;
+
+/// How long connecting to the API server may take.
+const CONNECTED: Duration = Duration::from_secs(5);
+/// Services of one chart in one namespace are fewer than this.
+const SERVICES: u32 = 500;
+/// What was traced last is surely in Jaeger after twice the time that the services of a release keep spans.
+const EXPORTED: Duration = Duration::from_secs(2);
+
+/// Under this `--help` lists what only a cluster has.
+const HEADING: &str = "In a Kubernetes cluster";
+
+/// Which cluster, and what in it. Any of these says that the pair is in a cluster.
+#[derive(Debug, Clone, clap::Args)]
+#[group(id = "cluster")]
+pub(crate) struct Options {
+    /// The kubeconfig's context [default: the current one]
+    #[arg(long, value_name = "NAME", conflicts_with = "path", help_heading = HEADING)]
+    context: Option<String>,
+    /// The namespace [default: the context's]
+    #[arg(long, short, value_name = "NAME", conflicts_with = "path", help_heading = HEADING)]
+    namespace: Option<String>,
+    /// The Helm release [default: the only one in the namespace]
+    #[arg(long, value_name = "NAME", conflicts_with = "path", help_heading = HEADING)]
+    release: Option<String>,
+}
+
+impl Options {
+    /// Whether a cluster is meant.
+    pub(crate) fn are_given(&self) -> bool {
+        self.context.is_some() || self.namespace.is_some() || self.release.is_some()
+    }
+}
+
+/// A release in a cluster.
+#[derive(Clone)]
+pub(crate) struct Cluster {
+    pub(super) client: Client,
+    pub(super) namespace: String,
+    pub(super) release: Release,
+    /// As kubectl is told it.
+    context: Option<String>,
+}
+
+impl Cluster {
+    /// Connects to the API server and finds the release.
+    pub(crate) async fn connect(options: &Options) -> Result<Self, Failure> {
+        let config = config(options).await?;
+        let server = config.cluster_url.to_string();
+        let namespace = options.namespace.clone();
+        let namespace = namespace.unwrap_or_else(|| config.default_namespace.clone());
+        let client = Client::try_from(config).doing(|| format!("connect to {server}"))?;
+        let services: Api<Service> = Api::namespaced(client.clone(), &namespace);
+        let ours = ListParams::default().labels(release::LABEL).limit(SERVICES);
+        let found = asking(&format!("list Services at {server}"), services.list(&ours)).await?;
+        let wanted = options.release.as_deref();
+        match release::choose(release::releases(&found.items), wanted) {
+            Ok(release) => Ok(Self {
+                client,
+                namespace,
+                release,
+                context: options.context.clone(),
+            }),
+            Err(not_chosen) => {
+                let elsewhere = elsewhere(&client, &ours).await;
+                Err(not_chosen.failure(&namespace, &elsewhere))
+            }
+        }
+    }
+
+    /// The pair, as this process reaches it: each port is forwarded when it is first used.
+    pub(crate) async fn pair(&self) -> Result<Pair, Failure> {
+        let mut forwards = Forwards::default();
+        let mut participants = Vec::new();
+        for component in [Component::Reaction, Component::Notification] {
+            let pods = asking("list pods", self.pods().list(&self.of(component))).await?;
+            let mut told = pods::participants(&pods.items);
+            if told.is_empty() {
+                let service = self.release.service(component);
+                told.push((service.to_owned(), Err("there is no pod".to_owned())));
+            }
+            for (name, reachable) in told {
+                let internal = match reachable {
+                    Ok(()) => Ok(forwards.pod(self, &name, pods::INTERNAL).await?),
+                    Err(why) => Err(why),
+                };
+                participants.push(Participant { name, internal });
+            }
+        }
+        let jaeger = match &self.release.jaeger {
+            Some(service) => Some(JaegerAt {
+                query: forwards.any(self, Component::Jaeger, pods::JAEGER).await?,
+                page: format!("http://127.0.0.1:{}", pods::JAEGER),
+                way: Some(self.port_forward(service, pods::JAEGER)),
+                exported: EXPORTED,
+            }),
+            None => None,
+        };
+        Ok(Pair {
+            reaction: forwards
+                .any(self, Component::Reaction, pods::PUBLIC)
+                .await?,
+            notification: forwards
+                .any(self, Component::Notification, pods::PUBLIC)
+                .await?,
+            participants,
+            jaeger,
+            way: Some(forwards),
+        })
+    }
+
+    pub(super) fn pods(&self) -> Api<Pod> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// The pods of one component.
+    pub(super) fn of(&self, component: Component) -> ListParams {
+        ListParams::default().labels(&self.release.selector(component))
+    }
+
+    /// The command with which a person reaches a service's port.
+    fn port_forward(&self, service: &str, port: u16) -> String {
+        let context = self
+            .context
+            .as_ref()
+            .map(|it| format!("--context {it} "))
+            .unwrap_or_default();
+        format!(
+            "kubectl {context}--namespace {} port-forward service/{service} {port}",
+            self.namespace
+        )
+    }
+}
+
+/// From `KUBECONFIG` or `~/.kube/config`; inside a pod, without either, as the pod's ServiceAccount.
+async fn config(options: &Options) -> Result<Config, Failure> {
+    let named = KubeConfigOptions {
+        context: options.context.clone(),
+        ..KubeConfigOptions::default()
+    };
+    let config = match (&options.context, Kubeconfig::read()) {
+        (None, Err(error)) => Config::incluster().map_err(|_| error.to_string()),
+        (_, Err(error)) => Err(error.to_string()),
+        (_, Ok(kubeconfig)) => {
+            let contexts: Vec<_> = kubeconfig
+                .contexts
+                .iter()
+                .map(|it| it.name.clone())
+                .collect();
+            let config = Config::from_custom_kubeconfig(kubeconfig, &named).await;
+            config.map_err(|error| match &options.context {
+                Some(context) if !contexts.contains(context) => {
+                    format!(
+                        "there is no context {context}; there are: {}",
+                        contexts.join(", ")
+                    )
+                }
+                _ => error.to_string(),
+            })
+        }
+    };
+    let mut config = config.map_err(|why| Problem::NoConfig(why).failure("find a cluster"))?;
+    config.connect_timeout = Some(CONNECTED);
+    Ok(config)
+}
+
+/// The namespaces that do hold a release, if that may be asked.
+async fn elsewhere(client: &Client, ours: &ListParams) -> Vec<String> {
+    let everywhere: Api<Service> = Api::all(client.clone());
+    let found = everywhere
+        .list(ours)
+        .await
+        .map(|it| it.items)
+        .unwrap_or_default();
+    let mut namespaces: Vec<_> = found.iter().filter_map(ResourceExt::namespace).collect();
+    namespaces.sort();
+    namespaces.dedup();
+    namespaces
+}

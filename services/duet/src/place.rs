@@ -1,0 +1,102 @@
+//! Where the pair is: on this laptop, under a `duet up`, or in a cluster. The verbs ask here, and see the same either way.
+
+use crate::{
+    cluster::{self, Cluster, Forwards},
+    data_dir::DataDir,
+    failure::Failure,
+    running::Running,
+};
+use std::time::Duration;
+
+/// Services send their spans this often under `duet up`; what they made last is surely there after twice that.
+const EXPORTED: Duration = Duration::from_millis(1_000);
+
+/// Which pair a verb is about.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Place {
+    #[command(flatten)]
+    pub(crate) data: DataDir,
+    #[command(flatten)]
+    cluster: cluster::Options,
+}
+
+/// A pair as this process reaches it.
+#[derive(Debug)]
+pub(crate) struct Pair {
+    /// The base URLs of the two public ports.
+    pub(crate) reaction: String,
+    pub(crate) notification: String,
+    /// Every process that takes part in the channel.
+    pub(crate) participants: Vec<Participant>,
+    /// None if there is no Jaeger.
+    pub(crate) jaeger: Option<JaegerAt>,
+    /// What leads there; the addresses are good as long as this is kept.
+    #[allow(dead_code, reason = "kept, not read")]
+    pub(crate) way: Option<Forwards>,
+}
+
+/// A process of one of the two services.
+#[derive(Debug, Clone)]
+pub(crate) struct Participant {
+    /// The service; in a cluster the pod.
+    pub(crate) name: String,
+    /// The base URL of its internal port, or why it can't be asked.
+    pub(crate) internal: Result<String, String>,
+}
+
+/// Jaeger, for this process and for a person.
+#[derive(Debug, Clone)]
+pub(crate) struct JaegerAt {
+    /// The query API's base URL.
+    pub(crate) query: String,
+    /// The pages' base URL.
+    pub(crate) page: String,
+    /// The command that leads there, where one is needed first.
+    pub(crate) way: Option<String>,
+    /// After this time a request's spans have surely arrived.
+    pub(crate) exported: Duration,
+}
+
+impl Place {
+    /// The cluster, if the pair is in one.
+    pub(crate) fn cluster(&self) -> Option<&cluster::Options> {
+        Some(&self.cluster).filter(|it| it.are_given())
+    }
+
+    /// The pair, which must run.
+    pub(crate) async fn pair(&self) -> Result<Pair, Failure> {
+        match self.cluster() {
+            Some(options) => Cluster::connect(options).await?.pair().await,
+            None => Ok(self.data.must_run()?.into()),
+        }
+    }
+}
+
+impl JaegerAt {
+    /// The one that is named.
+    pub(crate) fn named(base: &str) -> Self {
+        let base = base.trim_end_matches('/').to_owned();
+        Self {
+            query: base.clone(),
+            page: base,
+            way: None,
+            exported: EXPORTED,
+        }
+    }
+}
+
+impl From<Running> for Pair {
+    fn from(running: Running) -> Self {
+        let participants = running.services().map(|(name, at)| Participant {
+            name: name.to_owned(),
+            internal: Ok(at.internal.clone()),
+        });
+        Self {
+            participants: participants.into(),
+            jaeger: running.jaeger.as_deref().map(JaegerAt::named),
+            reaction: running.reaction.public,
+            notification: running.notification.public,
+            way: None,
+        }
+    }
+}

@@ -33,6 +33,15 @@ pub(crate) struct Observed {
     /// Events accepted and not yet received everywhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) unacknowledged: Option<u64>,
+    /// How long ago the oldest of them was accepted, as 12s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) oldest_age: Option<String>,
+    /// Events that are kept for another attempt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) parked: Option<u64>,
+    /// Events that were sent once more since the process began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) retransmissions: Option<u64>,
     /// What is good and what is wrong, each with its reason.
     #[serde(default)]
     pub(crate) conditions: Vec<Condition>,

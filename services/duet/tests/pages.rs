@@ -120,8 +120,10 @@ PUT /v1/posts/{{post}}          SERVER    reaction         4.0 ms
  └ send duet.reactions        PRODUCER  reaction         2.0 ms
     └ process duet.reactions  CONSUMER  notification     2.0 ms  ERROR: full
       ~ linked to trace {} (span 0909090909090909)
+{}/trace/{id}
 ",
-        "cd".repeat(16)
+        "cd".repeat(16),
+        up.told()["jaeger"].as_str().unwrap()
     );
     assert_eq!(up.duet("trace", &[&id]).stdout, expected);
     assert_eq!(up.duet("trace", &["--last"]).stdout, expected);

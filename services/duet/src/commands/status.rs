@@ -5,7 +5,7 @@ use crate::{
     cluster::{Cluster, Standing},
     failure::{Failure, Kind},
     internal::{self, Observed, Readiness, client},
-    place::{Pair, Participant, Place},
+    place::{Participant, Place},
 };
 use futures::future::join_all;
 use serde::Serialize;
@@ -169,24 +169,27 @@ impl fmt::Display for Status {
     }
 }
 
-/// Mode, generation and numbers on one line.
+/// Mode, generation and numbers on one line; retransmissions only where there were some.
 fn line(observed: &Observed) -> String {
+    let number = |it: Option<u64>| it.map(|it| it.to_string());
+    let numbers = [
+        ("generation", number(observed.observed_generation)),
+        ("unacknowledged", number(observed.unacknowledged)),
+        ("oldest", observed.oldest_age.clone()),
+        ("parked", number(observed.parked)),
+        (
+            "retransmissions",
+            number(observed.retransmissions.filter(|it| *it > 0)),
+        ),
+    ];
     let mut line = observed
         .mode
         .clone()
         .unwrap_or_else(|| "no mode yet".to_owned());
-    // Writing to a String can't fail.
-    if let Some(generation) = observed.observed_generation {
-        let _ = write!(line, "  generation {generation}");
-    }
-    if let Some(count) = observed.unacknowledged {
-        let _ = write!(line, "  unacknowledged {count}");
-    }
-    for (name, value) in &observed.more {
-        match value {
-            serde_json::Value::Number(value) => drop(write!(line, "  {name} {value}")),
-            serde_json::Value::String(value) => drop(write!(line, "  {name} {value}")),
-            _ => {}
+    for (name, value) in numbers {
+        if let Some(value) = value {
+            // Writing to a String can't fail.
+            let _ = write!(line, "  {name} {value}");
         }
     }
     line

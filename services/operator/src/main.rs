@@ -1,3 +1,124 @@
-//! The operator's program.
+//! The operator: puts Channels into force, and tells what it observes.
+//!
+//! A look at a Channel is four steps: `observe` (every read) → `plan` (pure) → `apply` (every write) → `status` (pure, one patch). A
+//! broker that is lost and a pod that is silent are observations, not errors.
+//!
+//! Its rights, all of them. In its namespace:
+//!
+//! | resources | verbs |
+//! |---|---|
+//! | channels.duet.dev | get, list, watch, create, patch; delete for `remove-channels` |
+//! | channels.duet.dev/status | patch |
+//! | endpointslices.discovery.k8s.io | list, watch |
+//! | events.events.k8s.io | create, patch |
+//! | configmaps, the first Channel's by name | get, patch |
+//! | leases.coordination.k8s.io, its own by name | get, patch; and create, which can't be had by name |
+//!
+//! In the cluster, with `--manage-crd`: customresourcedefinitions, by the name `channels.duet.dev`: get, patch.
 
-fn main() {}
+mod config; // what it is started with
+mod controller; // looks after all Channels
+mod definition; // the cluster's definition of a Channel
+mod first_channel; // the Channel that a release begins with
+mod leader; // which of several operators acts
+mod remove; // before the operator goes
+mod run; // the operator put together
+
+mod apply; // every write but the status
+mod observe; // every read
+mod plan; // what is to be done
+mod reconcile; // one look at one Channel
+mod status; // what is told of a Channel
+
+mod broker; // what there is of a Channel's at the broker
+mod conditions; // what is good and what is wrong
+mod events; // what is told once
+mod guarantee; // what the settings promise
+mod memory; // between two looks
+mod metrics; // what is told at /metrics
+mod participants; // the pods behind the Services
+mod precedence; // which of several Channels is in force
+mod stored; // a Channel as the API server holds it
+mod switch; // a change of the mode, and its report
+
+#[cfg(test)]
+mod fixtures; // what tests begin with
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use duet_web::process::duration;
+use kube::Client;
+
+use crate::config::{Config, Place};
+
+/// Threads for all that it does but HTTP.
+const WORKERS: usize = 2;
+
+/// Puts Channels into force, and tells what it observes
+#[derive(Debug, Parser)]
+#[command(
+    name = "duet-operator",
+    version,
+    args_conflicts_with_subcommands = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    config: Config,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Look after the namespace's Channels, until told to stop; this is what is done without a subcommand
+    Run {
+        #[command(flatten)]
+        config: Config,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Delete the namespace's Channels, and wait until they are gone
+    RemoveChannels {
+        /// How long to wait
+        #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
+        timeout: Duration,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+fn main() -> ExitCode {
+    let Cli {
+        command,
+        config,
+        place,
+    } = Cli::parse();
+    let command = command.unwrap_or(Command::Run { config, place });
+    match start(command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("duet-operator: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(command: Command) -> Result<(), Box<dyn std::error::Error>> {
+    duet_telemetry::logs::init()?;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(WORKERS).enable_all().build()?;
+    runtime.block_on(async {
+        match command {
+            Command::Run { config, place } => run::run(&place, config).await?,
+            Command::RemoveChannels { timeout, place } => {
+                let (cluster, namespace) = run::cluster(&place).await?;
+                remove::channels(Client::try_from(cluster)?, &namespace, timeout).await?;
+            }
+        }
+        Ok(())
+    })
+}

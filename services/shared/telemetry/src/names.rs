@@ -66,6 +66,15 @@ pub mod span {
     /// A commit that several transactions share.
     pub const COMMIT_GROUP: SpanName<'static> = named("commit group", SpanKind::Internal);
 
+    /// The operator looks after a Channel, and changes something.
+    pub const RECONCILE_CHANNEL: SpanName<'static> = named("reconcile channel", SpanKind::Internal);
+    /// It reads everything about it.
+    pub const OBSERVE_CHANNEL: SpanName<'static> = named("observe channel", SpanKind::Internal);
+    /// It writes what is not as it should be.
+    pub const PROVISION_CHANNEL: SpanName<'static> = named("provision channel", SpanKind::Internal);
+    /// It writes the status.
+    pub const PUBLISH_STATUS: SpanName<'static> = named("publish status", SpanKind::Internal);
+
     /// A request to this service: `PUT /v1/posts/{post}`.
     pub const fn server<'a>(method: &'a str, route: &'a str) -> SpanName<'a> {
         targeted(method, route, SpanKind::Server)
@@ -144,6 +153,10 @@ pub mod attribute {
     pub const ATTEMPT: &str = "duet.attempt";
     /// How many events a message, a request or a commit holds.
     pub const BATCH_SIZE: &str = "duet.batch.size";
+    /// The Channel that it is about.
+    pub const CHANNEL: &str = "duet.channel";
+    /// How something is, in a word.
+    pub const STATE: &str = "duet.state";
     /// The receiver that it is about.
     pub const RECEIVER: &str = "duet.receiver";
     /// Which rule of the protocol struck.
@@ -196,4 +209,17 @@ pub mod metric {
     pub const RULE_STRIKES: &str = "duet.rule.strikes";
     /// Consumers that the watchdog rebuilt.
     pub const CONSUMER_REBUILDS: &str = "duet.consumer.rebuilds";
+
+    /// How long the operator takes to look after a Channel once.
+    pub const OPERATOR_RECONCILE_DURATION: &str = "duet.operator.reconcile.duration";
+    /// Channels that the operator looks after.
+    pub const OPERATOR_CHANNELS: &str = "duet.operator.channels";
+    /// Pods behind a Channel's Services, that follow it and that do not.
+    pub const OPERATOR_PARTICIPANTS: &str = "duet.operator.participants";
+    /// Whether a Channel's broker has what the Channel asks for.
+    pub const OPERATOR_BROKER_READY: &str = "duet.operator.broker.ready";
+    /// Switches of a Channel's mode.
+    pub const OPERATOR_SWITCHES: &str = "duet.operator.switches";
+    /// Whether this operator is the one that acts.
+    pub const OPERATOR_LEADS: &str = "duet.operator.leads";
 }

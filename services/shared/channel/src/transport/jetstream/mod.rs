@@ -19,7 +19,7 @@ mod watchdog;
 
 pub use connection::{Login, Nats, NatsError};
 pub use consume::JetStreamConsume;
-pub use provision::{Action, JetStreamProvision, OWNER, Observed, Plan, ensure};
+pub use provision::{Action, JetStreamProvision, OWNER, Observed, Plan, ensure, plan};
 pub use publish::JetStreamPublish;
 
 use super::{BacklogKnown, Features, Order, ReceiptsBy};

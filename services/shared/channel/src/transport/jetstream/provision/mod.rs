@@ -19,7 +19,7 @@ use super::api::{self, ApiError};
 use super::connection::Nats;
 use crate::transport::{Provision, ProvisionError, Steps};
 
-pub use plan::{Action, OWNER, Plan};
+pub use plan::{Action, OWNER, Plan, plan};
 
 /// Provisions one channel's stream, and a consumer for each of its receivers.
 #[derive(Clone, Debug)]
@@ -39,6 +39,14 @@ pub struct Observed {
     pub consumers: BTreeMap<ReceiverName, consumer::Config>,
     /// For each of them, how many messages it has not settled: those it still has to give out, and those that are out.
     pub unsettled: BTreeMap<ReceiverName, u64>,
+}
+
+impl Observed {
+    /// Whether there is a stream, and it is of this channel.
+    pub fn is_of(&self, channel: &str) -> bool {
+        let stream = self.stream.as_ref();
+        stream.is_some_and(|stream| plan::is_ours(channel, stream).is_ok())
+    }
 }
 
 impl JetStreamProvision {
@@ -109,7 +117,7 @@ impl Provision for JetStreamProvision {
     }
 
     fn plan(&self, observed: &Observed) -> Result<Plan, ProvisionError> {
-        plan::plan(&self.channel, &self.settings, &self.receivers, observed)
+        plan(&self.channel, &self.settings, &self.receivers, observed)
     }
 
     async fn apply(&self, plan: Plan) -> Result<Steps, ProvisionError> {

@@ -76,7 +76,11 @@ impl fmt::Display for Action {
     }
 }
 
-pub(super) fn plan(
+/// What has to be done so that a channel's stream and consumers are as the settings have them; nothing, if they are. Pure.
+///
+/// # Errors
+/// [`ProvisionError::Conflict`] if the stream is another's, or differs in what can't be changed.
+pub fn plan(
     channel: &str,
     settings: &JetStreamSettings,
     receivers: &[ReceiverName],
@@ -133,7 +137,7 @@ fn conflict(cause: String) -> ProvisionError {
     ProvisionError::Conflict(Arc::from(cause))
 }
 
-/// Whether the stream is this channel's.
+/// Whether the stream is this channel's; the error says whose it is.
 pub(super) fn is_ours(channel: &str, seen: &stream::Config) -> Result<(), ProvisionError> {
     let name = &seen.name;
     match seen.metadata.get(OWNER) {

@@ -1,0 +1,297 @@
+//! What is told as a Kubernetes Event: what happened, once, when it happened.
+
+use duet_crd::kubernetes::Status;
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::Client;
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+
+use crate::apply::{MANAGER, Outcome};
+use crate::conditions::{ACCEPTED, BROKER_READY, DEGRADED, NO_ANSWER, READY, find};
+use crate::plan::Finalizer;
+use crate::stored::Subject;
+use crate::switch::Report;
+
+/// The longest note that the API takes, in bytes.
+const LONGEST: usize = 1_024;
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct News {
+    is_warning: bool,
+    /// What happened, in a word.
+    reason: String,
+    /// What the operator was doing, in a word.
+    action: &'static str,
+    /// In a sentence.
+    note: String,
+}
+
+impl News {
+    fn normal(reason: &str, action: &'static str, note: impl Into<String>) -> News {
+        News {
+            is_warning: false,
+            reason: reason.to_owned(),
+            action,
+            note: note.into(),
+        }
+    }
+
+    fn warning(reason: &str, action: &'static str, note: impl Into<String>) -> News {
+        News {
+            is_warning: true,
+            ..News::normal(reason, action, note)
+        }
+    }
+
+    /// The first Channel was made.
+    pub(crate) fn created() -> News {
+        News::normal(
+            "Created",
+            "Create",
+            "the first Channel, from the release's values",
+        )
+    }
+
+    /// The first Channel is as the release's values have it.
+    pub(crate) fn enforced() -> News {
+        News::normal(
+            "Enforced",
+            "Enforce",
+            "the spec is set to the release's values",
+        )
+    }
+
+    /// All pods follow another mode.
+    pub(crate) fn switched(report: &Report) -> News {
+        News::normal("Switched", "Switch", report.to_string())
+    }
+
+    /// Pods do not follow another mode.
+    pub(crate) fn late(status: &Status) -> News {
+        let why = find(&status.conditions, READY).map_or("", |ready| ready.message.as_str());
+        News::warning(
+            "SwitchLate",
+            "Switch",
+            format!("not all pods follow yet: {why}"),
+        )
+    }
+}
+
+/// What happened between two statuses, and what was done.
+pub(crate) fn news(
+    subject: &Subject,
+    before: &Status,
+    after: &Status,
+    outcome: &Outcome,
+) -> Vec<News> {
+    let changed = |r#type| {
+        let [before, after] = [before, after].map(|status| find(&status.conditions, r#type));
+        let is_news = after.map(|after| (&after.status, &after.reason))
+            != before.map(|before| (&before.status, &before.reason));
+        is_news.then_some((before, after))
+    };
+    let mut news = Vec::new();
+    if let Some((_, Some(accepted))) = changed(ACCEPTED)
+        && accepted.status == "False"
+    {
+        news.push(News::warning(&accepted.reason, "Accept", &accepted.message));
+    }
+    if let Some((before, after)) = changed(BROKER_READY) {
+        news.extend(broker(before, after));
+    }
+    if let Some((_, Some(degraded))) = changed(DEGRADED)
+        && degraded.status == "True"
+    {
+        news.push(News::warning(
+            &degraded.reason,
+            "Observe",
+            &degraded.message,
+        ));
+    }
+    let was_well =
+        find(&before.conditions, BROKER_READY).is_some_and(|ready| ready.status == "True");
+    let is_drift = was_well && before.observed_generation == Some(subject.generation);
+    news.extend(done(outcome, is_drift));
+    news
+}
+
+fn broker(before: Option<&Condition>, after: Option<&Condition>) -> Option<News> {
+    let gone = |ready: Option<&Condition>| {
+        ready.is_some_and(|ready| ready.status == "False" && ready.reason == NO_ANSWER)
+    };
+    let after_ = after?;
+    match (gone(before), gone(after)) {
+        (false, true) => Some(News::warning("BrokerLost", "Observe", &after_.message)),
+        (true, false) if after_.reason != NO_ANSWER => Some(News::normal(
+            "BrokerBack",
+            "Observe",
+            "the broker answers again",
+        )),
+        _ if after_.status == "False" && after_.reason != NO_ANSWER => {
+            Some(News::warning(&after_.reason, "Provision", &after_.message))
+        }
+        _ => None,
+    }
+}
+
+/// What was done, of a Channel that goes or stays.
+pub(crate) fn done(outcome: &Outcome, is_drift: bool) -> Vec<News> {
+    let mut news = Vec::new();
+    if let Ok(steps) = &outcome.broker
+        && !steps.0.is_empty()
+    {
+        let reason = if is_drift {
+            "DriftCorrected"
+        } else {
+            "Provisioned"
+        };
+        news.push(News::normal(reason, "Provision", steps.0.join("; ")));
+    }
+    if let Some(Finalizer::GiveUp(why)) = &outcome.finalizer {
+        news.push(News::warning("StreamKept", "Remove", why));
+    }
+    news
+}
+
+/// Tells what happened. What can't be told is in the log.
+#[derive(Clone)]
+pub(crate) struct Teller {
+    client: Client,
+    reporter: Reporter,
+}
+
+impl Teller {
+    /// Tells in the name of a pod.
+    pub(crate) fn new(client: Client, pod: &str) -> Teller {
+        let reporter = Reporter {
+            controller: MANAGER.to_owned(),
+            instance: Some(pod.to_owned()),
+        };
+        Teller { client, reporter }
+    }
+
+    /// Tells all that happened to an object.
+    pub(crate) async fn tell(&self, object: &ObjectReference, news: Vec<News>) {
+        for News {
+            is_warning,
+            reason,
+            action,
+            note,
+        } in news
+        {
+            tracing::info!(object = object.name, reason, "{note}");
+            let event = Event {
+                type_: if is_warning {
+                    EventType::Warning
+                } else {
+                    EventType::Normal
+                },
+                reason,
+                note: Some(cut(note)),
+                action: action.to_owned(),
+                secondary: None,
+            };
+            // Each has a recorder of its own: one for all would count a second event of a kind, and drop its note.
+            let recorder = Recorder::new(self.client.clone(), self.reporter.clone());
+            if let Err(error) = recorder.publish(&event, object).await {
+                tracing::warn!(%error, "an event can't be told");
+            }
+        }
+    }
+}
+
+fn cut(mut note: String) -> String {
+    if note.len() > LONGEST {
+        let end = (0..=LONGEST - "…".len())
+            .rev()
+            .find(|end| note.is_char_boundary(*end));
+        note.truncate(end.unwrap_or_default());
+        note.push('…');
+    }
+    note
+}
+
+#[cfg(test)]
+mod tests {
+    use duet_channel::transport::{ProvisionError, Steps};
+
+    use super::*;
+    use crate::broker::Broker;
+    use crate::fixtures::{at, condition, done, observed, subject, told};
+    use crate::observe::Observed;
+    use crate::status::status;
+
+    type Change<'a> = &'a dyn Fn(&mut Observed, &mut Outcome);
+
+    /// What is told while a Channel goes through all of these.
+    fn told_of(course: &[(&str, Change<'_>)]) -> Vec<String> {
+        let mut before = Status::default();
+        let mut all = Vec::new();
+        for (second, (case, change)) in course.iter().enumerate() {
+            let (mut observed, mut outcome) = (observed(at(20 * second as i64)), done());
+            change(&mut observed, &mut outcome);
+            let after = status(&subject(), &observed, &outcome, &before);
+            for news in news(&subject(), &before, &after, &outcome) {
+                all.push(format!("{case}: {} {}", news.reason, news.note));
+            }
+            before = after;
+        }
+        all
+    }
+
+    #[test]
+    fn what_happened_is_told_once() {
+        let well = |_: &mut Observed, _: &mut Outcome| {};
+        let steps = |_: &mut Observed, o: &mut Outcome| {
+            o.broker = Ok(Steps(vec!["a".to_owned(), "b".to_owned()]))
+        };
+        let silent = |o: &mut Observed, _: &mut Outcome| o.broker = Broker::Silent("no".to_owned());
+        let refused = |_: &mut Observed, o: &mut Outcome| {
+            o.broker = Err(ProvisionError::Conflict("another's".into()))
+        };
+        let degraded = |o: &mut Observed, _: &mut Outcome| {
+            told(&mut o.participants.as_mut().unwrap()[0]).conditions = vec![condition(
+                DEGRADED,
+                "True",
+                "Regressed",
+                "it holds more than was sent",
+            )];
+        };
+        assert_eq!(
+            told_of(&[
+                ("first", &steps),
+                ("well", &well),
+                ("drift", &steps),
+                ("well", &well),
+                ("silent", &silent),
+                ("gone", &silent),
+                ("still gone", &silent),
+                ("back", &well),
+                ("a blip", &silent),
+                ("well", &well),
+                ("refused", &refused),
+                ("still refused", &refused),
+                ("well", &well),
+                ("regressed", &degraded),
+                ("still regressed", &degraded),
+                ("well", &well),
+            ]),
+            [
+                "first: Provisioned a; b",
+                "drift: DriftCorrected a; b",
+                "gone: BrokerLost the broker does not answer: no",
+                "back: BrokerBack the broker answers again",
+                "refused: StreamRefused another's",
+                "regressed: Regressed reaction-0: it holds more than was sent",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_note_is_as_long_as_the_api_takes() {
+        assert_eq!(cut("ä".repeat(512)), "ä".repeat(512));
+        let cut = cut("ä".repeat(600));
+        assert!(cut.len() <= LONGEST && cut.ends_with("ä…"));
+    }
+}

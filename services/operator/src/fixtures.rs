@@ -1,0 +1,129 @@
+//! What the tests of the pure parts begin with: a Channel in Async that is in force, provisioned and followed.
+
+use std::collections::BTreeMap;
+
+use duet_channel::transport::Steps;
+use duet_channel::transport::jetstream::{self, Action};
+use duet_crd::{Channel, EXAMPLE, Mode};
+use duet_protocol::receipt::ReceiverName;
+use duet_protocol::settings::{JetStreamSettings, Settings, TransportSettings};
+use k8s_openapi::jiff::Timestamp;
+
+use crate::apply::Outcome;
+use crate::broker::{Broker, Wanted};
+use crate::observe::{Document, Observed};
+use crate::participants::{Answer, Participant, PodCondition, Role, Told, Which};
+use crate::stored::Subject;
+
+pub(crate) fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+pub(crate) fn subject() -> Subject {
+    Subject {
+        namespace: "demo".to_owned(),
+        name: "reactions".to_owned(),
+        uid: "uid-1".to_owned(),
+        generation: 3,
+        deleted_at: None,
+        has_finalizer: false,
+    }
+}
+
+/// A pod that follows [`subject`] in Async.
+pub(crate) fn follower(pod: &str, role: Role) -> Participant {
+    let told = Told {
+        channel: Some(Which {
+            name: "reactions".to_owned(),
+            uid: Some("uid-1".to_owned()),
+        }),
+        mode: Some(Mode::Async),
+        observed_generation: Some(3),
+        drained: (role == Role::Sender).then_some(true),
+        unacknowledged: (role == Role::Sender).then_some(0),
+        ..Told::default()
+    };
+    Participant {
+        pod: pod.to_owned(),
+        role,
+        answer: Answer::Told(Box::new(told)),
+    }
+}
+
+pub(crate) fn told(participant: &mut Participant) -> &mut Told {
+    match &mut participant.answer {
+        Answer::Told(told) => told,
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(crate) fn condition(r#type: &str, status: &str, reason: &str, message: &str) -> PodCondition {
+    PodCondition {
+        r#type: r#type.to_owned(),
+        status: status.to_owned(),
+        reason: reason.to_owned(),
+        message: message.to_owned(),
+    }
+}
+
+/// What a Channel says, in Async.
+pub(crate) fn document() -> Document {
+    let mut channel = Channel::from_yaml(EXAMPLE).unwrap();
+    channel.spec.mode = Mode::Async;
+    let settings = Settings::try_from(&channel).unwrap();
+    Document {
+        wanted: Wanted::of(&subject(), &settings),
+        spec: channel.spec,
+        settings,
+        unknown: Vec::new(),
+    }
+}
+
+/// What the broker has once it is provisioned for a Channel, with changed settings.
+pub(crate) fn provisioned(
+    owner: &str,
+    change: impl FnOnce(&mut JetStreamSettings),
+) -> Box<jetstream::Observed> {
+    let settings = document().settings;
+    let TransportSettings::NatsJetStream(mut settings) = settings.r#async.unwrap().transport;
+    change(&mut settings);
+    let receivers = [ReceiverName::new("notification").unwrap()];
+    let mut seen = jetstream::Observed::default();
+    for action in jetstream::plan(owner, &settings, &receivers, &seen)
+        .unwrap()
+        .0
+    {
+        match action {
+            Action::CreateStream(config)
+            | Action::UpdateStream { config, .. }
+            | Action::TakeSubject(config) => seen.stream = Some(*config),
+            Action::PutConsumer { config, .. } => {
+                seen.consumers = BTreeMap::from([(receivers[0].clone(), *config)]);
+                seen.unsettled = BTreeMap::from([(receivers[0].clone(), 0)]);
+            }
+        }
+    }
+    Box::new(seen)
+}
+
+/// All is well.
+pub(crate) fn observed(at: Timestamp) -> Observed {
+    Observed {
+        at,
+        document: Ok(Box::new(document())),
+        rival: None,
+        participants: Some(vec![
+            follower("reaction-0", Role::Sender),
+            follower("notification-0", Role::Receiver("notification".to_owned())),
+        ]),
+        broker: Broker::Seen(provisioned("demo/reactions", |_| {})),
+    }
+}
+
+/// Nothing was to be done.
+pub(crate) fn done() -> Outcome {
+    Outcome {
+        finalizer: None,
+        broker: Ok(Steps::default()),
+    }
+}

@@ -1,0 +1,119 @@
+//! What the settings promise, in a sentence.
+
+use duet_crd::duration;
+use duet_protocol::settings::{
+    JetStreamSettings, Mode, OnFailure, Settings, Storage, SyncTransport, TransportSettings,
+};
+
+/// The sentence.
+pub(crate) fn guarantee(settings: &Settings) -> String {
+    match (settings.mode, &settings.r#async) {
+        (Mode::Async, Some(r#async)) => {
+            let TransportSettings::NatsJetStream(jetstream) = &r#async.transport;
+            format!(
+                "A caller is answered as soon as its event is durable at {}; NATS JetStream brings it to {}, where it is stored effectively once, whatever fails in between: {}.",
+                settings.from,
+                settings.to,
+                broker_lost(jetstream)
+            )
+        }
+        (Mode::Sync, _) | (Mode::Async, None) => format!(
+            "A caller is answered after {} has stored the event, effectively once, over {}; a call that fails, or takes longer than {}, {}.",
+            settings.to,
+            transport(settings.sync.transport),
+            text(settings.sync.deadline),
+            failed(settings.sync.on_failure)
+        ),
+    }
+}
+
+/// What the loss of the broker costs.
+fn broker_lost(jetstream: &JetStreamSettings) -> String {
+    let replicas = jetstream.stream.replicas.get();
+    let spare = (replicas - 1) / 2;
+    let lost = match (spare, jetstream.stream.storage) {
+        (0, Storage::File) => "a broker that loses its disk".to_owned(),
+        (0, Storage::Memory) => {
+            "a broker that stops loses what it holds (it is in memory), which".to_owned()
+        }
+        (1, _) => "one broker of a group may be lost; the loss of more".to_owned(),
+        (spare, _) => format!("{spare} brokers of a group may be lost; the loss of more"),
+    };
+    format!("{lost} costs a retransmission, not an event")
+}
+
+fn transport(transport: SyncTransport) -> &'static str {
+    match transport {
+        SyncTransport::Http => "HTTP",
+    }
+}
+
+fn failed(on_failure: OnFailure) -> &'static str {
+    match on_failure {
+        OnFailure::Fail => "is taken back before its caller is answered",
+    }
+}
+
+fn text(duration: std::time::Duration) -> String {
+    let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    duration::Duration::from_millis(millis).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use duet_crd::{Channel, EXAMPLE};
+    use std::num::NonZeroU32;
+
+    use super::*;
+
+    fn settings(change: impl FnOnce(&mut Settings, &mut JetStreamSettings)) -> Settings {
+        let channel = Channel::from_yaml(EXAMPLE).unwrap();
+        let mut settings = Settings::try_from(&channel).unwrap();
+        let mut r#async = settings.r#async.clone().unwrap();
+        let TransportSettings::NatsJetStream(mut jetstream) = r#async.transport;
+        change(&mut settings, &mut jetstream);
+        r#async.transport = TransportSettings::NatsJetStream(jetstream);
+        settings.r#async = Some(r#async);
+        settings
+    }
+
+    #[test]
+    fn what_is_promised_follows_from_the_settings() {
+        type Change = fn(&mut Settings, &mut JetStreamSettings);
+        let cases: &[(Change, &str)] = &[
+            (
+                |_, _| {},
+                "A caller is answered after notification has stored the event, effectively once, over HTTP; a call that fails, or takes longer than 2s, is taken back before its caller is answered.",
+            ),
+            (
+                |settings, _| settings.mode = Mode::Async,
+                "A caller is answered as soon as its event is durable at reaction; NATS JetStream brings it to notification, where it is stored effectively once, whatever fails in between: a broker that loses its disk costs a retransmission, not an event.",
+            ),
+            (
+                |settings, jetstream| {
+                    settings.mode = Mode::Async;
+                    jetstream.stream.storage = Storage::Memory;
+                },
+                "a broker that stops loses what it holds (it is in memory), which costs a retransmission, not an event.",
+            ),
+            (
+                |settings, jetstream| {
+                    settings.mode = Mode::Async;
+                    jetstream.stream.replicas = NonZeroU32::new(3).unwrap();
+                },
+                "one broker of a group may be lost; the loss of more costs a retransmission, not an event.",
+            ),
+            (
+                |settings, jetstream| {
+                    settings.mode = Mode::Async;
+                    jetstream.stream.replicas = NonZeroU32::new(5).unwrap();
+                },
+                "2 brokers of a group may be lost; the loss of more costs a retransmission, not an event.",
+            ),
+        ];
+        for (change, expected) in cases {
+            let sentence = guarantee(&settings(change));
+            assert!(sentence.ends_with(expected), "{sentence}");
+        }
+    }
+}

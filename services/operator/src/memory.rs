@@ -1,0 +1,227 @@
+//! What the operator remembers of a Channel between two looks at it. All of it may be lost: status holds what must not be.
+
+use std::time::{Duration, Instant};
+
+use duet_crd::Mode;
+use duet_crd::kubernetes::{Status, StatusMode};
+use k8s_openapi::jiff::Timestamp;
+
+use crate::observe::Observed;
+use crate::participants::Participant;
+use crate::status::{Change, NUMBERS, change};
+use crate::stored::Subject;
+use crate::switch::{Report, Switch};
+
+/// Between two looks while pods are to follow.
+const FOLLOWING: Duration = Duration::from_millis(200);
+/// For how long after a generation they are waited for so closely.
+const CLOSELY: Duration = Duration::from_secs(60);
+/// Between two looks while something is under way.
+const UNDER_WAY: Duration = Duration::from_millis(500);
+/// Between two looks at rest.
+const REST: Duration = Duration::from_secs(2);
+/// Between two attempts, at first and at most.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
+
+/// What is remembered of one Channel.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    /// The status that was written last.
+    status: Option<(Status, Instant)>,
+    /// The generation that was seen last, and since when.
+    generation: Option<(i64, Instant)>,
+    /// The mode that was asked for last.
+    mode: Option<Mode>,
+    /// What the pods told last.
+    pods: Vec<Participant>,
+    switch: Option<Switch>,
+    told_late: bool,
+    /// Attempts that failed in a row.
+    failures: u32,
+}
+
+/// What became of a switch.
+pub(crate) enum Turn {
+    Over(Report),
+    Late,
+}
+
+impl Memory {
+    /// The status that a Channel has: what the operator wrote last, for what the watch shows may be older.
+    pub(crate) fn status(&self, stored: impl FnOnce() -> Status) -> Status {
+        self.status
+            .as_ref()
+            .map_or_else(stored, |(status, _)| status.clone())
+    }
+
+    /// Whether a status is to be written now.
+    pub(crate) fn is_due(&self, before: &Status, after: &Status, now: Instant) -> bool {
+        match change(before, after) {
+            Change::None => false,
+            Change::Words => true,
+            Change::Numbers => {
+                let written = self.status.as_ref().map(|(_, at)| *at);
+                written.is_none_or(|at| now.duration_since(at) >= NUMBERS)
+            }
+        }
+    }
+
+    pub(crate) fn written(&mut self, status: Status, now: Instant) {
+        self.status = Some((status, now));
+    }
+
+    /// Follows a switch, from the moment at which it was `noticed`.
+    pub(crate) fn follow(
+        &mut self,
+        subject: &Subject,
+        observed: &Observed,
+        before: &Status,
+        noticed: Timestamp,
+    ) -> Option<Turn> {
+        let mode = observed.accepted()?.spec.mode;
+        let pods = observed.participants.as_deref()?;
+        let did = self.mode.replace(mode).or(match before.mode {
+            Some(StatusMode::Sync) => Some(Mode::Sync),
+            Some(StatusMode::Async) => Some(Mode::Async),
+            Some(StatusMode::Switching | StatusMode::Unknown) | None => None,
+        });
+        if did.is_some_and(|did| did != mode) {
+            self.switch = Some(Switch::begin(mode, &self.pods, noticed));
+            self.told_late = false;
+        }
+        self.pods = pods.to_vec();
+        let switch = self.switch.as_mut()?;
+        if let Some(report) = switch.observe(subject, pods, observed.at) {
+            self.switch = None;
+            return Some(Turn::Over(report));
+        }
+        let is_late = switch.is_late(observed.at) && !self.told_late;
+        self.told_late |= is_late;
+        is_late.then_some(Turn::Late)
+    }
+
+    /// When to look again.
+    pub(crate) fn next(&mut self, subject: &Subject, status: &Status, now: Instant) -> Duration {
+        self.failures = 0;
+        let since = match self.generation {
+            Some((generation, since)) if generation == subject.generation => since,
+            _ => {
+                self.generation = Some((subject.generation, now));
+                now
+            }
+        };
+        let pods = status.participants.as_ref();
+        let all_follow = pods.is_none_or(|pods| pods.diverging.is_empty());
+        if !all_follow && now.duration_since(since) < CLOSELY {
+            FOLLOWING
+        } else if self.switch.is_some() || subject.deleted_at.is_some() {
+            UNDER_WAY
+        } else {
+            REST
+        }
+    }
+
+    /// An attempt failed.
+    pub(crate) fn failed(&mut self) {
+        self.failures = self.failures.saturating_add(1);
+    }
+
+    /// How long to wait after the attempts that failed.
+    pub(crate) fn backoff(&self) -> Duration {
+        let (first, most) = BACKOFF;
+        let doublings = self.failures.saturating_sub(1).min(16);
+        first.saturating_mul(1 << doublings).min(most)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{at, done, observed, subject, told};
+    use crate::status::status;
+
+    #[test]
+    fn pods_are_watched_closely_for_a_minute_after_a_change() {
+        let mut lagging = observed(at(0));
+        told(&mut lagging.participants.as_mut().unwrap()[0]).observed_generation = Some(2);
+        let lags = status(&subject(), &lagging, &done(), &Status::default());
+        let follows = status(&subject(), &observed(at(0)), &done(), &Status::default());
+        let mut memory = Memory::default();
+        let start = Instant::now();
+        let mut next = |generation, status, seconds| {
+            let subject = Subject {
+                generation,
+                ..subject()
+            };
+            memory.next(&subject, status, start + Duration::from_secs(seconds))
+        };
+        assert_eq!(next(3, &lags, 0), FOLLOWING);
+        assert_eq!(next(3, &follows, 1), REST);
+        assert_eq!(next(3, &lags, 59), FOLLOWING);
+        assert_eq!(next(3, &lags, 60), REST);
+        assert_eq!(next(4, &lags, 61), FOLLOWING);
+    }
+
+    #[test]
+    fn numbers_alone_wait_for_five_seconds() {
+        let before = status(&subject(), &observed(at(0)), &done(), &Status::default());
+        let after = Status {
+            unacknowledged: Some(7),
+            ..before.clone()
+        };
+        let start = Instant::now();
+        let mut memory = Memory::default();
+        assert!(memory.is_due(&before, &after, start));
+        memory.written(before.clone(), start);
+        let due = |after: &Status, seconds| {
+            memory.is_due(&before, after, start + Duration::from_secs(seconds))
+        };
+        assert!(!due(&after, 4) && due(&after, 5) && !due(&before, 60));
+        assert!(due(
+            &Status {
+                mode: Some(StatusMode::Switching),
+                ..after.clone()
+            },
+            0
+        ));
+    }
+
+    #[test]
+    fn a_switch_is_noticed_by_the_mode_asked_for_also_after_a_restart() {
+        let was = |mode| Status {
+            mode: Some(mode),
+            ..Status::default()
+        };
+        for (mode, is_switch) in [
+            (StatusMode::Sync, true),
+            (StatusMode::Async, false),
+            (StatusMode::Unknown, false),
+        ] {
+            let mut memory = Memory::default();
+            assert!(
+                memory
+                    .follow(&subject(), &observed(at(0)), &was(mode), at(0))
+                    .is_none()
+            );
+            assert_eq!(memory.switch.is_some(), is_switch, "{mode:?}");
+            let over = memory.follow(&subject(), &observed(at(3)), &was(mode), at(3));
+            assert_eq!(matches!(over, Some(Turn::Over(_))), is_switch);
+        }
+    }
+
+    #[test]
+    fn what_fails_is_tried_again_ever_more_rarely() {
+        let mut memory = Memory::default();
+        let mut waits = Vec::new();
+        for _ in 0..10 {
+            memory.failed();
+            waits.push(memory.backoff().as_millis());
+        }
+        assert_eq!(
+            waits,
+            [
+                200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000, 30_000
+            ]
+        );
+    }
+}

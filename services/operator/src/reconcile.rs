@@ -1,0 +1,215 @@
+//! One look at one Channel: observe, plan, apply, tell.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Instant, SystemTime};
+
+use duet_crd::kubernetes::Status;
+use duet_crd::{API_VERSION, KIND};
+use duet_telemetry::Tracer;
+use duet_telemetry::names::{attribute, span};
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{Patch, PatchParams};
+use kube::runtime::controller::Action;
+use kube::{Api, Resource};
+use opentelemetry::KeyValue;
+use serde_json::json;
+
+use crate::apply::{MANAGER, Outcome, apply};
+use crate::conditions::{BROKER_READY, find};
+use crate::events::{self, News, Teller, news};
+use crate::memory::{Memory, Turn};
+use crate::metrics::{Meters, Seen};
+use crate::observe::{Eyes, Observed};
+use crate::plan::plan;
+use crate::status::status;
+use crate::stored::{Stored, Subject};
+
+/// What looking after Channels takes.
+pub(crate) struct Context {
+    pub(crate) channels: Api<Stored>,
+    pub(crate) eyes: Eyes,
+    pub(crate) teller: Teller,
+    pub(crate) meters: Meters,
+    pub(crate) tracer: Tracer,
+    /// By uid. A Channel is looked at by one at a time, who has what is remembered of it.
+    pub(crate) memories: Mutex<BTreeMap<String, Memory>>,
+}
+
+/// When the parts of a look ended.
+struct Times {
+    began: SystemTime,
+    observed: SystemTime,
+    applied: SystemTime,
+}
+
+/// Looks after a Channel once.
+///
+/// # Errors
+/// If the Channel can't be written. A broker or a pod that fails is in its status.
+pub(crate) async fn reconcile(
+    stored: Arc<Stored>,
+    context: Arc<Context>,
+) -> Result<Action, kube::Error> {
+    let began = Instant::now();
+    let subject = stored.subject();
+    let mut memory = context.memories().remove(&subject.uid).unwrap_or_default();
+    let result = context.look(&stored, &subject, &mut memory).await;
+    if let Err(error) = &result {
+        memory.failed();
+        tracing::warn!(channel = subject.name, %error, "the Channel can't be written");
+    }
+    context.memories().insert(subject.uid, memory);
+    context
+        .meters
+        .reconciled(result.as_ref().err().map(|_| "api"), began.elapsed());
+    result
+}
+
+/// When to look again after an error.
+pub(crate) fn again(stored: Arc<Stored>, _: &kube::Error, context: Arc<Context>) -> Action {
+    let subject = stored.subject();
+    let memories = context.memories();
+    Action::requeue(
+        memories
+            .get(&subject.uid)
+            .map_or_else(|| Memory::default().backoff(), Memory::backoff),
+    )
+}
+
+impl Context {
+    fn memories(&self) -> MutexGuard<'_, BTreeMap<String, Memory>> {
+        self.memories.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets the Channels that are gone.
+    pub(crate) fn forget(&self) {
+        let there = self.eyes.channels.state();
+        let is_there = |uid: &str| {
+            there
+                .iter()
+                .any(|stored| stored.metadata.uid.as_deref() == Some(uid))
+        };
+        self.memories().retain(|uid, _| is_there(uid));
+        self.meters.retain(|name| {
+            there
+                .iter()
+                .any(|stored| stored.metadata.name.as_deref() == Some(name))
+        });
+    }
+
+    async fn look(
+        &self,
+        stored: &Stored,
+        subject: &Subject,
+        memory: &mut Memory,
+    ) -> Result<Action, kube::Error> {
+        let (began, noticed) = (SystemTime::now(), Timestamp::now());
+        let observed = self.eyes.observe(stored, subject).await;
+        let observed_at = SystemTime::now();
+        let plan = plan(subject, &observed);
+        let outcome = apply(plan, stored, &self.channels, self.eyes.nats.as_ref()).await?;
+        let times = Times {
+            began,
+            observed: observed_at,
+            applied: SystemTime::now(),
+        };
+        let before = memory.status(|| stored.status());
+        let (after, news) = if subject.deleted_at.is_some() {
+            // What it was like is of no use any more.
+            (before.clone(), events::done(&outcome, false))
+        } else {
+            let after = status(subject, &observed, &outcome, &before);
+            let mut news = news(subject, &before, &after, &outcome);
+            news.extend(self.turned(memory.follow(subject, &observed, &before, noticed), &after));
+            (after, news)
+        };
+        let is_due = memory.is_due(&before, &after, Instant::now());
+        if is_due {
+            self.publish(subject, &after).await?;
+            memory.written(after.clone(), Instant::now());
+        }
+        if outcome.is_something() || !news.is_empty() {
+            self.trace(subject, &observed, &outcome, &times);
+        }
+        self.teller.tell(&stored.object_ref(&()), news).await;
+        self.meters.saw(&subject.name, seen(&after));
+        Ok(Action::requeue(memory.next(
+            subject,
+            &after,
+            Instant::now(),
+        )))
+    }
+
+    fn turned(&self, turn: Option<Turn>, status: &Status) -> Option<News> {
+        Some(match turn? {
+            Turn::Over(report) => {
+                self.meters.switched(report.to());
+                News::switched(&report)
+            }
+            Turn::Late => News::late(status),
+        })
+    }
+
+    /// Writes the status: all of it, as its only writer.
+    async fn publish(&self, subject: &Subject, status: &Status) -> Result<(), kube::Error> {
+        let patch = json!({
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            // Of another Channel that has its name meanwhile, the API server refuses it.
+            "metadata": {"name": subject.name, "uid": subject.uid},
+            "status": status,
+        });
+        let by = PatchParams::apply(MANAGER).force();
+        let written = self
+            .channels
+            .patch_status(&subject.name, &by, &Patch::Apply(patch))
+            .await;
+        written.map(drop)
+    }
+
+    /// A trace of a look that changed something; one for each look would bury all others.
+    fn trace(&self, subject: &Subject, observed: &Observed, outcome: &Outcome, times: &Times) {
+        let whole = self
+            .tracer
+            .root(span::RECONCILE_CHANNEL)
+            .start_at(times.began);
+        whole.attributes(|| {
+            [
+                KeyValue::new(attribute::CHANNEL, subject.name.clone()),
+                KeyValue::new(attribute::GENERATION, subject.generation),
+            ]
+        });
+        let part = |name, from, to| {
+            let part = self.tracer.child(name, whole.span_context()).start_at(from);
+            part.end_at(to);
+        };
+        part(span::OBSERVE_CHANNEL, times.began, times.observed);
+        if observed.accepted().is_some() {
+            let provision = self
+                .tracer
+                .child(span::PROVISION_CHANNEL, whole.span_context());
+            let provision = provision.start_at(times.observed);
+            if let Err(error) = &outcome.broker {
+                provision.fail("broker", || error.to_string());
+            }
+            provision.end_at(times.applied);
+        }
+        part(span::PUBLISH_STATUS, times.applied, SystemTime::now());
+    }
+}
+
+fn seen(status: &Status) -> Seen {
+    let pods = status.participants.as_ref();
+    let ready = pods.map_or(0, |pods| pods.ready);
+    let broker = find(&status.conditions, BROKER_READY).map(|broker| broker.status.as_str());
+    Seen {
+        ready,
+        diverging: pods.map_or(0, |pods| pods.total - ready),
+        broker_ready: match broker {
+            Some("True") => Some(true),
+            Some("False") => Some(false),
+            _ => None,
+        },
+    }
+}

@@ -1,0 +1,160 @@
+//! The operator put together: connections, the election, what the leader does; started and stopped in order.
+
+use std::time::Duration;
+
+use duet_channel::transport::jetstream::{Nats, NatsError};
+use duet_web::drain::{Patience, Stop, Unfinished};
+use duet_web::health::Version;
+use duet_web::process::{Process, Start, StartError};
+use duet_web::tasks::Tasks;
+use kube::Client;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, Place};
+use crate::controller::{self, Parts};
+use crate::definition;
+use crate::events::Teller;
+use crate::first_channel::FirstChannel;
+use crate::leader::Election;
+use crate::metrics::Meters;
+use crate::observe;
+
+/// Why an operator ended other than by being told to.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error("no way to the Kubernetes API is known: {0}")]
+    NoCluster(#[from] kube::config::InferConfigError),
+    #[error("the Kubernetes API can't be asked: {0}")]
+    Client(#[from] kube::Error),
+    #[error("no client for asking pods can be made: {0}")]
+    Http(#[from] reqwest::Error),
+    #[error(transparent)]
+    Nats(#[from] NatsError),
+    #[error(transparent)]
+    Unfinished(#[from] Unfinished),
+}
+
+const VERSION: Version = Version {
+    service: "operator",
+    version: env!("CARGO_PKG_VERSION"),
+};
+
+/// The way to the Kubernetes API, and the namespace.
+pub(crate) async fn cluster(place: &Place) -> Result<(kube::Config, String), Error> {
+    let config = kube::Config::infer().await?;
+    let namespace = place.namespace.clone();
+    let namespace = namespace.unwrap_or_else(|| config.default_namespace.clone());
+    Ok((config, namespace))
+}
+
+/// Runs until it is told to stop (SIGTERM or SIGINT; a second one aborts).
+///
+/// # Errors
+/// If it can't start, or did not stop in order.
+pub(crate) async fn run(place: &Place, config: Config) -> Result<(), Error> {
+    let (stop, _hearing) = Stop::by_signals().map_err(StartError::Io)?;
+    let process = Process::begin(start(&config), stop.clone())?;
+    let (cluster, namespace) = self::cluster(place).await?;
+    let client = Client::try_from(cluster.clone())?;
+    let parts = Parts {
+        teller: Teller::new(client.clone(), &config.pod_name),
+        nats: match &config.nats {
+            Some(url) => Some(Nats::connect(url, VERSION.service).await?),
+            None => None,
+        },
+        http: observe::http()?,
+        meters: Meters::new(&process.telemetry.metrics()),
+        tracer: process.telemetry.tracer(),
+        readiness: process.readiness.clone(),
+        namespace: namespace.clone(),
+        client,
+    };
+    let election = config.lease.clone().map(|lease| Election {
+        lease,
+        namespace,
+        identity: config.pod_name.clone(),
+        config: cluster,
+    });
+    let mut tasks = Tasks::new(&stop);
+    tasks.spawn("operator", operate(parts, election, config, stop.draining));
+    let finish = tasks.ended();
+    Ok(process.serve(|_| (), |_| (), finish).await?)
+}
+
+/// Acts whenever it may, until `stop`.
+async fn operate(
+    parts: Parts,
+    election: Option<Election>,
+    config: Config,
+    stop: CancellationToken,
+) {
+    let act = || lead(&parts, &config, &stop);
+    match &election {
+        Some(election) => election.run(&stop, act).await,
+        None => act().await,
+    }
+}
+
+/// What the one that acts does, until `stop`.
+async fn lead(parts: &Parts, config: &Config, stop: &CancellationToken) {
+    let _leading = Leading::begin(parts);
+    if config.manage_crd {
+        definition::keep_current(&parts.client).await;
+    }
+    let first = config
+        .first_channel
+        .clone()
+        .zip(config.first_channel_config_map.clone());
+    let first = first.map(|(file, config_map)| FirstChannel {
+        file,
+        config_map,
+        enforce: config.enforce_channel,
+    });
+    let keep = async {
+        if let Some(first) = first {
+            let Parts {
+                client,
+                namespace,
+                teller,
+                readiness,
+                ..
+            } = parts;
+            first.keep(client, namespace, teller, readiness, stop).await;
+        }
+    };
+    tokio::join!(keep, controller::run(parts, stop.clone()));
+}
+
+/// Shown while this process acts; what it could not do is no reason not to be ready once it does not.
+struct Leading<'a>(&'a Parts);
+
+impl Leading<'_> {
+    fn begin(parts: &Parts) -> Leading<'_> {
+        parts.meters.leads(true);
+        Leading(parts)
+    }
+}
+
+impl Drop for Leading<'_> {
+    fn drop(&mut self) {
+        self.0.meters.leads(false);
+        for part in ["channels", "first-channel"] {
+            self.0.readiness.ready(part);
+        }
+    }
+}
+
+fn start(config: &Config) -> Start {
+    Start {
+        version: VERSION,
+        listen: None,
+        internal_listen: config.internal_listen,
+        data_dir: None,
+        patience: Patience {
+            drain_delay: Duration::ZERO,
+            grace_period: config.grace_period,
+        },
+    }
+}

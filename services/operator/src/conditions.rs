@@ -169,7 +169,7 @@ fn broker_ready(
         (Broker::NotConfigured, _) => verdict(
             Holds::False,
             "NotConfigured",
-            "the operator knows no NATS server; start it with --nats-url",
+            "the operator knows no NATS server; start it with --nats",
         ),
         (Broker::Silent(why), _) => silent(why, before, observed.at),
         (Broker::Seen(_), Err(ProvisionError::Unreachable(why))) => {
@@ -478,7 +478,7 @@ mod tests {
                 (
                     "none is known",
                     |o, _| o.broker = Broker::NotConfigured,
-                    "False NotConfigured: the operator knows no NATS server; start it with --nats-url",
+                    "False NotConfigured: the operator knows no NATS server; start it with --nats",
                 ),
                 (
                     "silent",

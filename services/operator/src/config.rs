@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use duet_web::process::duration;
+use duet_web::service::NatsArgs;
 
 /// Where the operator is. Every subcommand needs it.
 #[derive(Clone, Debug, clap::Args)]
@@ -35,9 +36,9 @@ pub(crate) struct Config {
     )]
     pub(crate) internal_listen: SocketAddr,
 
-    /// The NATS server, as nats://HOST:PORT; without it no Channel can be Async
-    #[arg(long = "nats-url", value_name = "URL", env = "DUET_NATS_URL")]
-    pub(crate) nats: Option<String>,
+    /// The broker; without it no Channel can be Async
+    #[command(flatten)]
+    pub(crate) nats: NatsArgs,
 
     /// The document of the first Channel, which is made once, if the namespace has none
     #[arg(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use duet_channel::transport::jetstream::{Nats, NatsError};
+use duet_channel::transport::jetstream::NatsError;
 use duet_web::drain::{Patience, Stop, Unfinished};
 use duet_web::health::Version;
 use duet_web::process::{Process, Start, StartError};
@@ -60,10 +60,7 @@ pub(crate) async fn run(place: &Place, config: Config) -> Result<(), Error> {
     let client = Client::try_from(cluster.clone())?;
     let parts = Parts {
         teller: Teller::new(client.clone(), &config.pod_name),
-        nats: match &config.nats {
-            Some(url) => Some(Nats::connect(url, VERSION.service).await?),
-            None => None,
-        },
+        nats: config.nats.connect(VERSION.service).await?,
         http: observe::http()?,
         meters: Meters::new(&process.telemetry.metrics()),
         tracer: process.telemetry.tracer(),

@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::FromArgMatches;
 use duet_web::drain::Stop;
 use duet_web::ports::Addresses;
-use duet_web::service::Args;
+use duet_web::service::{Args, NatsArgs};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -63,7 +63,10 @@ impl TestApp {
         let args = |service: &str, args: Args| Args {
             data_dir: data_dir.path().join(service),
             channel: channel.clone(),
-            nats: nats.clone(),
+            nats: NatsArgs {
+                nats: nats.clone(),
+                ..NatsArgs::default()
+            },
             ..args
         };
         let config = configured::<duet_notification::Config>(&[]);

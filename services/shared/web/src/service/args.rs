@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use duet_channel::transport::jetstream::Login;
+use duet_channel::transport::jetstream::{Login, Nats, NatsError};
 use duet_crd::names::{NotAName, ServiceName};
 
 use crate::drain::Patience;
@@ -39,6 +39,22 @@ pub struct Args {
     #[arg(long, value_name = "NAME", env = "DUET_SERVICE", value_parser = service_name)]
     pub service: Option<ServiceName>,
 
+    /// The broker.
+    #[command(flatten)]
+    pub nats: NatsArgs,
+
+    /// How long to keep accepting after SIGTERM, so that load balancers notice
+    #[arg(long, value_name = "DURATION", env = "DUET_DRAIN_DELAY", default_value = "0s", value_parser = duration)]
+    pub drain_delay: Duration,
+
+    /// How long all of stopping may take after SIGTERM
+    #[arg(long, value_name = "DURATION", env = "DUET_GRACE_PERIOD", default_value = "10s", value_parser = duration)]
+    pub grace_period: Duration,
+}
+
+/// Where the broker is, and who logs in there.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct NatsArgs {
     /// The NATS server, as nats://HOST:PORT; without it only `Sync` can deliver
     #[arg(long, value_name = "URL", env = "DUET_NATS_URL")]
     pub nats: Option<String>,
@@ -60,24 +76,27 @@ pub struct Args {
         requires = "nats_user"
     )]
     pub nats_password_file: Option<PathBuf>,
+}
 
-    /// How long to keep accepting after SIGTERM, so that load balancers notice
-    #[arg(long, value_name = "DURATION", env = "DUET_DRAIN_DELAY", default_value = "0s", value_parser = duration)]
-    pub drain_delay: Duration,
-
-    /// How long all of stopping may take after SIGTERM
-    #[arg(long, value_name = "DURATION", env = "DUET_GRACE_PERIOD", default_value = "10s", value_parser = duration)]
-    pub grace_period: Duration,
+impl NatsArgs {
+    /// Begins to connect, as the program `name`; none if no server was named.
+    ///
+    /// # Errors
+    /// If the server's address is none.
+    pub async fn connect(&self, name: &str) -> Result<Option<Nats>, NatsError> {
+        let Some(url) = &self.nats else {
+            return Ok(None);
+        };
+        let user = self.nats_user.clone().zip(self.nats_password_file.clone());
+        let login = user.map(|(user, password_file)| Login {
+            user,
+            password_file,
+        });
+        Nats::connect(url, name, login).await.map(Some)
+    }
 }
 
 impl Args {
-    pub(super) fn login(&self) -> Option<Login> {
-        Some(Login {
-            user: self.nats_user.clone()?,
-            password_file: self.nats_password_file.clone()?,
-        })
-    }
-
     pub(super) fn patience(&self) -> Patience {
         Patience {
             drain_delay: self.drain_delay,

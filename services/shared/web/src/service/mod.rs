@@ -17,7 +17,7 @@ use duet_protocol::receipt::ReceiverName;
 use duet_telemetry::Observer;
 use tokio::sync::watch;
 
-pub use args::{Args, with_default};
+pub use args::{Args, NatsArgs, with_default};
 
 use crate::drain::{Stop, Unfinished};
 use crate::health::Version;
@@ -93,10 +93,7 @@ impl Service {
         let clock = Clock::start();
         let settings = settings(args, side, &args.data_dir, clock).await?;
         let states = settings.states();
-        let nats = match &args.nats {
-            Some(url) => Some(Nats::connect(url, version.service, args.login()).await?),
-            None => None,
-        };
+        let nats = args.nats.connect(version.service).await?;
         let mut tasks = Tasks::new(&process.stop);
         let not_ready = |state: &SettingsState| state.not_ready().map(str::to_owned);
         let readiness = process

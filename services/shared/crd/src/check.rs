@@ -13,7 +13,7 @@ use crate::channel::VALUES_NOT_IN_FORCE;
 use crate::problem::{Path, Problem, shown};
 use crate::rules;
 use crate::schema::schema;
-use crate::wording::{Form, allowed, unknown};
+use crate::wording::{allowed, unknown};
 
 /// What JSON Schema says: fields, types, bounds.
 static FIELDS: LazyLock<Validator> = LazyLock::new(|| {
@@ -35,16 +35,16 @@ pub(crate) fn check(document: &mut Value) -> Vec<Problem> {
     }
     *document = kube_cel::apply_defaults(schema(), document);
     let mut problems: Vec<Problem> = refusals.into_iter().flat_map(|it| it.problems).collect();
-    // What a field's own bounds refuse is nothing for rules between fields to judge either.
+    // What a field's own rule refuses is nothing for rules between fields to judge either.
     let mut broken = broken_rules(document, None, &problems);
-    let beyond: Vec<Problem> = broken.iter().filter(|it| is_bound(it)).cloned().collect();
-    if !beyond.is_empty() {
-        for problem in &beyond {
+    let own: Vec<Problem> = broken.iter().filter(|it| is_own(it)).cloned().collect();
+    if !own.is_empty() {
+        for problem in &own {
             if let Some(value) = document.pointer_mut(&pointer(&problem.path)) {
                 *value = Value::Null;
             }
         }
-        problems.extend(beyond);
+        problems.extend(own);
         broken = broken_rules(document, None, &problems);
     }
     problems.extend(broken);
@@ -120,15 +120,7 @@ impl From<ValidationError<'_>> for Refusal {
                 let problems = items.enumerate().skip(most).map(beyond).collect();
                 (problems, Leaves::First(most))
             }
-            kind => {
-                let says = match (kind, Form::of(schema)) {
-                    (ValidationErrorKind::Type { .. }, _) | (_, None) => {
-                        refused(schema, value, &path)
-                    }
-                    (_, Some(form)) => format!("{}, not {}", form.must, shown(value)),
-                };
-                (one(&path, says), Leaves::Nothing)
-            }
+            _ => (one(&path, refused(schema, value, &path)), Leaves::Nothing),
         };
         Refusal {
             at,
@@ -184,11 +176,11 @@ fn find(at: &Location) -> (&'static Value, Path) {
     found
 }
 
-/// Whether the problem is one with a field's own bounds.
-fn is_bound(problem: &Problem) -> bool {
+/// Whether the problem is with what a field's own rule allows.
+fn is_own(problem: &Problem) -> bool {
     let field = schema().pointer(&pointer(&problem.path).replace('/', "/properties/"));
-    let bounds = field.and_then(rules::bounds);
-    bounds.is_some_and(|bounds| problem.says.starts_with(&format!("must be {bounds},")))
+    let own = field.and_then(rules::own);
+    own.is_some_and(|own| problem.says.starts_with(&format!("must be {own},")))
 }
 
 /// A path of the schema's own fields, as a JSON pointer.

@@ -24,7 +24,7 @@ pub struct Duration {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotADuration {
     /// Not of the form that GEP-2257 gives.
-    #[error("{}", Duration::MUST)]
+    #[error("must be a duration like 2s, 250ms or 1h30m")]
     Malformed,
     /// Beyond 99999h59m59s999ms.
     #[error("must be at most 99999h59m59s999ms")]
@@ -37,10 +37,6 @@ const UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1_000), 
 impl Duration {
     /// GEP-2257's own pattern.
     pub const PATTERN: &str = "^([0-9]{1,5}(h|m|s|ms)){1,4}$";
-    /// What such a text is, for a sentence.
-    pub(crate) const WHAT: &str = "a duration";
-    /// What it must be, for a sentence.
-    pub(crate) const MUST: &str = "must be a duration like 2s, 250ms or 1h30m";
     /// The longest text, in bytes: four times five digits and `ms`.
     pub const MAX_LENGTH: usize = 28;
     /// The longest: 99999h59m59s999ms.

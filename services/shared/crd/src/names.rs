@@ -6,6 +6,8 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use crate::rules;
+
 /// Why a text is not such a name, as the end of a sentence that begins with its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -13,7 +15,7 @@ pub struct NotAName(&'static str);
 
 /// A newtype over text that only `$valid` texts of up to `$max` bytes can be made into.
 macro_rules! name {
-    ($(#[$doc:meta])* $name:ident, $what:literal, $max:literal, $pattern:literal, $valid:expr, $must:literal) => {
+    ($(#[$doc:meta])* $name:ident, $max:literal, $pattern:literal, $valid:expr, $must:literal) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -22,9 +24,7 @@ macro_rules! name {
         impl $name {
             /// The texts that are such names.
             pub const PATTERN: &str = $pattern;
-            /// What such a text is, for a sentence.
-            pub(crate) const WHAT: &str = $what;
-            /// What it must be, for a sentence.
+            /// What such a text must be, as the end of a sentence.
             pub(crate) const MUST: &str = $must;
             /// The longest, in bytes.
             pub const MAX_LENGTH: usize = $max;
@@ -72,6 +72,7 @@ macro_rules! name {
                     "minLength": 1,
                     "maxLength": Self::MAX_LENGTH,
                     "pattern": Self::PATTERN,
+                    "x-kubernetes-validations": rules::name(Self::PATTERN, Self::MUST),
                 })
             }
         }
@@ -81,41 +82,37 @@ macro_rules! name {
 name!(
     /// A Channel's name: a DNS subdomain (RFC 1123), as every Kubernetes resource's.
     ChannelName,
-    "the Channel's name",
     253,
     "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
     |text| text.split('.').all(is_label),
-    "must be 1 to 253 of a-z 0-9 - . where each part between dots begins and ends with a letter or digit"
+    "must be the Channel's name, 1 to 253 of a-z 0-9 - . where each part between dots begins and ends with a letter or digit"
 );
 
 name!(
     /// A Service's name: a DNS label that begins with a letter (RFC 1035), as Kubernetes demands.
     ServiceName,
-    "a Service's name",
     63,
     "^[a-z]([-a-z0-9]*[a-z0-9])?$",
     |text| text.starts_with(|first: char| first.is_ascii_lowercase()) && is_label(text),
-    "must be 1 to 63 of a-z 0-9 - that begin with a letter and end with a letter or digit"
+    "must be a Service's name, 1 to 63 of a-z 0-9 - that begin with a letter and end with a letter or digit"
 );
 
 name!(
     /// A JetStream stream's name. The server also forbids whitespace, dots, wildcards and path separators; Duet takes letters, digits, `_` and `-`.
     StreamName,
-    "a stream's name",
     64,
     "^[A-Za-z0-9_-]+$",
     is_token,
-    "must be 1 to 64 of A-Z a-z 0-9 _ - (no spaces, dots or wildcards)"
+    "must be a stream's name, 1 to 64 of A-Z a-z 0-9 _ - (no spaces, dots or wildcards)"
 );
 
 name!(
     /// A subject that one publishes on: tokens between dots, no wildcards, and not in the server's own space (`$…`, `_…`).
     Subject,
-    "a subject",
     128,
     "^[A-Za-z0-9-][A-Za-z0-9_-]*(\\.[A-Za-z0-9_-]+)*$",
     |text| !text.starts_with('_') && text.split('.').all(is_token),
-    "must be 1 to 128 of A-Z a-z 0-9 _ - in parts between dots (no spaces, no wildcards), not beginning with _"
+    "must be a subject, 1 to 128 of A-Z a-z 0-9 _ - in parts between dots (no spaces, no wildcards), not beginning with _"
 );
 
 fn is_label(text: &str) -> bool {

@@ -21,7 +21,7 @@ pub struct Bytes(u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotBytes {
     /// Not of the form that Kubernetes gives.
-    #[error("{}", Bytes::MUST)]
+    #[error("must be a number of bytes like 1Gi, 500M or 1073741824")]
     Malformed,
     /// Beyond 2^63 - 1.
     #[error("must be at most 2^63 - 1 bytes")]
@@ -45,10 +45,6 @@ impl Bytes {
     /// The texts that are read.
     pub const PATTERN: &str =
         "^([0-9]{1,19}(\\.[0-9]{0,9})?|\\.[0-9]{1,9})([KMGTPE]i|[kMGTPE]|[eE]1?[0-9])?$";
-    /// What such a value is, for a sentence.
-    pub(crate) const WHAT: &str = "a number of bytes";
-    /// What it must be, for a sentence.
-    pub(crate) const MUST: &str = "must be a number of bytes like 1Gi, 500M or 1073741824";
     /// The longest text, in bytes: 19 digits, a point, nine more, and `e19`.
     pub const MAX_LENGTH: usize = 32;
 

@@ -5,32 +5,44 @@
 use serde_json::{Value, json};
 
 use crate::duration::Duration;
-use crate::quantity::Bytes;
+use crate::names::ServiceName;
 
-/// The bounds that a field's own rule sets, as `a duration from 10ms to 5m`.
-pub(crate) fn bounds(schema: &Value) -> Option<&str> {
+/// What a field's own rule allows, as `a duration from 10ms to 5m`.
+pub(crate) fn own(schema: &Value) -> Option<&str> {
     let rules = schema["x-kubernetes-validations"].as_array()?;
     let own = rules.iter().filter(|rule| rule.get("fieldPath").is_none());
     own.filter_map(|rule| rule["message"].as_str()?.strip_prefix("must be "))
         .next()
 }
 
-/// A duration from the one to the other.
+/// A text of this pattern.
+pub(crate) fn name(pattern: &str, must: &str) -> Value {
+    json!([{ "rule": format!("self.matches(r'{pattern}')"), "message": must }])
+}
+
+/// A duration from the one to the other. One that is malformed is refused here too, lest the API server speak of a type
+/// conversion.
 pub(crate) fn duration(least: &str, most: &str) -> Value {
+    let well_formed = format!("self.matches(r'{}')", Duration::PATTERN);
     json!([{
-        "rule": format!("duration(self) >= duration('{least}') && duration(self) <= duration('{most}')"),
-        "message": format!("must be {} from {least} to {most}", Duration::WHAT),
+        "rule": format!("{well_formed} && duration(self) >= duration('{least}') && duration(self) <= duration('{most}')"),
+        "message": format!("must be a duration from {least} to {most}, written like 250ms, 2s or 1h30m"),
     }])
 }
 
 /// A number of bytes from the one to the other.
 pub(crate) fn bytes(least: &str, most: &str) -> Value {
+    let compare = |to: &str| format!("quantity(string(self)).compareTo(quantity('{to}'))");
     json!([{
-        "rule": format!(
-            "quantity(string(self)).compareTo(quantity('{least}')) >= 0 && quantity(string(self)).compareTo(quantity('{most}')) <= 0"
-        ),
-        "message": format!("must be {} from {least} to {most}", Bytes::WHAT),
+        "rule": format!("isQuantity(string(self)) && {} >= 0 && {} <= 0", compare(least), compare(most)),
+        "message": format!("must be a number of bytes from {least} to {most}, written like 1Gi, 500M or 1073741824"),
     }])
+}
+
+/// The one duration is at most the other. What is malformed is refused where it stands.
+fn at_most(short: &str, long: &str) -> String {
+    let malformed = format!("!text.matches(r'{}')", Duration::PATTERN);
+    format!("[{short}, {long}].exists(text, {malformed}) || duration({short}) <= duration({long})")
 }
 
 /// Rules between the fields of the spec.
@@ -51,9 +63,10 @@ pub(crate) fn spec() -> Value {
     ])
 }
 
-/// The sender stays who it is: receivers know it by its stores, and those are the Service's.
+/// A Service that stays the same: receivers know the sender by its stores.
 pub(crate) fn from() -> Value {
-    json!([{
+    let name = name(ServiceName::PATTERN, ServiceName::MUST);
+    json!([name[0], {
         "rule": "self == oldSelf",
         "message": "may not change: delete the Channel and create another",
         "messageExpression": "'may not change from ' + oldSelf + ': delete the Channel and create another'",
@@ -73,7 +86,7 @@ pub(crate) fn transport() -> Value {
 /// A message would be gone before it is delivered a second time.
 pub(crate) fn ack_wait() -> Value {
     json!([{
-        "rule": "duration(self.consumer.ackWait) <= duration(self.stream.maxAge)",
+        "rule": at_most("self.consumer.ackWait", "self.stream.maxAge"),
         "fieldPath": ".consumer.ackWait",
         "message": "must be at most the stream's maxAge",
         "messageExpression": "'must be at most spec.async.natsJetStream.stream.maxAge (' + self.stream.maxAge + ')'",
@@ -84,7 +97,7 @@ pub(crate) fn ack_wait() -> Value {
 pub(crate) fn stream() -> Value {
     json!([
         {
-            "rule": "duration(self.duplicateWindow) <= duration(self.maxAge)",
+            "rule": at_most("self.duplicateWindow", "self.maxAge"),
             "fieldPath": ".duplicateWindow",
             "message": "must be at most maxAge",
             "messageExpression": "'must be at most spec.async.natsJetStream.stream.maxAge (' + self.maxAge + ')'",

@@ -3,10 +3,7 @@
 use serde_json::Value;
 
 use crate::channel::NOT_IN_FORCE;
-use crate::duration::Duration;
-use crate::names::{ChannelName, ServiceName, StreamName, Subject};
 use crate::problem::Path;
-use crate::quantity::Bytes;
 use crate::rules;
 use crate::schema::schema as root;
 
@@ -15,11 +12,8 @@ pub(crate) fn allowed(schema: &Value) -> String {
     if let Some(values) = schema["enum"].as_array() {
         return one_of(values.iter().map(plain).collect());
     }
-    if let Some(bounds) = rules::bounds(schema) {
-        return bounds.to_owned();
-    }
-    if let Some(form) = Form::of(schema) {
-        return form.what.to_owned();
+    if let Some(own) = rules::own(schema) {
+        return own.to_owned();
     }
     let bound = |name: &str| schema.get(name).map(plain);
     match schema["type"].as_str() {
@@ -35,33 +29,6 @@ pub(crate) fn allowed(schema: &Value) -> String {
             fields => format!("a map with {}", fields.join(", ")),
         },
         _ => "a text".to_owned(),
-    }
-}
-
-/// What texts of a pattern are called, and what such a text must be.
-pub(crate) struct Form {
-    pattern: &'static str,
-    what: &'static str,
-    pub(crate) must: &'static str,
-}
-
-impl Form {
-    /// The form that a schema's pattern stands for.
-    pub(crate) fn of(schema: &Value) -> Option<&'static Form> {
-        macro_rules! forms {
-            ($($of:ident),*) => {
-                &[$(Form { pattern: $of::PATTERN, what: $of::WHAT, must: $of::MUST }),*]
-            };
-        }
-        const FORMS: &[Form] = forms!(
-            Duration,
-            Bytes,
-            ChannelName,
-            ServiceName,
-            StreamName,
-            Subject
-        );
-        FORMS.iter().find(|form| schema["pattern"] == form.pattern)
     }
 }
 

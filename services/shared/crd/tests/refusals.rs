@@ -145,7 +145,7 @@ fn a_required_field_that_is_missing_is_named_with_what_it_must_be() {
         (
             "metadata.name",
             Value::Null,
-            "metadata.name is required: the Channel's name",
+            "metadata.name is required: the Channel's name, 1 to 253 of a-z 0-9 - . where each part between dots begins and ends with a letter or digit",
         ),
         (
             "spec",
@@ -155,7 +155,7 @@ fn a_required_field_that_is_missing_is_named_with_what_it_must_be() {
         (
             "spec.from",
             Value::Null,
-            "spec.from is required: a Service's name",
+            "spec.from is required: a Service's name, 1 to 63 of a-z 0-9 - that begin with a letter and end with a letter or digit",
         ),
         ("spec.to", Value::Null, "spec.to is required: a list"),
         (
@@ -176,17 +176,17 @@ fn a_required_field_that_is_missing_is_named_with_what_it_must_be() {
         (
             "spec.async.natsJetStream.stream.name",
             Value::Null,
-            "spec.async.natsJetStream.stream.name is required: a stream's name",
+            "spec.async.natsJetStream.stream.name is required: a stream's name, 1 to 64 of A-Z a-z 0-9 _ - (no spaces, dots or wildcards)",
         ),
         (
             "spec.async.natsJetStream.stream.subject",
             Value::Null,
-            "spec.async.natsJetStream.stream.subject is required: a subject",
+            "spec.async.natsJetStream.stream.subject is required: a subject, 1 to 128 of A-Z a-z 0-9 _ - in parts between dots (no spaces, no wildcards), not beginning with _",
         ),
         (
             "spec.async.natsJetStream.stream.maxBytes",
             Value::Null,
-            "spec.async.natsJetStream.stream.maxBytes is required: a number of bytes from 1Mi to 1Pi",
+            "spec.async.natsJetStream.stream.maxBytes is required: a number of bytes from 1Mi to 1Pi, written like 1Gi, 500M or 1073741824",
         ),
     ]);
 }
@@ -253,7 +253,7 @@ fn a_value_of_the_wrong_type_is_refused_with_the_right_one() {
         (
             "spec.from",
             json!(7),
-            "spec.from must be a Service's name, not 7",
+            "spec.from must be a Service's name, 1 to 63 of a-z 0-9 - that begin with a letter and end with a letter or digit, not 7",
         ),
         (
             "spec.to",
@@ -273,7 +273,7 @@ fn a_value_of_the_wrong_type_is_refused_with_the_right_one() {
         (
             "spec.sync.deadline",
             json!(2),
-            "spec.sync.deadline must be a duration from 10ms to 5m, not 2",
+            "spec.sync.deadline must be a duration from 10ms to 5m, written like 250ms, 2s or 1h30m, not 2",
         ),
         (
             "spec.sync.batch",
@@ -293,7 +293,7 @@ fn a_value_of_the_wrong_type_is_refused_with_the_right_one() {
         (
             "spec.async.natsJetStream.stream.maxBytes",
             json!({}),
-            "spec.async.natsJetStream.stream.maxBytes must be a number of bytes from 1Mi to 1Pi, not a map of fields",
+            "spec.async.natsJetStream.stream.maxBytes must be a number of bytes from 1Mi to 1Pi, written like 1Gi, 500M or 1073741824, not a map of fields",
         ),
     ]);
 }
@@ -329,6 +329,10 @@ fn a_number_out_of_bounds_is_refused_with_the_bounds() {
 #[test]
 fn a_duration_or_a_size_out_of_bounds_is_refused_with_the_bounds() {
     let bounded = |path: &str, what: &str, least: &str, most: &str, outside: [&str; 2]| {
+        let like = match what {
+            "a duration" => "written like 250ms, 2s or 1h30m",
+            _ => "written like 1Gi, 500M or 1073741824",
+        };
         // maxAge out of the way of the rules that hold others to it.
         let with = |value: &str| {
             with(&[
@@ -343,7 +347,7 @@ fn a_duration_or_a_size_out_of_bounds_is_refused_with_the_bounds() {
             assert_eq!(
                 with(value),
                 [format!(
-                    "{path} must be {what} from {least} to {most}, not {value:?}"
+                    "{path} must be {what} from {least} to {most}, {like}, not {value:?}"
                 )]
             );
         }
@@ -390,7 +394,7 @@ fn a_duration_or_a_size_out_of_bounds_is_refused_with_the_bounds() {
         assert_eq!(
             said,
             [format!(
-                "{path} must be a duration from 10s to 8760h, not {value:?}"
+                "{path} must be a duration from 10s to 8760h, written like 250ms, 2s or 1h30m, not {value:?}"
             )]
         );
     }
@@ -398,33 +402,34 @@ fn a_duration_or_a_size_out_of_bounds_is_refused_with_the_bounds() {
 
 #[test]
 fn a_text_of_the_wrong_form_is_refused_with_the_right_one() {
-    let stream = "must be 1 to 64 of A-Z a-z 0-9 _ - (no spaces, dots or wildcards)";
-    let subject = "must be 1 to 128 of A-Z a-z 0-9 _ - in parts between dots (no spaces, no wildcards), not beginning with _";
+    let stream =
+        "must be a stream's name, 1 to 64 of A-Z a-z 0-9 _ - (no spaces, dots or wildcards)";
+    let subject = "must be a subject, 1 to 128 of A-Z a-z 0-9 _ - in parts between dots (no spaces, no wildcards), not beginning with _";
     for (path, value, rule) in [
         (
             "spec.sync.deadline",
             "2 s",
-            "must be a duration like 2s, 250ms or 1h30m",
+            "must be a duration from 10ms to 5m, written like 250ms, 2s or 1h30m",
         ),
         (
             "spec.sync.deadline",
             "1.5s",
-            "must be a duration like 2s, 250ms or 1h30m",
+            "must be a duration from 10ms to 5m, written like 250ms, 2s or 1h30m",
         ),
         (
             "spec.sync.deadline",
             "99999h60m",
-            "must be a duration from 10ms to 5m",
+            "must be a duration from 10ms to 5m, written like 250ms, 2s or 1h30m",
         ),
         (
             "spec.async.natsJetStream.stream.maxBytes",
             "1GB",
-            "must be a number of bytes like 1Gi, 500M or 1073741824",
+            "must be a number of bytes from 1Mi to 1Pi, written like 1Gi, 500M or 1073741824",
         ),
         (
             "spec.async.natsJetStream.stream.maxBytes",
             "8Ei",
-            "must be a number of bytes from 1Mi to 1Pi",
+            "must be a number of bytes from 1Mi to 1Pi, written like 1Gi, 500M or 1073741824",
         ),
         ("spec.async.natsJetStream.stream.name", "MY STREAM", stream),
         ("spec.async.natsJetStream.stream.name", "a.b", stream),
@@ -444,12 +449,12 @@ fn a_text_of_the_wrong_form_is_refused_with_the_right_one() {
         (
             "spec.from",
             "Reaction",
-            "must be 1 to 63 of a-z 0-9 - that begin with a letter and end with a letter or digit",
+            "must be a Service's name, 1 to 63 of a-z 0-9 - that begin with a letter and end with a letter or digit",
         ),
         (
             "metadata.name",
             "a_b",
-            "must be 1 to 253 of a-z 0-9 - . where each part between dots begins and ends with a letter or digit",
+            "must be the Channel's name, 1 to 253 of a-z 0-9 - . where each part between dots begins and ends with a letter or digit",
         ),
     ] {
         assert_eq!(
@@ -512,10 +517,10 @@ fn everything_that_is_wrong_is_said_at_once_and_nothing_that_only_follows() {
         said,
         [
             "kind must be Channel, not \"Chanel\"",
-            "spec.async.natsJetStream.stream.maxAge must be a duration like 2s, 250ms or 1h30m, not \"soon\"",
+            "spec.async.natsJetStream.stream.maxAge must be a duration from 10s to 8760h, written like 250ms, 2s or 1h30m, not \"soon\"",
             "spec.canary is not in force yet",
             "spec.mode must be Sync or Async, not \"Fast\"",
-            "spec.sync.deadline must be a duration from 10ms to 5m, not \"1h\"",
+            "spec.sync.deadline must be a duration from 10ms to 5m, written like 250ms, 2s or 1h30m, not \"1h\"",
             "spec.to must name another Service than spec.from (reaction)",
         ]
     );

@@ -239,6 +239,10 @@ async fn whatever_happens_to_the_file_the_last_good_settings_stay_and_the_state_
             &EXAMPLE.replace("deadline: 2s", "retry: {}"),
             "spec.sync.retry is not in force yet",
         ),
+        (
+            &EXAMPLE.replace("from: reaction", "from: other"),
+            "spec.from may not change from reaction",
+        ),
         (&"#".repeat(70_000), "is longer than 65536 bytes"),
     ] {
         laptop.write(text);

@@ -20,7 +20,7 @@ static FIELDS: LazyLock<Validator> = LazyLock::new(|| {
     jsonschema::options()
         .should_validate_formats(false)
         .build(schema())
-        .expect("the schema is one")
+        .expect("the committed schema is a JSON Schema")
 });
 
 /// What is said in CEL.

@@ -67,11 +67,15 @@ impl Channel {
         Ok((Self::decode(problems, &document)?, unknown))
     }
 
-    /// Whether this document may take the other's place. Both are good by themselves.
+    /// Whether this document, good by itself, may take the place of the one before. One of another name is another
+    /// Channel, and may be anything.
     ///
     /// # Errors
     /// All that may not change.
     pub fn may_follow(&self, before: &Channel) -> Result<(), Problems> {
+        if self.metadata.name != before.metadata.name {
+            return Ok(());
+        }
         let value = |channel: &Channel| {
             serde_json::to_value(channel)
                 .map_err(|error| Problem::of_document(format!("can't be written: {error}")))

@@ -1,8 +1,9 @@
 //! The Channel document: its type, its rules, and its conversion into the protocol's settings.
 //!
-//! The schema of the type is the one truth: `kubectl explain` shows it, [`Channel::from_yaml`] holds a document to it,
-//! and the conversion into [`duet_protocol::settings::Settings`] holds a value to it that was made any other way.
-//! All that is wrong with a document is reported at once.
+//! The schema is the one truth. The type generates it, with its rules in CEL, as a custom resource's definition, which is
+//! committed in the chart: `helm/duet/crds/channels.yaml`. An API server (Kubernetes 1.29 or later) holds a resource to it,
+//! `kubectl explain` shows it, [`Channel::from_yaml`] holds a file to it (by the crates `jsonschema` and `kube-cel`), and the
+//! conversion into [`duet_protocol::settings::Settings`] a value that was made any other way. All that is wrong is told at once.
 //!
 //! No I/O: a laptop's file and a cluster's resource are read elsewhere and mean the same here. Kubernetes crates only
 //! with the feature `kubernetes`, for what defines the resource and writes its status.

@@ -20,12 +20,10 @@ pub(crate) fn name(pattern: &str, must: &str) -> Value {
     json!([{ "rule": format!("self.matches(r'{pattern}')"), "message": must }])
 }
 
-/// A duration from the one to the other. One that is malformed is refused here too, lest the API server speak of a type
-/// conversion.
+/// A duration from the one to the other.
 pub(crate) fn duration(least: &str, most: &str) -> Value {
-    let well_formed = format!("self.matches(r'{}')", Duration::PATTERN);
     json!([{
-        "rule": format!("{well_formed} && duration(self) >= duration('{least}') && duration(self) <= duration('{most}')"),
+        "rule": format!("duration(self) >= duration('{least}') && duration(self) <= duration('{most}')"),
         "message": format!("must be a duration from {least} to {most}, written like 250ms, 2s or 1h30m"),
     }])
 }
@@ -41,8 +39,12 @@ pub(crate) fn bytes(least: &str, most: &str) -> Value {
 
 /// The one duration is at most the other. What is malformed is refused where it stands.
 fn at_most(short: &str, long: &str) -> String {
-    let malformed = format!("!text.matches(r'{}')", Duration::PATTERN);
-    format!("[{short}, {long}].exists(text, {malformed}) || duration({short}) <= duration({long})")
+    let malformed = |text: &str| format!("!{text}.matches(r'{}')", Duration::PATTERN);
+    format!(
+        "duration({short}) <= duration({long}) || {} || {}",
+        malformed(short),
+        malformed(long)
+    )
 }
 
 /// Rules between the fields of the spec.
@@ -68,8 +70,8 @@ pub(crate) fn from() -> Value {
     let name = name(ServiceName::PATTERN, ServiceName::MUST);
     json!([name[0], {
         "rule": "self == oldSelf",
-        "message": "may not change: delete the Channel and create another",
-        "messageExpression": "'may not change from ' + oldSelf + ': delete the Channel and create another'",
+        "message": "may not change: another sender is another Channel, of another name",
+        "messageExpression": "'may not change from ' + oldSelf + ': another sender is another Channel, of another name'",
     }])
 }
 

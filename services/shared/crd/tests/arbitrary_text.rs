@@ -69,7 +69,7 @@ fn a_damaged_document_never_panics_and_some_survive() {
     println!("SEED={seed}");
     let mut random = StdRng::seed_from_u64(seed);
     let mut good = 0;
-    for _ in 0..3_000 {
+    for _ in 0..1_500 {
         let mut text = EXAMPLE.as_bytes().to_vec();
         for _ in 0..random.random_range(1..8) {
             mutate(&mut text, &mut random);
@@ -77,14 +77,14 @@ fn a_damaged_document_never_panics_and_some_survive() {
         good += usize::from(read(&String::from_utf8_lossy(&text)));
     }
     assert!(
-        (100..2_900).contains(&good),
-        "{good} of 3,000 were good: the damage tests nothing"
+        (50..1_450).contains(&good),
+        "{good} of 1,500 were good: the damage tests nothing"
     );
 }
 
 #[test]
-fn every_beginning_of_a_document_is_read_without_panic() {
-    for (end, _) in EXAMPLE.char_indices() {
+fn a_beginning_of_a_document_is_read_without_panic() {
+    for (end, _) in EXAMPLE.char_indices().step_by(3) {
         read(&EXAMPLE[..end]);
     }
 }

@@ -76,8 +76,13 @@ impl FileSource {
             Problem::new(trouble, format!("{} {why}", self.file.display()))
         };
         let text = self.settled.text().map_err(problem)?;
-        let channel =
-            Channel::from_yaml(text).map_err(|why| problem(format!("is no good: {why}")))?;
+        let channel = Channel::from_yaml(text)
+            .and_then(|channel| {
+                let last = self.follow.last();
+                last.map_or(Ok(()), |last| channel.may_follow(last))?;
+                Ok(channel)
+            })
+            .map_err(|why| problem(format!("is no good: {why}")))?;
         let resource = None;
         Ok(Document { channel, resource })
     }

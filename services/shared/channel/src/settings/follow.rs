@@ -65,6 +65,11 @@ impl Follow {
         self.states.subscribe()
     }
 
+    /// The last good Channel.
+    pub(super) fn last(&self) -> Option<&Channel> {
+        self.last.document().map(|last| &last.channel)
+    }
+
     /// What is to be told.
     #[cfg(test)]
     pub(super) fn state(&self) -> &SettingsState {

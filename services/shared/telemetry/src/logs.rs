@@ -64,6 +64,9 @@ pub enum LogsError {
     Already(#[from] tracing::subscriber::SetGlobalDefaultError),
 }
 
+/// What is written where `RUST_LOG` asks for nothing. What kube logs at each attempt it also returns, and who asked tells it once.
+const USUAL: &str = "info,kube_client=off,kube_runtime=off";
+
 /// Writes this process' log lines to standard error from now on: what `RUST_LOG` asks for, else `info`; as `DUET_LOG_FORMAT` asks
 /// for, see [`Format::named`]; without colours if `NO_COLOR` is set.
 ///
@@ -75,7 +78,7 @@ pub fn init() -> Result<(), LogsError> {
     let format =
         Format::named(&asked, io::stderr().is_terminal()).ok_or(LogsError::Format(asked))?;
     let filter = variable("RUST_LOG");
-    let filter = if filter.is_empty() { "info" } else { &filter };
+    let filter = if filter.is_empty() { USUAL } else { &filter };
     let coloured = format == Format::Pretty && variable("NO_COLOR").is_empty();
     let subscriber = subscriber(format, coloured, EnvFilter::try_new(filter)?, io::stderr);
     tracing::subscriber::set_global_default(subscriber)?;

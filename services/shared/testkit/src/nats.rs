@@ -29,10 +29,19 @@ impl NatsServer {
     /// # Panics
     /// If no nats-server is found or it doesn't get ready.
     pub async fn start() -> Self {
+        Self::start_with("").await
+    }
+
+    /// The same with a configuration of its own, in nats-server's language: users, for one.
+    ///
+    /// # Panics
+    /// As [`NatsServer::start`].
+    pub async fn start_with(config: &str) -> Self {
         let dir = tempfile::Builder::new()
             .prefix("duet-nats-")
             .tempdir()
             .expect("a temporary directory can be made");
+        std::fs::write(configuration(dir.path()), config).expect("a file can be written");
         let process = spawn(dir.path(), "-1", "-1");
         let pid = process.id();
         let (address, monitoring) = until(START, || async { read_ports(dir.path(), pid) }).await;
@@ -134,6 +143,10 @@ fn storage(dir: &Path) -> PathBuf {
     dir.join("jetstream")
 }
 
+fn configuration(dir: &Path) -> PathBuf {
+    dir.join("nats.conf")
+}
+
 fn spawn(dir: &Path, port: &str, monitoring: &str) -> Process {
     let mut command = Command::new(program());
     command
@@ -147,6 +160,8 @@ fn spawn(dir: &Path, port: &str, monitoring: &str) -> Process {
         ])
         .arg("--ports_file_dir")
         .arg(dir)
+        .arg("--config")
+        .arg(configuration(dir))
         .args(["--jetstream", "--store_dir"])
         .arg(storage(dir));
     Process::spawn("nats-server", command, &dir.join("log"))

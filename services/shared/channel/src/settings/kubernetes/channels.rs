@@ -47,7 +47,7 @@ impl Ours {
             Side::To => format!("{service} under `to`"),
         };
         format!(
-            "no Channel in the namespace {namespace} has {has} (kubectl get channels --namespace {namespace}); apply one"
+            "the namespace {namespace} has no Channel with {has}: apply one (kubectl get channels --namespace {namespace} lists what there is)"
         )
     }
 

@@ -21,6 +21,7 @@ use kube::core::ApiResource;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Client, Config};
 use tokio::sync::watch;
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -63,7 +64,7 @@ pub struct KubernetesError {
 }
 
 impl KubernetesError {
-    fn because(error: &dyn Error) -> Self {
+    fn because(error: &(dyn Error + 'static)) -> Self {
         KubernetesError { cause: why(error) }
     }
 }
@@ -218,10 +219,13 @@ fn said(error: &watcher::Error) -> String {
 }
 
 /// The innermost reason: "Connection refused" rather than that a request failed.
-fn why(error: &dyn Error) -> String {
+fn why(error: &(dyn Error + 'static)) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {
         innermost = source;
+    }
+    if innermost.is::<Elapsed>() {
+        return format!("no connection within {ANSWER:?}");
     }
     innermost.to_string()
 }

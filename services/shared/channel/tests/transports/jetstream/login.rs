@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use duet_channel::transport::Provision;
 use duet_channel::transport::jetstream::{JetStreamProvision, Login, Nats, ensure};
-use duet_testkit::{NatsServer, until};
+use duet_testkit::NatsServer;
 
 use super::conformance::{receivers, settings};
 

@@ -213,5 +213,6 @@ fn broken_rules(document: &Value, before: Option<&Value>, known: &[Problem]) -> 
             unknown_field: false,
         });
     }
+    problems.sort();
     problems
 }

@@ -34,8 +34,10 @@ pub(crate) fn allowed(schema: &Value) -> String {
 
 /// Why a field that the schema doesn't have is refused, with what may have been meant.
 pub(crate) fn unknown(schema: &Value, name: &str, parent: &Path) -> String {
-    if NOT_IN_FORCE.contains(&parent.field(name).as_str()) {
-        return "is not in force yet".to_owned();
+    match parent.field(name).as_str() {
+        "status" => return "is Duet's to write: leave it out".to_owned(),
+        path if NOT_IN_FORCE.contains(&path) => return "is not in force yet".to_owned(),
+        _ => {}
     }
     let known = fields(schema);
     let close = known

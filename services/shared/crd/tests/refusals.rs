@@ -58,7 +58,6 @@ fn what_is_designed_but_not_in_force_is_refused_by_name() {
             [format!("{path} is not in force yet")]
         );
     };
-    not_yet("status", json!({"mode": "Sync"}));
     not_yet("spec.canary", json!({"mode": "Async", "percent": 10}));
     not_yet("spec.delivery", json!({"maxAttempts": 8}));
     not_yet("spec.faults", json!({"delay": "200ms"}));
@@ -461,6 +460,30 @@ fn a_text_of_the_wrong_form_is_refused_with_the_right_one() {
             with(&[(path, json!(value))]),
             [format!("{path} {rule}, not {value:?}")]
         );
+    }
+}
+
+#[test]
+fn a_status_is_refused_for_whose_it_is() {
+    assert_eq!(
+        with(&[("status", json!({"mode": "Sync"}))]),
+        ["status is Duet's to write: leave it out"]
+    );
+}
+
+#[test]
+fn a_size_beyond_all_numbers_is_refused_as_one_out_of_bounds() {
+    let path = format!("{STREAM}.maxBytes");
+    for value in [
+        json!("9999999999999999999.999999999Ei"),
+        json!("9999999999999999999.999999999e19"),
+        json!(u64::MAX),
+        json!(i64::MIN),
+    ] {
+        let sentence = format!(
+            "{path} must be a number of bytes from 1Mi to 1Pi, written like 1Gi, 500M or 1073741824, not {value}"
+        );
+        assert_eq!(with(&[(&path, value)]), [sentence]);
     }
 }
 

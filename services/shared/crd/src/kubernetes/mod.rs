@@ -1,6 +1,6 @@
 //! The Channel as a custom resource: its definition, its status, and its relation to the document.
 //!
-//! The spec is the document's own [`Spec`]; what the API server keeps around it (metadata, status) is Kubernetes'.
+//! The spec is the document's own [`Spec`](crate::Spec); what the API server keeps around it (metadata, status) is Kubernetes'.
 //! The definition's rules are CEL with quantities, which Kubernetes 1.29 and later know; they were tried on 1.34.
 
 mod status;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // a test that ends there has failed as it should
 
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::time::Duration;
 
 use duet_crd::{Channel, EXAMPLE};
@@ -148,4 +149,18 @@ fn sizes_may_be_plain_numbers() {
 fn json_is_read_as_well() {
     let json = serde_json::to_string(&Channel::from_yaml(EXAMPLE).unwrap()).unwrap();
     assert_eq!(settings(&json), settings(EXAMPLE));
+}
+
+#[test]
+fn the_channels_for_a_cluster_are_good_and_may_follow_one_another() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../deploy/channels");
+    let channels: Vec<Channel> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap())
+        .map(|text| Channel::from_yaml(&text).unwrap())
+        .collect();
+    assert!(!channels.is_empty());
+    for (before, after) in channels.iter().zip(&channels[1..]) {
+        assert_eq!(after.may_follow(before), Ok(()));
+    }
 }

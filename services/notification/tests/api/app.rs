@@ -1,49 +1,23 @@
 //! One Notification in this process and one Reaction that calls it, on free ports, each over a store of its own.
 
 use std::fs;
-use std::path::Path;
 
-use clap::FromArgMatches;
+use duet_testkit::{Answer, answer, configured, listening, raw};
 use duet_web::drain::Stop;
 use duet_web::ports::Addresses;
 use duet_web::service::{Args, NatsArgs};
-use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 pub(crate) struct TestApp {
     pub(crate) notification: Addresses,
-    reaction: Addresses,
+    pub(crate) reaction: Addresses,
     pub(crate) client: Client,
     stops: [Stop; 2],
     ended: Vec<JoinHandle<()>>,
-    _data_dir: TempDir,
-}
-
-/// What was answered.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
-    pub(crate) body: Value,
-}
-
-impl Answer {
-    #[track_caller]
-    pub(crate) fn ok(self, status: u16) -> Value {
-        assert_eq!(self.status, status, "{}", self.body);
-        self.body
-    }
-
-    /// The answer is a problem of this type; gives its body.
-    #[track_caller]
-    pub(crate) fn problem(self, status: u16, kind: &str) -> Value {
-        let body = self.ok(status);
-        assert_eq!(body["type"], format!("/problems/{kind}"), "{body}");
-        body
-    }
+    data_dir: TempDir,
 }
 
 impl TestApp {
@@ -77,7 +51,7 @@ impl TestApp {
         let stop = stops[0].clone();
         let receiving =
             tokio::spawn(async { duet_notification::run_until(config, stop).await.unwrap() });
-        let notification = listening(&dir, &receiving).await;
+        let notification: Addresses = listening(&dir.join(Addresses::FILE), &receiving).await;
 
         let receiver = format!(
             "--receiver=notification=http://{}",
@@ -91,15 +65,29 @@ impl TestApp {
         let dir = config.args.data_dir.clone();
         let stop = stops[1].clone();
         let sending = tokio::spawn(async { duet_reaction::run_until(config, stop).await.unwrap() });
-        let reaction = listening(&dir, &sending).await;
+        let reaction = listening(&dir.join(Addresses::FILE), &sending).await;
         Self {
             notification,
             reaction,
             client: Client::new(),
             stops,
             ended: vec![receiving, sending],
-            _data_dir: data_dir,
+            data_dir,
         }
+    }
+
+    /// Edits the Channel.
+    pub(crate) fn edit(&self, from: &str, to: &str) {
+        let file = self.data_dir.path().join("channel.yaml");
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.contains(from));
+        fs::write(file, text.replace(from, to)).unwrap();
+    }
+
+    /// What a service tells of the channel.
+    pub(crate) async fn told(&self, service: Addresses) -> Value {
+        let url = format!("http://{}/v1/channel", service.internal_listen);
+        answer(self.client.get(url)).await.ok(200)
     }
 
     async fn react_with(&self, method: Method, path: &str, body: Value) -> Answer {
@@ -169,17 +157,7 @@ impl TestApp {
 
     /// A GET whose path is sent as it is: clients resolve dots first.
     pub(crate) async fn raw(&self, path: &str) -> Answer {
-        let mut stream = TcpStream::connect(self.notification.listen).await.unwrap();
-        let request =
-            format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut response = String::new();
-        stream.read_to_string(&mut response).await.unwrap();
-        let (head, body) = response.split_once("\r\n\r\n").unwrap();
-        Answer {
-            status: head.split(' ').nth(1).unwrap().parse().unwrap(),
-            body: serde_json::from_str(body).unwrap_or(Value::Null),
-        }
+        raw(self.notification.listen, "GET", path, "").await
     }
 
     pub(crate) async fn stop(self) {
@@ -190,33 +168,4 @@ impl TestApp {
             ended.await.unwrap();
         }
     }
-}
-
-/// A configuration on free ports.
-fn configured<C: clap::Args + FromArgMatches>(more: &[&str]) -> C {
-    let free = [
-        "test",
-        "--listen=127.0.0.1:0",
-        "--internal-listen=127.0.0.1:0",
-    ];
-    let command = C::augment_args(clap::Command::new("test"));
-    C::from_arg_matches(&command.get_matches_from(free.iter().chain(more))).unwrap()
-}
-
-async fn listening(data_dir: &Path, running: &JoinHandle<()>) -> Addresses {
-    loop {
-        if let Ok(addresses) = Addresses::read(data_dir) {
-            return addresses;
-        }
-        assert!(!running.is_finished(), "it ended before it listened");
-        tokio::task::yield_now().await;
-    }
-}
-
-pub(crate) async fn answer(request: RequestBuilder) -> Answer {
-    let response = request.send().await.unwrap();
-    let status = response.status();
-    let text = response.text().await.unwrap();
-    let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
-    Answer { status, body }
 }

@@ -1,9 +1,10 @@
 //! The intake, as a sender of another make would use it.
 
+use duet_testkit::{Answer, answer};
 use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
-use crate::app::{Answer, TestApp, answer};
+use crate::app::TestApp;
 
 const SOURCE: &str = "/duet/00000000000000aa/1/0/0000000000000001";
 

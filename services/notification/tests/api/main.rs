@@ -10,3 +10,4 @@ mod document;
 mod intake;
 mod notifications;
 mod refused;
+mod told;

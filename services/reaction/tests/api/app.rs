@@ -4,13 +4,13 @@ use std::fs;
 use std::path::PathBuf;
 
 use duet_reaction::{Config, Error, run_until};
+use duet_testkit::{Answer, answer, configured, listening, raw};
 use duet_web::drain::Stop;
 use duet_web::ports::Addresses;
-use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use duet_web::service::Args;
+use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 pub(crate) struct TestApp {
@@ -19,36 +19,6 @@ pub(crate) struct TestApp {
     stop: Stop,
     ended: JoinHandle<Result<(), Error>>,
     data_dir: TempDir,
-}
-
-/// What was answered.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
-    pub(crate) body: Value,
-}
-
-impl Answer {
-    #[track_caller]
-    pub(crate) fn ok(self, status: u16) -> Value {
-        assert_eq!(self.status, status, "{}", self.body);
-        self.body
-    }
-
-    /// The answer is a problem of this type; gives its body.
-    #[track_caller]
-    pub(crate) fn problem(self, status: u16, kind: &str) -> Value {
-        let body = self.ok(status);
-        assert_eq!(body["type"], format!("/problems/{kind}"), "{body}");
-        assert_eq!(body["status"], status);
-        assert!(
-            body["detail"]
-                .as_str()
-                .is_some_and(|detail| detail.ends_with('.')),
-            "{body}"
-        );
-        body
-    }
 }
 
 impl TestApp {
@@ -69,15 +39,7 @@ impl TestApp {
         let config = config(data_dir.path().join("reaction"), channel);
         let (stop, store_dir) = (Stop::by_hand(), config.args.data_dir.clone());
         let ended = tokio::spawn(run_until(config, stop.clone()));
-        let addresses = loop {
-            if let Ok(addresses) = Addresses::read(&store_dir) {
-                break addresses;
-            }
-            if ended.is_finished() {
-                panic!("it ended: {:?}", ended.await.unwrap());
-            }
-            tokio::task::yield_now().await;
-        };
+        let addresses = listening(&store_dir.join(Addresses::FILE), &ended).await;
         Self {
             addresses,
             client: Client::new(),
@@ -129,20 +91,7 @@ impl TestApp {
 
     /// A request whose path is sent as it is: clients resolve dots first.
     pub(crate) async fn raw(&self, method: &str, path: &str, body: &str) -> Answer {
-        let mut stream = TcpStream::connect(self.addresses.listen).await.unwrap();
-        let length = body.len();
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
-        );
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut response = String::new();
-        stream.read_to_string(&mut response).await.unwrap();
-        let (head, body) = response.split_once("\r\n\r\n").unwrap();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Answer {
-            status,
-            body: serde_json::from_str(body).unwrap_or(Value::Null),
-        }
+        raw(self.addresses.listen, method, path, body).await
     }
 
     pub(crate) async fn stop(self) {
@@ -159,17 +108,7 @@ impl TestApp {
 
 /// A configuration on free ports.
 pub(crate) fn config(data_dir: PathBuf, channel: PathBuf) -> Config {
-    use clap::{Args as _, FromArgMatches};
-    use duet_web::service::Args;
-
-    let arguments = [
-        "reaction",
-        "--listen=127.0.0.1:0",
-        "--internal-listen=127.0.0.1:0",
-        "--receiver=notification=http://127.0.0.1:9",
-    ];
-    let command = Config::augment_args(clap::Command::new("reaction"));
-    let config = Config::from_arg_matches(&command.get_matches_from(arguments)).unwrap();
+    let config: Config = configured(&["--receiver=notification=http://127.0.0.1:9"]);
     Config {
         args: Args {
             data_dir,
@@ -178,12 +117,4 @@ pub(crate) fn config(data_dir: PathBuf, channel: PathBuf) -> Config {
         },
         ..config
     }
-}
-
-pub(crate) async fn answer(request: RequestBuilder) -> Answer {
-    let response = request.send().await.unwrap();
-    let status = response.status();
-    let text = response.text().await.unwrap();
-    let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
-    Answer { status, body }
 }

@@ -1,9 +1,10 @@
 //! The OpenAPI document.
 
+use duet_testkit::answer;
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::app::{TestApp, answer};
+use crate::app::TestApp;
 
 /// Run with `UPDATE=1` to write the file anew.
 #[test]

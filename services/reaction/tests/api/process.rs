@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use duet_reaction::{Error, run_until};
+use duet_testkit::answer;
 use duet_web::drain::Stop;
 use duet_web::ports::Addresses;
 use duet_web::service;
@@ -14,7 +15,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
-use crate::app::{TestApp, answer, config};
+use crate::app::{TestApp, config};
 
 #[tokio::test]
 async fn without_a_channel_it_is_not_ready_and_says_so_and_one_that_comes_is_in_force_at_once() {

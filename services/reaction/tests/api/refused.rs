@@ -1,9 +1,10 @@
 //! What is refused, and how the caller is told.
 
+use duet_testkit::answer;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::app::{TestApp, answer};
+use crate::app::TestApp;
 
 #[track_caller]
 fn says(problem: &Value, place: &str, at: &str) {

@@ -7,6 +7,7 @@
 compile_error!("the testkit works with signals and process groups: Unix only");
 
 mod eventually;
+mod in_process;
 mod kept;
 mod nats;
 mod otlp;
@@ -15,6 +16,8 @@ mod process;
 
 /// Waiting for a condition instead of for a time.
 pub use eventually::{eventually, until};
+/// A service in the test's own process, and what it answers.
+pub use in_process::{Answer, answer, configured, listening, raw};
 /// A real nats-server with JetStream on free ports, with the faults a broker has.
 pub use nats::NatsServer;
 /// A collector that keeps what it is sent, for tests to read.

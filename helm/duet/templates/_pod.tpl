@@ -98,6 +98,9 @@ livenessProbe:
 {{- with include "duet.otlpEndpoint" $root }}
 - name: OTEL_EXPORTER_OTLP_ENDPOINT
   value: {{ . | quote }}
+# A trace is there a second after its request, and `duet trace --last` waits twice that.
+- name: OTEL_BSP_SCHEDULE_DELAY
+  value: "1000"
 {{- end }}
 - name: OTEL_RESOURCE_ATTRIBUTES
   value: service.instance.id=$(DUET_POD_NAME),k8s.pod.name=$(DUET_POD_NAME),k8s.namespace.name=$(DUET_NAMESPACE),k8s.node.name=$(DUET_NODE_NAME)

@@ -22,7 +22,7 @@ use std::time::Duration;
 const CONNECTED: Duration = Duration::from_secs(5);
 /// Services of one chart in one namespace are fewer than this.
 const SERVICES: u32 = 500;
-/// What was traced last is surely in Jaeger after twice the time that the services of a release keep spans.
+/// The chart has spans sent every second; what was traced last is surely in Jaeger after twice that.
 const EXPORTED: Duration = Duration::from_secs(2);
 
 /// Under this `--help` lists what only a cluster has.

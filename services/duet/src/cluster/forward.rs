@@ -131,7 +131,7 @@ async fn carry(mut here: TcpStream, to: Arc<Target>) -> Result<(), String> {
         _ = copy_bidirectional(&mut here, &mut there) => Ok(()),
         why = failed => {
             to.forget();
-            Err(why)
+            Err(to.refused(&why))
         }
     };
     forwarder.abort();
@@ -198,6 +198,14 @@ impl Target {
         let chosen = pods::choose(&pods.items).ok_or("no pod of it runs")?;
         *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(chosen.clone());
         Ok(chosen)
+    }
+
+    /// What the node says where a pod can't be connected to names namespaces, sandboxes and both families of addresses.
+    fn refused(&self, why: &str) -> String {
+        match why.contains("connection refused") {
+            true => format!("nothing listens on port {} of the pod", self.port),
+            false => why.to_owned(),
+        }
     }
 
     fn forget(&self) {

@@ -75,10 +75,10 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
     if !missing.is_empty() {
         print(format_args!("Not complete yet:\n{missing}"));
     }
-    if let Some(way) = &at.way {
-        print(format_args!("{way}\n"));
+    match &at.way {
+        Some(way) => print(format_args!("{page} (after: {way})\n")),
+        None => print(format_args!("{page}\n")),
     }
-    print(format_args!("{page}\n"));
     Ok(())
 }
 

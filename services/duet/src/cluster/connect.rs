@@ -5,6 +5,7 @@ use super::{
     pods::{self, Component},
     problem::{Problem, asking},
     release::{self, Release},
+    target::Target,
 };
 use crate::{
     failure::{Doing, Failure},
@@ -99,7 +100,9 @@ impl Cluster {
             }
             for (name, reachable) in told {
                 let internal = match reachable {
-                    Ok(()) => Ok(forwards.pod(self, &name, pods::INTERNAL).await?),
+                    Ok(()) => Ok(forwards
+                        .to(Target::pod(self, &name, pods::INTERNAL))
+                        .await?),
                     Err(why) => Err(why),
                 };
                 participants.push(Participant { name, internal });
@@ -107,7 +110,9 @@ impl Cluster {
         }
         let jaeger = match &self.release.jaeger {
             Some(service) => Some(JaegerAt {
-                query: forwards.any(self, Component::Jaeger, pods::JAEGER).await?,
+                query: forwards
+                    .to(Target::any(self, Component::Jaeger, pods::JAEGER))
+                    .await?,
                 page: format!("http://127.0.0.1:{}", pods::JAEGER),
                 way: Some(self.port_forward(service, pods::JAEGER)),
                 exported: EXPORTED,
@@ -116,10 +121,10 @@ impl Cluster {
         };
         Ok(Pair {
             reaction: forwards
-                .any(self, Component::Reaction, pods::PUBLIC)
+                .to(Target::any(self, Component::Reaction, pods::PUBLIC))
                 .await?,
             notification: forwards
-                .any(self, Component::Notification, pods::PUBLIC)
+                .to(Target::any(self, Component::Notification, pods::PUBLIC))
                 .await?,
             participants,
             jaeger,

@@ -9,6 +9,7 @@ mod pods; // which pods a component has, and which one to forward to
 mod problem; // what the API server says, as the user reads it
 mod release; // which release is meant
 mod standing; // how far a Channel is followed
+mod target; // which pod's port, and how it is opened
 
 /// Which cluster, and what in it.
 pub(crate) use connect::{Cluster, Options};

@@ -46,14 +46,23 @@ impl From<kube::Error> for Problem {
                 422 => Self::Refused(status.message),
                 _ => Self::Other(status.message),
             },
-            Error::HyperError(_) | Error::Service(_) => Self::Unreachable(innermost(&error)),
-            Error::Auth(_) => Self::Unauthorized(innermost(&error)),
-            error => Self::Other(innermost(&error)),
+            Error::HyperError(error) => Self::Unreachable(whole(&error)),
+            Error::Service(error) => Self::Unreachable(whole(&*error)),
+            Error::Auth(_) => Self::Unauthorized(whole(&error)),
+            error => Self::Other(whole(&error)),
         }
     }
 }
 
 impl Problem {
+    /// Whether it may be otherwise a moment later.
+    pub(super) fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable(_) | Self::NotFound(_) | Self::Other(_)
+        )
+    }
+
     /// `doing` completes "can't …".
     pub(super) fn failure(self, doing: &str) -> Failure {
         let (kind, why, hint) = match self {
@@ -106,7 +115,7 @@ pub(super) async fn asking<T>(
 }
 
 /// An error and what caused it, each once.
-fn innermost(error: &dyn std::error::Error) -> String {
+fn whole(error: &dyn std::error::Error) -> String {
     let mut text = String::new();
     let mut next = Some(error);
     while let Some(error) = next {

@@ -1,14 +1,13 @@
 //! Keeps the cluster's definition of a Channel current: Helm installs it, and never upgrades it.
 
-use duet_crd::kubernetes::{DEFINITION, definition};
+use duet_crd::kubernetes::{DEFINITION, VERSION, definition};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
 
-use crate::apply::MANAGER;
-
-/// The annotation that says which version of the operator wrote the definition.
-const WRITTEN_BY: &str = "duet.dev/version";
+/// Helm's own name as a field manager. Helm 4 applies the definition at every `helm install`, and gives up where another manager has
+/// set it otherwise: one that an earlier release's operator kept current would be in the way of the next release.
+const MANAGER: &str = "helm";
 
 /// Makes the definition this version's, unless a newer version wrote it. What can't be done is in the log: Channels go on being
 /// looked after by the definition that there is.
@@ -16,7 +15,7 @@ pub(crate) async fn keep_current(client: &Client) {
     let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
     let ours = env!("CARGO_PKG_VERSION");
     let theirs = match definitions.get(DEFINITION).await {
-        Ok(there) => there.annotations().get(WRITTEN_BY).cloned(),
+        Ok(there) => there.annotations().get(VERSION).cloned(),
         Err(error) => {
             return tracing::warn!(%error, definition = DEFINITION, "the definition can't be read, and stays as it is");
         }
@@ -31,13 +30,9 @@ pub(crate) async fn keep_current(client: &Client) {
             "the definition is a newer version's, and stays"
         );
     }
-    let mut wanted = definition();
-    wanted
-        .annotations_mut()
-        .insert(WRITTEN_BY.to_owned(), ours.to_owned());
     let by = PatchParams::apply(MANAGER).force();
     match definitions
-        .patch(DEFINITION, &by, &Patch::Apply(wanted))
+        .patch(DEFINITION, &by, &Patch::Apply(definition()))
         .await
     {
         Ok(_) => tracing::info!(

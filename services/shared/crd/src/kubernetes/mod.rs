@@ -18,9 +18,15 @@ use crate::{Channel, Metadata};
 /// The name of the definition, `channels.duet.dev`: whose rights to ask for.
 pub const DEFINITION: &str = "channels.duet.dev";
 
+/// The annotation of the definition that says which version of Duet it is of.
+pub const VERSION: &str = "duet.dev/version";
+
 /// The definition that makes the API server know Channels.
 pub fn definition() -> CustomResourceDefinition {
-    ChannelResource::crd()
+    let mut definition = ChannelResource::crd();
+    let annotations = definition.metadata.annotations.get_or_insert_default();
+    annotations.insert(VERSION.to_owned(), env!("CARGO_PKG_VERSION").to_owned());
+    definition
 }
 
 /// The definition as the chart carries it, in `helm/duet/crds/channels.yaml`.

@@ -6,8 +6,9 @@ use tokio::time::Instant;
 
 /// Comparisons in a row that came too early: then the others have probably not arrived either.
 const EARLY: u32 = 4;
-/// Until the next is tried after so many.
-const REST: Duration = Duration::from_millis(500);
+/// Until the next is tried after so many: the first time, and at most. It doubles while nothing arrives.
+const REST: Duration = Duration::from_millis(50);
+const LONGEST_REST: Duration = Duration::from_secs(5);
 /// Pairs that wait to be compared at most: some tens of MiB. Traffic that nobody receives for so long is not gone on with.
 pub(super) const MOST: usize = 250_000;
 
@@ -17,6 +18,7 @@ pub(super) struct Unchecked {
     turn: VecDeque<(Chapter, Outcome)>,
     pairs: usize,
     early: u32,
+    rest: Duration,
     /// When the next may be compared.
     pub(super) next: Instant,
 }
@@ -30,6 +32,7 @@ impl Unchecked {
             turn: VecDeque::new(),
             pairs: 0,
             early: 0,
+            rest: REST,
             next: now,
         }
     }
@@ -58,12 +61,14 @@ impl Unchecked {
     /// What a comparison said. What differs has its turn again.
     pub(super) fn compared(&mut self, chapter: Chapter, outcome: Outcome, now: Instant) {
         if matches!(outcome, Ok(difference) if difference.is_none()) {
-            self.early = 0;
+            (self.early, self.rest) = (0, REST);
             return;
         }
         self.early += 1;
-        if self.early >= EARLY.min(self.turn.len() as u32 + 1) {
-            (self.early, self.next) = (0, now + REST);
+        // One that waits alone has its turn again at once.
+        if self.early >= EARLY || self.turn.is_empty() {
+            (self.early, self.next) = (0, now + self.rest);
+            self.rest = LONGEST_REST.min(self.rest * 2);
         }
         self.back(chapter, outcome);
     }
@@ -84,5 +89,59 @@ impl Unchecked {
     fn back(&mut self, chapter: Chapter, outcome: Outcome) {
         self.pairs += chapter.pairs();
         self.turn.push_back((chapter, outcome));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chapter(owner: &str) -> Chapter {
+        Chapter {
+            owner: owner.to_owned(),
+            posts: Vec::new(),
+        }
+    }
+
+    const BEHIND: Outcome = Ok(Difference {
+        missing: 1,
+        doubled: 0,
+    });
+
+    #[test]
+    fn what_arrived_goes_and_what_did_not_has_its_turn_again() {
+        let now = Instant::now();
+        let mut unchecked = Unchecked::new(now);
+        for owner in ["ana", "bob", "eva"] {
+            unchecked.add(chapter(owner));
+        }
+        for (owner, outcome) in [
+            ("ana", BEHIND),
+            ("bob", Ok(Difference::default())),
+            ("eva", Err("away".to_owned())),
+            ("ana", Ok(Difference::default())),
+            ("eva", BEHIND),
+        ] {
+            let turn = unchecked.take().unwrap();
+            assert_eq!(turn.owner, owner);
+            unchecked.compared(turn, outcome, now);
+        }
+        let (left, why) = unchecked.left();
+        assert_eq!((left.missing, left.doubled, why), (1, 0, None));
+    }
+
+    #[test]
+    fn while_nothing_arrives_it_asks_less_and_less_often() {
+        let mut now = Instant::now();
+        let mut unchecked = Unchecked::new(now);
+        unchecked.add(chapter("ana"));
+        let mut rests = Vec::new();
+        for _ in 0..9 {
+            let turn = unchecked.take().unwrap();
+            unchecked.compared(turn, BEHIND, now);
+            rests.push((unchecked.next - now).as_millis());
+            now = unchecked.next;
+        }
+        assert_eq!(rests, [50, 100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000]);
     }
 }

@@ -8,6 +8,7 @@ mod channels; // which Channel is ours, and how long the API has been away
 mod tests;
 
 use std::error::Error;
+use std::io;
 use std::path::Path;
 use std::pin::Pin;
 use std::time::Duration;
@@ -21,7 +22,6 @@ use kube::core::ApiResource;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Client, Config};
 use tokio::sync::watch;
-use tokio::time::error::Elapsed;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -224,8 +224,8 @@ fn why(error: &(dyn Error + 'static)) -> String {
     while let Some(source) = innermost.source() {
         innermost = source;
     }
-    if innermost.is::<Elapsed>() {
-        return format!("no connection within {ANSWER:?}");
+    match innermost.downcast_ref::<io::Error>() {
+        Some(error) if error.kind() == io::ErrorKind::TimedOut => "it does not answer".to_owned(),
+        _ => innermost.to_string(),
     }
-    innermost.to_string()
 }

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use actix_web::web;
 use duet_channel::clock::Clock;
-use duet_channel::failing::Failing;
+use duet_channel::failing::{Failing, Reason};
 use duet_channel::store::Store;
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::record::Health;
 use duet_protocol::sender::Standing;
+use duet_protocol::settings::Settings;
 use duet_protocol::time::Timestamp;
 use duet_telemetry::Instruments;
 use duet_telemetry::instruments::Outbox;
@@ -36,13 +37,13 @@ pub(crate) async fn channel(sending: web::Data<Sending>) -> web::Json<Observed> 
     // What the sender's end is to be, it does not tell any more.
     if let (Some(standing), Ok(oldest)) = (standing, oldest) {
         let oldest = oldest.filter(|_| standing.unacknowledged > 0);
-        let degraded = Condition::degraded(degraded(&standing, sending.failing()));
+        let degraded = degraded(state.settings(), &standing, sending.failing());
         observed.unacknowledged = Some(standing.unacknowledged);
         observed.oldest_age = oldest.map(|oldest| age(oldest.accepted));
         observed.drained = state
             .settings()
             .map(|settings| oldest.is_none_or(|oldest| oldest.generation >= settings.generation));
-        observed.conditions.push(degraded);
+        observed.conditions.push(Condition::degraded(degraded));
     }
     web::Json(observed)
 }
@@ -58,9 +59,18 @@ fn millis(wait: Duration) -> String {
 
 /// What keeps events from their receivers.
 fn degraded(
+    settings: Option<&Arc<Settings>>,
     standing: &Standing,
     failing: BTreeMap<ReceiverName, Failing>,
 ) -> Option<(&'static str, String)> {
+    let is_known = |to: &str| standing.health.iter().any(|(name, _)| name.as_str() == to);
+    if let Some(settings) = settings.filter(|settings| !is_known(&settings.to)) {
+        let to = &settings.to;
+        let message = format!(
+            "the Channel is to {to}, and this process has no address for it: start it with --receiver {to}=URL"
+        );
+        return Some((Reason::NoWay.as_str(), message));
+    }
     let unsound = |(_, health): &&(ReceiverName, Health)| *health != Health::Sound;
     match standing.health.iter().find(unsound) {
         Some((receiver, Health::SenderRegressed(_))) => {

@@ -71,6 +71,23 @@ async fn a_switch_is_told_with_its_time_its_slowest_caller_and_whether_it_is_dra
 }
 
 #[tokio::test]
+async fn a_channel_to_where_the_sender_has_no_address_is_told() {
+    let app = TestApp::start().await;
+    app.edit("{name: notification}", "{name: inbox}");
+    let degraded = until(PATIENCE, || async {
+        let degraded = app.told(app.reaction).await["conditions"][1].take();
+        (degraded["status"] == "True")
+            .then_some(degraded)
+            .ok_or("all is well")
+    })
+    .await;
+    assert_eq!(degraded["reason"], "NoWay");
+    let message = degraded["message"].as_str().unwrap();
+    assert!(message.contains("--receiver inbox=URL"), "{message}");
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn what_was_accepted_before_a_switch_and_is_not_received_is_not_drained() {
     let app = TestApp::start_in("Async", None).await;
     app.put_post("p1", "bob").await;

@@ -57,15 +57,16 @@ pub struct KubernetesSource {
 /// Why the Kubernetes API can't be known.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "--service needs the Kubernetes API, and where it is can't be told: {cause}; run in a pod with a service account, or with KUBECONFIG"
+    "--service needs the Kubernetes API: run in a pod with a service account, or with KUBECONFIG ({cause})"
 )]
 pub struct KubernetesError {
     cause: String,
 }
 
 impl KubernetesError {
-    fn because(error: &(dyn Error + 'static)) -> Self {
-        KubernetesError { cause: why(error) }
+    fn because(error: impl Error) -> Self {
+        let cause = error.to_string();
+        KubernetesError { cause }
     }
 }
 
@@ -81,14 +82,12 @@ impl KubernetesSource {
         data_dir: &Path,
         clock: Clock,
     ) -> Result<Self, KubernetesError> {
-        let mut config = Config::infer()
-            .await
-            .map_err(|error| KubernetesError::because(&error))?;
+        let mut config = Config::infer().await.map_err(KubernetesError::because)?;
         config.connect_timeout = Some(ANSWER);
         config.read_timeout = Some(WATCH + ANSWER);
         config.write_timeout = Some(ANSWER);
         config.reset_reader_on_write = true;
-        let client = Client::try_from(config).map_err(|error| KubernetesError::because(&error))?;
+        let client = Client::try_from(config).map_err(KubernetesError::because)?;
         let namespace = client.default_namespace().to_owned();
         let channel = ApiResource {
             group: GROUP.to_owned(),

@@ -1,0 +1,168 @@
+//! What README promises of an installation, from `helm install` to what `helm uninstall` leaves.
+
+use std::time::{Duration, Instant};
+
+use crate::browser;
+use crate::callers::Callers;
+use crate::cli::{Helm, kubectl};
+use crate::jaeger;
+use crate::load::Load;
+use crate::release::Release;
+
+/// Within this status must tell the truth after a change.
+const TRUTH: Duration = Duration::from_secs(5);
+
+#[tokio::test]
+#[ignore = "needs a cluster that has Duet's image: make e2e"]
+async fn installed_with_its_defaults_it_delivers_in_both_modes_and_every_hop_is_in_jaeger() {
+    let begun = Instant::now();
+    let release = Release::install(Helm::Four, "duet", "story", &[]).await;
+    let callers = Callers::of(&release).await;
+    callers.post("hello").await;
+    let answer = callers.react("hello", "ana").await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    callers.told("hello", &["ana"]).await;
+    eprintln!(
+        "from helm install to the first reaction delivered: {:?}",
+        begun.elapsed()
+    );
+
+    let pages = release.forward("jaeger", 16686).await;
+    jaeger::shows(&pages, &answer.trace, jaeger::SYNC).await;
+
+    release.patch_mode("Async");
+    let patched = Instant::now();
+    release.follows("Async", TRUTH).await;
+    eprintln!(
+        "from the patch to a status that says that all pods follow: {:?}",
+        patched.elapsed()
+    );
+    let answer = callers.react("hello", "eva").await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    callers.told("hello", &["eva", "ana"]).await;
+    jaeger::shows(&pages, &answer.trace, jaeger::ASYNC).await;
+    browser::shows(
+        &pages,
+        &answer.trace,
+        &[
+            "send duet.reactions",
+            "process duet.reactions",
+            "apply reaction",
+        ],
+    );
+
+    // The same, by the command.
+    let said = release.duet("status", &[]).or_panic();
+    assert!(said.contains("Async"), "{said}");
+    let said = release.duet("trace", &[&answer.trace]).or_panic();
+    assert!(said.contains("apply reaction"), "{said}");
+    release.duet("mode", &["sync"]).or_panic();
+    release.follows("Sync", TRUTH).await;
+    assert_eq!(callers.react("hello", "leo").await.status, 200);
+
+    let events = release.kubectl(&[
+        "get",
+        "events",
+        "--field-selector=involvedObject.kind=Channel",
+        "-o",
+        "wide",
+    ]);
+    assert!(
+        events.contains("Async"),
+        "a switch is told as an Event: {events}"
+    );
+    release
+        .helm(&["test", release.name, "--timeout=2m"])
+        .or_panic();
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster that has Duet's image: make e2e"]
+async fn the_mode_is_patched_under_load_and_nothing_fails_and_an_upgrade_leaves_it_alone() {
+    let release =
+        Release::install(Helm::Four, "duet", "switch", &["persistence.enabled=false"]).await;
+    let load = Load::start(&release, 500, Duration::from_secs(25)).await;
+    let mut slowest = Duration::ZERO;
+    for mode in ["Async", "Sync", "Async", "Sync", "Async"] {
+        release.patch_mode(mode);
+        let patched = Instant::now();
+        release.follows(mode, TRUTH).await;
+        slowest = slowest.max(patched.elapsed());
+    }
+    eprintln!("five switches at 500 reactions a second; status told the truth within {slowest:?}");
+    let counted = load.sound().await;
+    assert_eq!(counted["failed"], serde_json::json!({}), "{counted:#}");
+    eprintln!("{counted}");
+
+    let before = release.channel();
+    release.upgrade(&["reaction.resources.limits.memory=144Mi"]);
+    release.ready().await;
+    let after = release.channel();
+    assert_eq!(
+        after["spec"], before["spec"],
+        "the upgrade changed the Channel"
+    );
+    assert_eq!(after["spec"]["mode"], "Async");
+    release.follows("Async", crate::PATIENCE).await;
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster that has Duet's image: make e2e"]
+async fn uninstalled_it_leaves_its_volumes_alone_and_installed_again_it_has_what_it_had() {
+    let release =
+        Release::install(Helm::Three, "duet", "again", &["channel.spec.mode=Async"]).await;
+    let callers = Callers::of(&release).await;
+    callers.post("hello").await;
+    assert_eq!(callers.react("hello", "ana").await.status, 202);
+    callers.told("hello", &["ana"]).await;
+    release.patch_mode("Sync");
+    release.follows("Sync", TRUTH).await;
+    assert_eq!(callers.react("hello", "eva").await.status, 200);
+
+    release.uninstall();
+    let left = |kinds: &str| release.kubectl(&["get", kinds, "-o", "name", "--ignore-not-found"]);
+    let left_over = left(
+        "deployments,statefulsets,services,configmaps,secrets,serviceaccounts,roles,rolebindings,jobs,leases,networkpolicies,channels,poddisruptionbudgets",
+    );
+    let of_duet: Vec<&str> = left_over
+        .lines()
+        .filter(|it| !it.ends_with("/kube-root-ca.crt") && !it.ends_with("/default"))
+        .collect();
+    assert_eq!(of_duet, [""; 0], "left over");
+    let cluster_wide = kubectl(&["get", "clusterroles,clusterrolebindings", "-o", "name"]);
+    assert!(!cluster_wide.contains(&release.namespace), "{cluster_wide}");
+    assert_eq!(
+        left("persistentvolumeclaims").lines().count(),
+        3,
+        "its volumes stay"
+    );
+
+    release.reinstall(&["channel.spec.mode=Async"]).await;
+    let callers = Callers::of(&release).await;
+    callers.told("hello", &["eva", "ana"]).await;
+    assert_eq!(
+        callers.react("hello", "leo").await.status,
+        202,
+        "a new Channel is made from the values"
+    );
+    callers.told("hello", &["leo", "eva", "ana"]).await;
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster that has Duet's image: make e2e"]
+async fn under_another_name_it_works_as_well() {
+    let release = Release::install(
+        Helm::Four,
+        "shop",
+        "named",
+        &["operator.replicas=2", "persistence.enabled=false"],
+    )
+    .await;
+    let callers = Callers::of(&release).await;
+    callers.post("hello").await;
+    assert_eq!(callers.react("hello", "ana").await.status, 200);
+    release.patch_mode("Async");
+    release.follows("Async", TRUTH).await;
+    assert_eq!(callers.react("hello", "eva").await.status, 202);
+    callers.told("hello", &["eva", "ana"]).await;
+}

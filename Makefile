@@ -15,16 +15,19 @@ ARGS ?=
 
 IMAGE ?= duet:0.1.0
 
-.PHONY: help run test lint fmt doc bench image kind minikube chart tools clean
+.PHONY: help run test e2e lint fmt doc bench image kind minikube chart tools clean
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: tools ## Reaction, Notification and nats-server with Jaeger's pages, until Ctrl-C
 	@$(CARGO) run --package duet $(FEATURES) -- up $(ARGS)
 
 test: tools ## Every test, the real nats-server and the real pair included (SEEDS=n: more of the simulation)
 	$(CARGO) test --workspace $(FEATURES) --no-fail-fast $(ARGS)
+
+e2e: tools ## Every test on the cluster of the current kubeconfig, on whose nodes the image is (kubectl, helm, helm3, chromium)
+	$(CARGO) test --workspace $(FEATURES) --test cluster -- --ignored --test-threads 2 $(ARGS)
 
 lint: tools ## Format, clippy, licences and bans, documentation: warnings are errors
 	sh .ci/tools/fetch $(TOOLS) cargo-deny

@@ -16,7 +16,7 @@ const MATRIX: &[&[&str]] = &[
         "jaeger.enabled=false",
         "otlp.endpoint=http://collector.example:4317",
     ],
-    &["persistence.enabled=false"],
+    &crate::release::WITHOUT_VOLUMES,
     &["networkPolicy.enabled=false", "demo.enabled=true"],
     &["channel.enforce=true", "channel.spec.mode=Async"],
     &["fullnameOverride=other", "image.tag=9.9.9"],

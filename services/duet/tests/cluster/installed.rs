@@ -7,7 +7,7 @@ use crate::callers::Callers;
 use crate::cli::{Helm, kubectl};
 use crate::jaeger;
 use crate::load::Load;
-use crate::release::Release;
+use crate::release::{Release, WITHOUT_VOLUMES};
 
 /// Within this status must tell the truth after a change.
 const TRUTH: Duration = Duration::from_secs(5);
@@ -79,8 +79,7 @@ async fn installed_with_its_defaults_it_delivers_in_both_modes_and_every_hop_is_
 #[tokio::test]
 #[ignore = "needs a cluster that has Duet's image: make e2e"]
 async fn the_mode_is_patched_under_load_and_nothing_fails_and_an_upgrade_leaves_it_alone() {
-    let release =
-        Release::install(Helm::Four, "duet", "switch", &["persistence.enabled=false"]).await;
+    let release = Release::install(Helm::Four, "duet", "switch", &WITHOUT_VOLUMES).await;
     let load = Load::start(&release, 500, Duration::from_secs(25)).await;
     let mut slowest = Duration::ZERO;
     for mode in ["Async", "Sync", "Async", "Sync", "Async"] {
@@ -155,7 +154,7 @@ async fn under_another_name_it_works_as_well() {
         Helm::Four,
         "shop",
         "named",
-        &["operator.replicas=2", "persistence.enabled=false"],
+        &[&WITHOUT_VOLUMES[..], &["operator.replicas=2"]].concat(),
     )
     .await;
     let callers = Callers::of(&release).await;

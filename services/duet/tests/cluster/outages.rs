@@ -9,7 +9,7 @@ use crate::PATIENCE;
 use crate::callers::Callers;
 use crate::cli::Helm;
 use crate::load::Load;
-use crate::release::Release;
+use crate::release::{Release, WITHOUT_VOLUMES};
 
 #[tokio::test]
 #[ignore = "needs a cluster that has Duet's image: make e2e"]
@@ -53,7 +53,7 @@ async fn without_its_broker_a_channel_says_unknown_then_false_and_true_again_onc
         Helm::Four,
         "duet",
         "broker",
-        &["channel.spec.mode=Async", "persistence.enabled=false"],
+        &[&WITHOUT_VOLUMES[..], &["channel.spec.mode=Async"]].concat(),
     )
     .await;
     release

@@ -22,6 +22,13 @@ pub(crate) struct Release {
     scratch: tempfile::TempDir,
 }
 
+/// Values for a test that is not about volumes: a cluster may have few of them.
+pub(crate) const WITHOUT_VOLUMES: [&str; 3] = [
+    "reaction.persistence.enabled=false",
+    "notification.persistence.enabled=false",
+    "nats.persistence.enabled=false",
+];
+
 /// The chart's folder.
 pub(crate) fn chart() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../helm/duet")

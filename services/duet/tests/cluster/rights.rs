@@ -1,7 +1,7 @@
 //! Who may do what: each program what it needs, and nothing beside.
 
 use crate::cli::{Helm, run};
-use crate::release::Release;
+use crate::release::{Release, WITHOUT_VOLUMES};
 
 /// Whether the program's account may do this; `what` is as `kubectl auth can-i` takes it.
 fn may(release: &Release, component: &str, what: &str) -> bool {
@@ -24,8 +24,7 @@ fn may(release: &Release, component: &str, what: &str) -> bool {
 #[tokio::test]
 #[ignore = "needs a cluster that has Duet's image: make e2e"]
 async fn each_program_may_do_what_it_needs_and_nothing_beside() {
-    let release =
-        Release::install(Helm::Four, "duet", "rights", &["persistence.enabled=false"]).await;
+    let release = Release::install(Helm::Four, "duet", "rights", &WITHOUT_VOLUMES).await;
     let allowed = [
         ("reaction", "watch channels.duet.dev"),
         ("notification", "watch channels.duet.dev"),

@@ -26,9 +26,10 @@ const MATRIX: &[&[&str]] = &[
 const REFUSED: &[(&str, &str)] = &[
     ("reaction.replicas=2", "replica"),
     ("notification.replicas=3", "replica"),
-    ("nats.enabled=false", "nats.url"),
     ("no.such.value=1", "no"),
     ("channel.spec.mode=Sometimes", "mode"),
+    ("channel.spec.from=other", "spec.from"),
+    ("reaction.terminationGracePeriodSeconds=10", "terminationGracePeriodSeconds"),
 ];
 
 fn both() -> [&'static str; 2] {

@@ -5,13 +5,14 @@ use duet_crd::EXAMPLE;
 use crate::cli::{kubectl, run_with};
 use crate::release::{chart, unique};
 
-/// Makes the type known; it stays, as the chart's does.
+/// Makes the type known, as Helm does; it stays, as the chart's does.
 fn define() {
     let crds = chart().join("crds");
     kubectl(&[
         "apply",
         "--server-side",
         "--force-conflicts",
+        "--field-manager=helm",
         "-f",
         crds.to_str().unwrap(),
     ]);

@@ -96,12 +96,15 @@ impl<'a> Load<'a> {
         let said = self.release.kubectl(&["logs", "job/load"]);
         self.release
             .kubectl(&["delete", "job", NAME, "--wait=true"]);
-        // The last line that is an object; before it come lines of progress.
+        // Around the object are lines of progress, and of what is worth saying.
         let from = said
             .find('{')
             .unwrap_or_else(|| panic!("no JSON in {said}"));
-        let counted: Value =
-            serde_json::from_str(&said[from..]).unwrap_or_else(|error| panic!("{error}: {said}"));
+        let mut objects = serde_json::Deserializer::from_str(&said[from..]).into_iter::<Value>();
+        let counted = objects
+            .next()
+            .unwrap()
+            .unwrap_or_else(|error| panic!("{error}: {said}"));
         assert_eq!(
             (&counted["missing"], &counted["doubled"]),
             (&json!(0), &json!(0)),

@@ -35,6 +35,10 @@ for values in "$chart"/ci/*-values.yaml; do
     esac
 done
 
+# What is promised of the defaults: within 1 GiB, the pods of hooks and tests included.
+memory=$(render | awk '/limits:/ { limits = 1 } limits && sub(/.*memory: /, "") { sum += $1; limits = 0 } END { print sum }')
+[ "$memory" -le 1024 ] || fail "the memory limits of the defaults are $memory MiB together"
+
 refuses "reaction.replicas is 2, and can only be 1" --set reaction.replicas=2
 refuses "notification.replicas is 3, and can only be 1" --set notification.replicas=3
 refuses "must be at least 10 more than drainDelaySeconds" --set reaction.drainDelaySeconds=25

@@ -12,7 +12,7 @@
 //! | endpointslices.discovery.k8s.io | list, watch |
 //! | events.events.k8s.io | create, patch |
 //! | configmaps, the first Channel's by name | get, patch |
-//! | leases.coordination.k8s.io, its own by name | get, patch; and create, which can't be had by name |
+//! | leases.coordination.k8s.io, its own by name, which is there | get, patch |
 //!
 //! In the cluster, with `--manage-crd`: customresourcedefinitions, by the name `channels.duet.dev`: get, patch.
 

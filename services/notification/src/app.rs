@@ -12,6 +12,7 @@ use duet_web::health::Version;
 use duet_web::process::StartError;
 use duet_web::routes::at;
 use duet_web::service::{Error, Service};
+use duet_web::tasks::Tasks;
 
 use crate::config::Config;
 use crate::intake::{self, Intake};
@@ -40,7 +41,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
 /// # Errors
 /// If it can't start, or did not stop in order.
 pub async fn run_until(config: Config, stop: Stop) -> Result<(), Error> {
-    let mut service = Service::begin(VERSION, Side::To, &config.args, stop).await?;
+    let service = Service::begin(VERSION, Side::To, &config.args, stop).await?;
     let (clock, end) = (service.clock, service.process.stop.end.clone());
     let options = Options::new(store::MIGRATIONS, clock, rand::random());
     let (store, _) = SqliteStore::open(&config.args.data_dir.join(STORE), options)?;
@@ -63,7 +64,7 @@ pub async fn run_until(config: Config, stop: Stop) -> Result<(), Error> {
         observer: service.observer.clone(),
     });
     let failing = consumer.failing();
-    let tasks = &mut service.tasks;
+    let mut tasks = Tasks::new(&service.process.stop);
     tasks.spawn("consumer", consumer.run(end.clone()));
     tasks.spawn("parked", ParkedTask::new(receiver.clone()).run(end.clone()));
     let instruments = service.observer.instruments.clone();
@@ -96,5 +97,5 @@ pub async fn run_until(config: Config, stop: Stop) -> Result<(), Error> {
             intake::configure(config);
         }
     };
-    service.serve(public, internal, store).await
+    service.serve(public, internal, tasks, store).await
 }

@@ -18,6 +18,7 @@ use duet_web::health::Version;
 use duet_web::process::StartError;
 use duet_web::routes::at;
 use duet_web::service::{self, Service};
+use duet_web::tasks::Tasks;
 
 use crate::config::{self, Config};
 use crate::service::Reactions;
@@ -64,7 +65,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
 /// # Errors
 /// If it can't start, or did not stop in order.
 pub async fn run_until(config: Config, stop: Stop) -> Result<(), Error> {
-    let mut service = Service::begin(VERSION, Side::From, &config.args, stop).await?;
+    let service = Service::begin(VERSION, Side::From, &config.args, stop).await?;
     let (clock, end) = (service.clock, service.process.stop.end.clone());
     let calls = calls(&config.receivers, &service.observer)?;
     let receivers: Vec<_> = calls.keys().cloned().collect();
@@ -89,7 +90,7 @@ pub async fn run_until(config: Config, stop: Stop) -> Result<(), Error> {
         .await
         .map_err(service::Error::Store)?;
 
-    let tasks = &mut service.tasks;
+    let mut tasks = Tasks::new(&service.process.stop);
     tasks.spawn("sender", sender.run(end.clone()));
     tasks.spawn(
         "housekeeping",
@@ -113,7 +114,7 @@ pub async fn run_until(config: Config, stop: Stop) -> Result<(), Error> {
             config.service(at("/v1/channel").get(status::channel));
         }
     };
-    Ok(service.serve(public, internal, store).await?)
+    Ok(service.serve(public, internal, tasks, store).await?)
 }
 
 /// The generation that is in force; the zeroth if none ever was.

@@ -64,8 +64,8 @@ pub enum LogsError {
     Already(#[from] tracing::subscriber::SetGlobalDefaultError),
 }
 
-/// What is written where `RUST_LOG` asks for nothing. What kube logs at each attempt it also returns, and who asked tells it once.
-const USUAL: &str = "info,kube_client=off,kube_runtime=off";
+/// What is written where `RUST_LOG` asks for nothing: what libraries say at each step and each attempt, we tell once.
+const USUAL: &str = "info,actix_server=warn,async_nats=warn,kube_client=off,kube_runtime=off";
 
 /// Writes this process' log lines to standard error from now on: what `RUST_LOG` asks for, else `info`; as `DUET_LOG_FORMAT` asks
 /// for, see [`Format::named`]; without colours if `NO_COLOR` is set.

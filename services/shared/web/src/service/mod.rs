@@ -54,8 +54,7 @@ impl Error {
     }
 }
 
-/// A process that has its ports, follows its Channel, and serves nothing yet.
-#[derive(Debug)]
+/// A process that has its ports, knows its Channel if one was ever seen, and serves nothing yet.
 pub struct Service {
     /// Its ports, its telemetry, and what it is told to do.
     pub process: Process,
@@ -65,14 +64,13 @@ pub struct Service {
     pub states: watch::Receiver<SettingsState>,
     /// Where it tells what it does.
     pub observer: Observer,
-    /// The tasks that run beside its ports.
-    pub tasks: Tasks,
+    settings: Box<dyn SettingsSource>,
     nats: Option<Nats>,
     provision: bool,
 }
 
 impl Service {
-    /// Takes the ports, makes the data directory, begins to follow the Channel, and to connect to the broker. Needs a Tokio runtime.
+    /// Takes the ports, makes the data directory, finds the Channel of before, begins to connect to the broker. Needs a Tokio runtime.
     ///
     /// # Errors
     /// Whatever is missing, in a sentence that says what to do.
@@ -92,20 +90,12 @@ impl Service {
         let process = Process::begin(start, stop)?;
         let clock = Clock::start();
         let settings = settings(args, side, &args.data_dir, clock).await?;
-        let states = settings.states();
         let nats = args.nats.connect(version.service).await?;
-        let mut tasks = Tasks::new(&process.stop);
-        let not_ready = |state: &SettingsState| state.not_ready().map(str::to_owned);
-        let readiness = process
-            .readiness
-            .follow("channel", states.clone(), not_ready);
-        tasks.spawn("readiness", readiness);
-        tasks.spawn("settings", settings.run(process.stop.end.clone()));
         Ok(Service {
             clock,
-            states,
+            states: settings.states(),
+            settings,
             observer: Observer::from(&process.telemetry),
-            tasks,
             nats,
             // On a laptop nobody else makes what the broker needs, and who receives is there before who sends.
             provision: side == Side::To && args.service.is_none(),
@@ -123,7 +113,7 @@ impl Service {
         }
     }
 
-    /// Serves both ports until told to stop, then stops in order; the store last.
+    /// Serves both ports beside these tasks until told to stop, then stops in order; the store last.
     ///
     /// # Errors
     /// If it ended other than by stopping in order.
@@ -131,9 +121,15 @@ impl Service {
         self,
         public: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
         internal: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
+        mut tasks: Tasks,
         store: impl Store,
     ) -> Result<(), Error> {
-        let tasks = self.tasks;
+        let not_ready = |state: &SettingsState| state.not_ready().map(str::to_owned);
+        let readiness = &self.process.readiness;
+        let readiness = readiness.follow("channel", self.states, not_ready);
+        tasks.spawn("readiness", readiness);
+        let settings = self.settings.run(self.process.stop.end.clone());
+        tasks.spawn("settings", settings);
         let finish = async {
             tasks.ended().await;
             store.close().await;

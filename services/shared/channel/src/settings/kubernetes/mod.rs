@@ -158,8 +158,9 @@ impl SettingsSource for KubernetesSource {
                     } else {
                         attempts + 1
                     };
-                    let cause = said(&error);
-                    if self.channels.failed(&cause, now, self.clock.wall()) {
+                    if let Some(cause) = absence(&error)
+                        && self.channels.failed(&cause, now, self.clock.wall())
+                    {
                         tracing::warn!("the Kubernetes API can't be asked for Channels: {cause}");
                     }
                     // Asked for everything anew: its answer is the sign that the API is back, where a mere watch says nothing.
@@ -199,8 +200,8 @@ fn known((document, unknown): (Document, Vec<duet_crd::Problem>)) -> Document {
     document
 }
 
-/// An error of the watch's, for a person: what went wrong first, and what to do where that is known.
-fn said(error: &watcher::Error) -> String {
+/// Why the API can't be asked, for a person. None if it can, and only no longer knows what was watched: it tells all of it anew.
+fn absence(error: &watcher::Error) -> Option<String> {
     let answer = match error {
         watcher::Error::InitialListFailed(kube::Error::Api(status))
         | watcher::Error::WatchStartFailed(kube::Error::Api(status))
@@ -209,11 +210,13 @@ fn said(error: &watcher::Error) -> String {
         _ => None,
     };
     match answer {
+        Some(status) if status.code == 410 => None,
         Some(status) if status.code == 404 => {
-            "it knows no Channels: the definition channels.duet.dev is not installed".to_owned()
+            let says = "it knows no Channels: the definition channels.duet.dev is not installed";
+            Some(says.to_owned())
         }
-        Some(status) => status.message.clone(),
-        None => why(error),
+        Some(status) => Some(status.message.clone()),
+        None => Some(why(error)),
     }
 }
 

@@ -1,14 +1,17 @@
 //! What the API tells, event by event, and what that shows.
 
+use std::io;
 use std::time::Duration;
 
 use duet_crd::EXAMPLE;
 use duet_crd::names::ServiceName;
 use duet_protocol::time::{Moment, Timestamp};
 use kube::api::DynamicObject;
-use kube::runtime::watcher::Event;
+use kube::core::Status;
+use kube::runtime::watcher::{self, Event};
 use serde_json::{Value, json};
 
+use super::absence;
 use super::channels::{Channels, Ours, Shown, Side};
 use crate::settings::Trouble;
 
@@ -369,4 +372,28 @@ fn what_is_told_of_an_absence_does_not_change_while_it_lasts() {
     );
     channels.failed("timed out", at(12), wall);
     assert_eq!(channels.shown(at(12)), channels.shown(at(10)));
+}
+
+#[test]
+fn an_api_that_answers_is_away_unless_it_only_forgot_what_was_watched() {
+    let answers = |message, code| Status::failure(message, "Reason").with_code(code).boxed();
+    let lists =
+        |message, code| watcher::Error::InitialListFailed(kube::Error::Api(answers(message, code)));
+    let definition = "it knows no Channels: the definition channels.duet.dev is not installed";
+    let forbidden = "channels.duet.dev is forbidden: no right to list";
+    for (error, says) in [
+        (
+            watcher::Error::WatchError(answers("too old resource version", 410)),
+            None,
+        ),
+        (lists("Expired: continue token", 410), None),
+        (lists("404 page not found", 404), Some(definition)),
+        (lists(forbidden, 403), Some(forbidden)),
+        (
+            watcher::Error::WatchFailed(kube::Error::ReadEvents(io::ErrorKind::TimedOut.into())),
+            Some("it does not answer"),
+        ),
+    ] {
+        assert_eq!(absence(&error).as_deref(), says, "{error}");
+    }
 }

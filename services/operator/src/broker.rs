@@ -85,6 +85,7 @@ pub(crate) async fn observe(nats: Option<&Nats>, wanted: Option<&Wanted>) -> Bro
     };
     match timeout(LOOK, wanted.provision(nats).observe()).await {
         Ok(Ok(seen)) => Broker::Seen(Box::new(seen)),
+        Ok(Err(ProvisionError::Unreachable(why))) => Broker::Silent(why.to_string()),
         Ok(Err(error)) => Broker::Silent(error.to_string()),
         Err(_) => Broker::Silent(format!("no answer in {} s", LOOK.as_secs())),
     }

@@ -92,13 +92,13 @@ pub(crate) fn conditions(
             DRAINED,
             observed
                 .accepted()
-                .map(|_| drained(observed.participants.as_deref())),
+                .map(|_| drained(subject, observed.participants.as_deref())),
         ),
         (
             DEGRADED,
             observed
                 .accepted()
-                .map(|_| degraded(observed.participants.as_deref())),
+                .map(|_| degraded(subject, observed.participants.as_deref())),
         ),
     ];
     let told = verdicts
@@ -250,14 +250,15 @@ fn ready(subject: &Subject, observed: &Observed, broker: Option<&Verdict>) -> Ve
 }
 
 /// Whether no unreceived event was accepted under an older generation.
-fn drained(pods: Option<&[Participant]>) -> Verdict {
+fn drained(subject: &Subject, pods: Option<&[Participant]>) -> Verdict {
     let senders: Vec<_> = pods
         .unwrap_or_default()
         .iter()
         .filter(|pod| pod.is_sender())
         .collect();
-    let draining = |pod: &&&Participant| pod.told().and_then(|told| told.drained) == Some(false);
-    let silent = |pod: &&&Participant| pod.told().and_then(|told| told.drained).is_none();
+    let draining =
+        |pod: &&&Participant| pod.told(subject).and_then(|told| told.drained) == Some(false);
+    let silent = |pod: &&&Participant| pod.told(subject).and_then(|told| told.drained).is_none();
     let named = |which: &dyn Fn(&&&Participant) -> bool| {
         listed(
             senders
@@ -283,11 +284,11 @@ fn drained(pods: Option<&[Participant]>) -> Verdict {
 }
 
 /// Whether something keeps events waiting, or should be looked at, as a pod says.
-fn degraded(pods: Option<&[Participant]>) -> Verdict {
+fn degraded(subject: &Subject, pods: Option<&[Participant]>) -> Verdict {
     let pods = pods.unwrap_or_default();
     let degraded: Vec<_> = pods
         .iter()
-        .filter_map(|pod| Some((pod, pod.told()?.condition(DEGRADED, "True")?)))
+        .filter_map(|pod| Some((pod, pod.told(subject)?.condition(DEGRADED, "True")?)))
         .collect();
     if let Some((_, first)) = degraded.first() {
         let said = degraded
@@ -295,7 +296,10 @@ fn degraded(pods: Option<&[Participant]>) -> Verdict {
             .map(|(pod, condition)| format!("{}: {}", pod.pod, condition.message));
         return verdict(Holds::True, reason(&first.reason), listed(said));
     }
-    let silent: Vec<_> = pods.iter().filter(|pod| pod.told().is_none()).collect();
+    let silent: Vec<_> = pods
+        .iter()
+        .filter(|pod| pod.told(subject).is_none())
+        .collect();
     if pods.is_empty() {
         verdict(Holds::Unknown, "NoPods", "there is no pod to ask")
     } else if silent.is_empty() {

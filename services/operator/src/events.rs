@@ -112,8 +112,20 @@ pub(crate) fn news(
     let was_well =
         find(&before.conditions, BROKER_READY).is_some_and(|ready| ready.status == "True");
     let is_drift = was_well && before.observed_generation == Some(subject.generation);
-    news.extend(done(outcome, is_drift));
+    news.extend(done(
+        outcome,
+        if is_drift {
+            "DriftCorrected"
+        } else {
+            "Provisioned"
+        },
+    ));
     news
+}
+
+/// What was done for a Channel that is deleted.
+pub(crate) fn last_news(outcome: &Outcome) -> Vec<News> {
+    done(outcome, "StreamRemoved")
 }
 
 fn broker(before: Option<&Condition>, after: Option<&Condition>) -> Option<News> {
@@ -135,18 +147,13 @@ fn broker(before: Option<&Condition>, after: Option<&Condition>) -> Option<News>
     }
 }
 
-/// What was done, of a Channel that goes or stays.
-pub(crate) fn done(outcome: &Outcome, is_drift: bool) -> Vec<News> {
+/// What was done; what was done at the broker is called `steps_are`.
+fn done(outcome: &Outcome, steps_are: &str) -> Vec<News> {
     let mut news = Vec::new();
     if let Ok(steps) = &outcome.broker
         && !steps.0.is_empty()
     {
-        let reason = if is_drift {
-            "DriftCorrected"
-        } else {
-            "Provisioned"
-        };
-        news.push(News::normal(reason, "Provision", steps.0.join("; ")));
+        news.push(News::normal(steps_are, "Provision", steps.0.join("; ")));
     }
     if let Some(Finalizer::GiveUp(why)) = &outcome.finalizer {
         news.push(News::warning("StreamKept", "Remove", why));

@@ -67,7 +67,7 @@ struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    config: Config,
+    config: Box<Config>,
     #[command(flatten)]
     place: Place,
 }
@@ -77,7 +77,7 @@ enum Command {
     /// Look after the namespace's Channels, until told to stop; this is what is done without a subcommand
     Run {
         #[command(flatten)]
-        config: Config,
+        config: Box<Config>,
         #[command(flatten)]
         place: Place,
     },
@@ -113,7 +113,7 @@ fn start(command: Command) -> Result<(), Box<dyn std::error::Error>> {
     let runtime = runtime.worker_threads(WORKERS).enable_all().build()?;
     runtime.block_on(async {
         match command {
-            Command::Run { config, place } => run::run(&place, config).await?,
+            Command::Run { config, place } => run::run(&place, *config).await?,
             Command::RemoveChannels { timeout, place } => {
                 let (cluster, namespace) = run::cluster(&place).await?;
                 remove::channels(Client::try_from(cluster)?, &namespace, timeout).await?;

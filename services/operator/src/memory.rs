@@ -86,7 +86,7 @@ impl Memory {
             Some(StatusMode::Switching | StatusMode::Unknown) | None => None,
         });
         if did.is_some_and(|did| did != mode) {
-            self.switch = Some(Switch::begin(mode, &self.pods, noticed));
+            self.switch = Some(Switch::begin(subject, mode, &self.pods, noticed));
             self.told_late = false;
         }
         self.pods = pods.to_vec();

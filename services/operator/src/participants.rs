@@ -84,25 +84,17 @@ impl Told {
 }
 
 impl Participant {
-    pub(crate) fn told(&self) -> Option<&Told> {
-        match &self.answer {
-            Answer::Told(told) => Some(told),
-            Answer::Silent(_) | Answer::Unintelligible(_) => None,
-        }
+    /// What it tells of this Channel; nothing if it follows another.
+    pub(crate) fn told(&self, subject: &Subject) -> Option<&Told> {
+        let Answer::Told(told) = &self.answer else {
+            return None;
+        };
+        let of = told.channel.as_ref()?;
+        (of.name == subject.name).then_some(told)
     }
 
     pub(crate) fn is_sender(&self) -> bool {
         self.role == Role::Sender
-    }
-
-    /// The mode it tells, if it is of this Channel.
-    pub(crate) fn mode_in(&self, subject: &Subject) -> Option<Mode> {
-        let told = self.told()?;
-        let is_it = told
-            .channel
-            .as_ref()
-            .is_some_and(|channel| channel.name == subject.name);
-        told.mode.filter(|_| is_it)
     }
 
     /// Why the pod does not do what the Channel says, in a word and in a sentence; none if it does.

@@ -17,7 +17,7 @@ use serde_json::json;
 
 use crate::apply::{MANAGER, Outcome, apply};
 use crate::conditions::{BROKER_READY, find};
-use crate::events::{self, News, Teller, news};
+use crate::events::{News, Teller, last_news, news};
 use crate::memory::{Memory, Turn};
 use crate::metrics::{Meters, Seen};
 use crate::observe::{Eyes, Observed};
@@ -117,7 +117,7 @@ impl Context {
         let before = memory.status(|| stored.status());
         let (after, news) = if subject.deleted_at.is_some() {
             // What it was like is of no use any more.
-            (before.clone(), events::done(&outcome, false))
+            (before.clone(), last_news(&outcome))
         } else {
             let after = status(subject, &observed, &outcome, &before);
             let mut news = news(subject, &before, &after, &outcome);

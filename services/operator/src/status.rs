@@ -44,8 +44,10 @@ pub(crate) fn status(
             _ => StatusMode::Unknown,
         }),
         guarantee: accepted.map(|document| guarantee(&document.settings)),
-        unacknowledged: pods.and_then(unacknowledged).map(rounded),
-        oldest_age: pods.and_then(oldest_age),
+        unacknowledged: pods
+            .and_then(|pods| unacknowledged(subject, pods))
+            .map(rounded),
+        oldest_age: pods.and_then(|pods| oldest_age(subject, pods)),
         lag: lag(&observed.broker).map(rounded),
         conditions: conditions(subject, observed, outcome, &before.conditions),
         participants: mode.zip(pods).map(|(mode, pods)| {
@@ -56,7 +58,7 @@ pub(crate) fn status(
 
 /// What the pods do: the spec's mode once all that can be asked do it, and a sender is among them.
 fn does(subject: &Subject, wanted: Mode, pods: &[Participant]) -> StatusMode {
-    let mode = |pod: &Participant| pod.mode_in(subject);
+    let mode = |pod: &Participant| pod.told(subject)?.mode;
     if !pods
         .iter()
         .any(|pod| pod.is_sender() && mode(pod).is_some())
@@ -78,14 +80,14 @@ fn senders<T>(pods: &[Participant], of: impl Fn(&Participant) -> Option<T>) -> O
 }
 
 /// The sum over all senders; none if one does not tell.
-fn unacknowledged(pods: &[Participant]) -> Option<u64> {
-    let told = senders(pods, |pod| pod.told()?.unacknowledged)?;
+fn unacknowledged(subject: &Subject, pods: &[Participant]) -> Option<u64> {
+    let told = senders(pods, |pod| pod.told(subject)?.unacknowledged)?;
     Some(told.iter().fold(0, |sum, one| sum.saturating_add(*one)))
 }
 
 /// The highest of all senders; none if there is no event, or one of them does not tell.
-fn oldest_age(pods: &[Participant]) -> Option<String> {
-    let told = senders(pods, |pod| pod.told().map(|told| told.oldest_age))?;
+fn oldest_age(subject: &Subject, pods: &[Participant]) -> Option<String> {
+    let told = senders(pods, |pod| pod.told(subject).map(|told| told.oldest_age))?;
     let oldest = told.into_iter().flatten().max()?;
     Some(age(oldest))
 }

@@ -42,8 +42,13 @@ pub(crate) struct Report {
 
 impl Switch {
     /// A switch begins, from what the pods told last.
-    pub(crate) fn begin(to: Mode, before: &[Participant], now: Timestamp) -> Switch {
-        let told = |pod: &Participant| Some((pod.pod.clone(), pod.told()?.retransmissions?));
+    pub(crate) fn begin(
+        subject: &Subject,
+        to: Mode,
+        before: &[Participant],
+        now: Timestamp,
+    ) -> Switch {
+        let told = |pod: &Participant| Some((pod.pod.clone(), pod.told(subject)?.retransmissions?));
         Switch {
             to,
             began: now,
@@ -63,7 +68,9 @@ impl Switch {
         let follows = |pod: &&Participant| pod.divergence(subject, self.to).is_none();
         for pod in pods.iter().filter(follows) {
             // By the pod's clock, as far as it can be right.
-            let told = pod.told().and_then(|told| told.in_force_since.as_ref());
+            let told = pod
+                .told(subject)
+                .and_then(|told| told.in_force_since.as_ref());
             let since = told.map_or(now, |since| since.0.clamp(self.began, now));
             self.followed
                 .entry(pod.pod.clone())
@@ -78,7 +85,7 @@ impl Switch {
         let senders = || {
             pods.iter()
                 .filter(|pod| pod.is_sender())
-                .filter_map(Participant::told)
+                .filter_map(|pod| pod.told(subject))
         };
         let drained = senders().all(|told| told.drained == Some(true));
         if since < SETTLES || (!drained && since < DRAINS) {
@@ -86,7 +93,7 @@ impl Switch {
         }
         // A process that began meanwhile counts from zero.
         let repeated = |pod: &Participant| {
-            let now = pod.told()?.retransmissions?;
+            let now = pod.told(subject)?.retransmissions?;
             let before = self
                 .retransmissions
                 .get(&pod.pod)
@@ -187,7 +194,7 @@ mod tests {
     fn the_report_says_who_followed_when_and_what_it_cost() {
         let mut pods = pods();
         told(&mut pods[0]).retransmissions = Some(3);
-        let mut switch = Switch::begin(Mode::Async, &pods, at(0));
+        let mut switch = Switch::begin(&subject(), Mode::Async, &pods, at(0));
         let mut late = pods.clone();
         told(&mut late[1]).mode = Some(Mode::Sync);
         assert_eq!(switch.observe(&subject(), &late, at(200)), None);
@@ -206,7 +213,7 @@ mod tests {
         for (told_at, shown) in [(-5_000, "0 ms"), (82, "82 ms"), (9_000, "400 ms")] {
             let mut pods = pods();
             told(&mut pods[0]).in_force_since = Some(Time(at(told_at)));
-            let mut switch = Switch::begin(Mode::Async, &[], at(0));
+            let mut switch = Switch::begin(&subject(), Mode::Async, &[], at(0));
             switch.observe(&subject(), &pods, at(400));
             let report = switch.observe(&subject(), &pods, at(5_000)).unwrap();
             assert!(
@@ -222,7 +229,7 @@ mod tests {
     fn it_waits_for_what_was_accepted_before_but_not_for_ever() {
         let mut pods = pods();
         told(&mut pods[0]).drained = Some(false);
-        let mut switch = Switch::begin(Mode::Async, &pods, at(0));
+        let mut switch = Switch::begin(&subject(), Mode::Async, &pods, at(0));
         for millis in [0, 2_000, 14_999] {
             assert_eq!(switch.observe(&subject(), &pods, at(millis)), None);
         }
@@ -234,7 +241,7 @@ mod tests {
     fn a_sender_that_began_anew_counts_from_zero() {
         let mut pods = pods();
         told(&mut pods[0]).retransmissions = Some(100);
-        let mut switch = Switch::begin(Mode::Async, &pods, at(0));
+        let mut switch = Switch::begin(&subject(), Mode::Async, &pods, at(0));
         told(&mut pods[0]).retransmissions = Some(1);
         switch.observe(&subject(), &pods, at(0));
         let report = switch.observe(&subject(), &pods, at(2_000)).unwrap();
@@ -248,7 +255,7 @@ mod tests {
     fn pods_that_do_not_follow_in_a_minute_are_late() {
         let mut pods = pods();
         told(&mut pods[0]).mode = Some(Mode::Sync);
-        let mut switch = Switch::begin(Mode::Async, &pods, at(0));
+        let mut switch = Switch::begin(&subject(), Mode::Async, &pods, at(0));
         switch.observe(&subject(), &pods, at(59_999));
         assert!(!switch.is_late(at(59_999)) && switch.is_late(at(60_000)));
     }

@@ -25,7 +25,7 @@ pub(crate) fn subject() -> Subject {
         name: "reactions".to_owned(),
         uid: "uid-1".to_owned(),
         generation: 3,
-        deleted_at: None,
+        is_deleted: false,
         has_finalizer: false,
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use duet_crd::Mode;
 use duet_crd::kubernetes::{Status, StatusMode};
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use crate::observe::Observed;
 use crate::participants::Participant;
@@ -35,6 +35,8 @@ pub(crate) struct Memory {
     /// What the pods told last.
     pods: Vec<Participant>,
     switch: Option<Switch>,
+    /// Since when its deletion is known.
+    deleted: Option<Timestamp>,
     told_late: bool,
     /// Attempts that failed in a row.
     failures: u32,
@@ -68,6 +70,14 @@ impl Memory {
 
     pub(crate) fn written(&mut self, status: Status, now: Instant) {
         self.status = Some((status, now));
+    }
+
+    /// For how long its deletion is known: not since it was deleted, for nobody may have been there to see it.
+    pub(crate) fn deleted_for(&mut self, subject: &Subject, now: Timestamp) -> SignedDuration {
+        if !subject.is_deleted {
+            return SignedDuration::ZERO;
+        }
+        now.duration_since(*self.deleted.get_or_insert(now))
     }
 
     /// Follows a switch, from the moment at which it was `noticed`.
@@ -114,7 +124,7 @@ impl Memory {
         let all_follow = pods.is_none_or(|pods| pods.diverging.is_empty());
         if !all_follow && now.duration_since(since) < CLOSELY {
             FOLLOWING
-        } else if self.switch.is_some() || subject.deleted_at.is_some() {
+        } else if self.switch.is_some() || subject.is_deleted {
             UNDER_WAY
         } else {
             REST

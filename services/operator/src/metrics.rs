@@ -60,7 +60,7 @@ impl Meters {
         };
         gauge(
             metric::OPERATOR_LEADS,
-            "1",
+            "",
             "Whether this process reconciles",
             |shown| vec![(shown.leads.into(), Vec::new())],
         );
@@ -89,7 +89,7 @@ impl Meters {
         );
         gauge(
             metric::OPERATOR_BROKER_READY,
-            "1",
+            "",
             "Whether a Channel's stream and consumers are as asked for; absent where that is not known",
             |shown| {
                 let of = |(name, seen): (&String, &Seen)| {

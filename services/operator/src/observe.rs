@@ -103,7 +103,7 @@ impl Eyes {
             participants: None,
             broker: Broker::NotNeeded,
         };
-        let going = subject.deleted_at.is_some();
+        let going = subject.is_deleted;
         let settings = observed
             .accepted()
             .filter(|_| !going)

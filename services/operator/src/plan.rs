@@ -41,13 +41,13 @@ pub(crate) enum BrokerPlan {
     Remove(Wanted),
 }
 
-/// What is to be done about a Channel that was observed so.
-pub(crate) fn plan(subject: &Subject, observed: &Observed) -> Plan {
-    match (subject.deleted_at, observed.accepted()) {
-        (Some(since), _) => going(subject, observed, observed.at.duration_since(since)),
-        (None, Some(document)) => in_force(subject, document, &observed.broker),
+/// What is to be done about a Channel that was observed so, and whose deletion, if it is deleted, is known for so long.
+pub(crate) fn plan(subject: &Subject, observed: &Observed, deleted_for: SignedDuration) -> Plan {
+    match (subject.is_deleted, observed.accepted()) {
+        (true, _) => going(subject, observed, deleted_for),
+        (false, Some(document)) => in_force(subject, document, &observed.broker),
         // What it made while it was in force is still its own to remove, so a finalizer stays.
-        (None, None) => Plan::default(),
+        (false, None) => Plan::default(),
     }
 }
 
@@ -72,7 +72,7 @@ fn in_force(subject: &Subject, document: &Document, broker: &Broker) -> Plan {
 }
 
 /// It is deleted, and waits for its stream to be removed, if it does.
-fn going(subject: &Subject, observed: &Observed, since: SignedDuration) -> Plan {
+fn going(subject: &Subject, observed: &Observed, deleted_for: SignedDuration) -> Plan {
     if !subject.has_finalizer {
         return Plan::default();
     }
@@ -94,8 +94,10 @@ fn going(subject: &Subject, observed: &Observed, since: SignedDuration) -> Plan 
         Broker::NotNeeded => remove(Finalizer::Remove),
         Broker::NotConfigured => gives_up("this operator knows no broker"),
         Broker::Seen(seen) if !wanted.owns(seen) => remove(Finalizer::Remove),
-        Broker::Silent(why) if since >= REMOVAL => gives_up(why),
-        Broker::Seen(_) if since >= REMOVAL => gives_up("the broker did not remove it in time"),
+        Broker::Silent(why) if deleted_for >= REMOVAL => gives_up(why),
+        Broker::Seen(_) if deleted_for >= REMOVAL => {
+            gives_up("the broker did not remove it in time")
+        }
         Broker::Silent(_) => Plan::default(),
         Broker::Seen(_) => Plan {
             finalizer: None,
@@ -108,6 +110,7 @@ fn going(subject: &Subject, observed: &Observed, since: SignedDuration) -> Plan 
 mod tests {
     use super::*;
     use crate::fixtures::{at, observed, provisioned, subject};
+    use crate::precedence::{Over, Rival};
 
     fn text(plan: &Plan) -> String {
         let finalizer = match &plan.finalizer {
@@ -129,14 +132,20 @@ mod tests {
     /// A change to a Channel that is in force and provisioned, and what is planned then.
     type Case = (&'static str, fn(&mut Subject, &mut Observed), &'static str);
 
-    fn delete_policy(observed: &mut Observed) {
-        observed.document.as_mut().unwrap().spec.deletion_policy = DeletionPolicy::Delete;
+    fn rival() -> Rival {
+        Rival {
+            name: "older".to_owned(),
+            over: Over::From("reaction".to_owned()),
+        }
     }
 
-    fn deleted(subject: &mut Subject, observed: &mut Observed, seconds_ago: i64) {
+    fn deleted(subject: &mut Subject, observed: &mut Observed) {
         delete_policy(observed);
-        subject.has_finalizer = true;
-        subject.deleted_at = Some(observed.at - SignedDuration::from_secs(seconds_ago));
+        (subject.has_finalizer, subject.is_deleted) = (true, true);
+    }
+
+    fn delete_policy(observed: &mut Observed) {
+        observed.document.as_mut().unwrap().spec.deletion_policy = DeletionPolicy::Delete;
     }
 
     #[test]
@@ -170,10 +179,7 @@ mod tests {
             (
                 "another is in force",
                 |_, o| {
-                    o.rival = Some(crate::precedence::Rival {
-                        name: "older".to_owned(),
-                        over: crate::precedence::Over::From("a".to_owned()),
-                    });
+                    o.rival = Some(rival());
                     o.broker = Broker::Seen(Default::default());
                 },
                 "nothing",
@@ -203,27 +209,24 @@ mod tests {
             (
                 "deleted, Retain",
                 |s, o| {
-                    deleted(s, o, 0);
+                    deleted(s, o);
                     s.has_finalizer = false;
                 },
                 "nothing",
             ),
-            ("deleted", |s, o| deleted(s, o, 0), "removes REACTIONS"),
+            ("deleted", |s, o| deleted(s, o), "removes REACTIONS"),
             (
                 "deleted, though another is in force",
                 |s, o| {
-                    deleted(s, o, 0);
-                    o.rival = Some(crate::precedence::Rival {
-                        name: "older".to_owned(),
-                        over: crate::precedence::Over::From("a".to_owned()),
-                    });
+                    deleted(s, o);
+                    o.rival = Some(rival());
                 },
                 "removes REACTIONS",
             ),
             (
                 "deleted, and removed",
                 |s, o| {
-                    deleted(s, o, 0);
+                    deleted(s, o);
                     o.broker = Broker::Seen(Default::default());
                 },
                 "Remove; nothing",
@@ -231,36 +234,15 @@ mod tests {
             (
                 "deleted, and it is another's",
                 |s, o| {
-                    deleted(s, o, 0);
+                    deleted(s, o);
                     o.broker = Broker::Seen(provisioned("other/reactions", |_| {}));
                 },
                 "Remove; nothing",
             ),
             (
-                "deleted, the broker is silent",
-                |s, o| {
-                    deleted(s, o, 29);
-                    o.broker = Broker::Silent("no answer".to_owned());
-                },
-                "nothing",
-            ),
-            (
-                "deleted, the broker stays silent",
-                |s, o| {
-                    deleted(s, o, 30);
-                    o.broker = Broker::Silent("no answer".to_owned());
-                },
-                "GiveUp(\"stream REACTIONS stays: no answer\"); nothing",
-            ),
-            (
-                "deleted, the broker won't",
-                |s, o| deleted(s, o, 30),
-                "GiveUp(\"stream REACTIONS stays: the broker did not remove it in time\"); nothing",
-            ),
-            (
                 "deleted, no broker",
                 |s, o| {
-                    deleted(s, o, 0);
+                    deleted(s, o);
                     o.broker = Broker::NotConfigured;
                 },
                 "GiveUp(\"stream REACTIONS stays: this operator knows no broker\"); nothing",
@@ -269,7 +251,34 @@ mod tests {
         for (case, change, expected) in cases {
             let (mut subject, mut observed) = (subject(), observed(at(1_000)));
             change(&mut subject, &mut observed);
-            assert_eq!(text(&plan(&subject, &observed)), *expected, "{case}");
+            let plan = plan(&subject, &observed, SignedDuration::ZERO);
+            assert_eq!(text(&plan), *expected, "{case}");
+        }
+    }
+
+    #[test]
+    fn a_channel_that_is_deleted_waits_thirty_seconds_for_its_stream_to_go() {
+        let silent = || Broker::Silent("no answer".to_owned());
+        let ours = || observed(at(0)).broker;
+        for (seconds, broker, expected) in [
+            (29, silent(), "nothing"),
+            (29, ours(), "removes REACTIONS"),
+            (
+                30,
+                silent(),
+                "GiveUp(\"stream REACTIONS stays: no answer\"); nothing",
+            ),
+            (
+                30,
+                ours(),
+                "GiveUp(\"stream REACTIONS stays: the broker did not remove it in time\"); nothing",
+            ),
+        ] {
+            let (mut subject, mut observed) = (subject(), observed(at(0)));
+            deleted(&mut subject, &mut observed);
+            observed.broker = broker;
+            let plan = plan(&subject, &observed, SignedDuration::from_secs(seconds));
+            assert_eq!(text(&plan), expected, "{seconds}");
         }
     }
 }

@@ -107,7 +107,7 @@ impl Context {
         let (began, noticed) = (SystemTime::now(), Timestamp::now());
         let observed = self.eyes.observe(stored, subject).await;
         let observed_at = SystemTime::now();
-        let plan = plan(subject, &observed);
+        let plan = plan(subject, &observed, memory.deleted_for(subject, observed.at));
         let outcome = apply(plan, stored, &self.channels, self.eyes.nats.as_ref()).await?;
         let times = Times {
             began,
@@ -115,7 +115,7 @@ impl Context {
             applied: SystemTime::now(),
         };
         let before = memory.status(|| stored.status());
-        let (after, news) = if subject.deleted_at.is_some() {
+        let (after, news) = if subject.is_deleted {
             // What it was like is of no use any more.
             (before.clone(), last_news(&outcome))
         } else {

@@ -9,7 +9,6 @@ use duet_crd::kubernetes::Status;
 use duet_crd::{API_VERSION, Channel, GROUP, KIND, Problem, Problems, VERSION};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use k8s_openapi::jiff::Timestamp;
 use kube::{Resource, ResourceExt};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -63,8 +62,8 @@ pub(crate) struct Subject {
     pub(crate) name: String,
     pub(crate) uid: String,
     pub(crate) generation: i64,
-    /// When somebody deleted it; it is there until the last finalizer is gone.
-    pub(crate) deleted_at: Option<Timestamp>,
+    /// Whether somebody deleted it; it is there until the last finalizer is gone.
+    pub(crate) is_deleted: bool,
     /// Whether it waits for its stream to be removed.
     pub(crate) has_finalizer: bool,
 }
@@ -80,7 +79,7 @@ impl Stored {
             name: self.name_any(),
             uid: self.uid().unwrap_or_default(),
             generation: metadata.generation.unwrap_or_default(),
-            deleted_at: metadata.deletion_timestamp.as_ref().map(|time| time.0),
+            is_deleted: metadata.deletion_timestamp.is_some(),
             has_finalizer: self.finalizers().iter().any(|name| name == FINALIZER),
         }
     }

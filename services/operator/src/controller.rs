@@ -14,6 +14,7 @@ use kube::runtime::{WatchStreamExt, applier, predicates, watcher};
 use kube::{Api, Client};
 use tokio_util::sync::CancellationToken;
 
+use crate::cluster::watch;
 use crate::events::Teller;
 use crate::metrics::Meters;
 use crate::observe::Eyes;
@@ -29,6 +30,8 @@ const OF_SERVICES: &str = "kubernetes.io/service-name";
 #[derive(Clone)]
 pub(crate) struct Parts {
     pub(crate) client: Client,
+    /// For watches.
+    pub(crate) watching: Client,
     pub(crate) namespace: String,
     pub(crate) nats: Option<Nats>,
     pub(crate) http: reqwest::Client,
@@ -43,11 +46,12 @@ type Queue = BoxStream<'static, Result<ReconcileRequest<Stored>, watcher::Error>
 /// Runs until `stop`, then ends the looks that are under way. Dropped, it ends them where they are.
 pub(crate) async fn run(parts: &Parts, stop: CancellationToken) {
     let channels: Api<Stored> = Api::namespaced(parts.client.clone(), &parts.namespace);
+    let watched: Api<Stored> = Api::namespaced(parts.watching.clone(), &parts.namespace);
     let (channel_store, channel_writer) = reflector::store();
     let (slice_store, slice_writer) = reflector::store();
 
     let readiness = parts.readiness.clone();
-    let own = watcher(channels.clone(), watcher::Config::default())
+    let own = watcher(watched, watch())
         .default_backoff()
         .reflect(channel_writer)
         .inspect(move |event| match event {
@@ -57,8 +61,8 @@ pub(crate) async fn run(parts: &Parts, stop: CancellationToken) {
         .applied_objects()
         // Not on status, which is the operator's own.
         .predicate_filter(predicates::generation, Default::default());
-    let slices: Api<EndpointSlice> = Api::namespaced(parts.client.clone(), &parts.namespace);
-    let pods = watcher(slices, watcher::Config::default().labels(OF_SERVICES))
+    let slices: Api<EndpointSlice> = Api::namespaced(parts.watching.clone(), &parts.namespace);
+    let pods = watcher(slices, watch().labels(OF_SERVICES))
         .default_backoff()
         .reflect(slice_writer)
         .touched_objects()

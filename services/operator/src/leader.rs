@@ -5,10 +5,11 @@
 
 use std::time::Duration;
 
-use kube::{Client, Config};
 use kube_lease_manager::{LeaseManager, LeaseManagerBuilder, LeaseParams};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
+
+use crate::cluster::Cluster;
 
 /// How long a Lease holds without being renewed, in seconds.
 const DURATION: u64 = 15;
@@ -25,10 +26,9 @@ const RELEASE: Duration = Duration::from_secs(3);
 #[derive(Clone, Debug)]
 pub(crate) struct Election {
     pub(crate) lease: String,
-    pub(crate) namespace: String,
     /// Who holds it: the pod.
     pub(crate) identity: String,
-    pub(crate) config: Config,
+    pub(crate) cluster: Cluster,
 }
 
 impl Election {
@@ -80,13 +80,9 @@ impl Election {
     }
 
     async fn manager(&self) -> Result<LeaseManager, Error> {
-        let mut config = self.config.clone();
-        config.connect_timeout = Some(ANSWER);
-        config.read_timeout = Some(ANSWER);
-        config.write_timeout = Some(ANSWER);
         let params = LeaseParams::new(&self.identity, DURATION, GRACE);
-        let manager = LeaseManagerBuilder::new(Client::try_from(config)?, &self.lease)
-            .with_namespace(&self.namespace)
+        let manager = LeaseManagerBuilder::new(self.cluster.client(ANSWER)?, &self.lease)
+            .with_namespace(&self.cluster.namespace)
             .with_parameters(params);
         Ok(manager.build().await?)
     }

@@ -7,7 +7,7 @@
 //!
 //! | resources | verbs |
 //! |---|---|
-//! | channels.duet.dev | get, list, watch, create, patch; delete for `remove-channels` |
+//! | channels.duet.dev | get, list, watch, create, patch; `remove-channels` needs list and delete alone |
 //! | channels.duet.dev/status | patch |
 //! | endpointslices.discovery.k8s.io | list, watch |
 //! | events.events.k8s.io | create, patch |
@@ -16,6 +16,7 @@
 //!
 //! In the cluster, with `--manage-crd`: customresourcedefinitions, by the name `channels.duet.dev`: get, patch.
 
+mod cluster; // the way to the Kubernetes API
 mod config; // what it is started with
 mod controller; // looks after all Channels
 mod definition; // the cluster's definition of a Channel
@@ -49,8 +50,8 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use duet_web::process::duration;
-use kube::Client;
 
+use crate::cluster::{ANSWER, Cluster};
 use crate::config::{Config, Place};
 
 /// Threads for all that it does but HTTP.
@@ -115,8 +116,9 @@ fn start(command: Command) -> Result<(), Box<dyn std::error::Error>> {
         match command {
             Command::Run { config, place } => run::run(&place, *config).await?,
             Command::RemoveChannels { timeout, place } => {
-                let (cluster, namespace) = run::cluster(&place).await?;
-                remove::channels(Client::try_from(cluster)?, &namespace, timeout).await?;
+                let cluster = Cluster::find(place.namespace).await?;
+                let client = cluster.client(ANSWER)?;
+                remove::channels(client, &cluster.namespace, timeout).await?;
             }
         }
         Ok(())

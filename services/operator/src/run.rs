@@ -7,9 +7,9 @@ use duet_web::drain::{Patience, Stop, Unfinished};
 use duet_web::health::Version;
 use duet_web::process::{Process, Start, StartError};
 use duet_web::tasks::Tasks;
-use kube::Client;
 use tokio_util::sync::CancellationToken;
 
+use crate::cluster::{ANSWER, Cluster};
 use crate::config::{Config, Place};
 use crate::controller::{self, Parts};
 use crate::definition;
@@ -41,13 +41,8 @@ const VERSION: Version = Version {
     version: env!("CARGO_PKG_VERSION"),
 };
 
-/// The way to the Kubernetes API, and the namespace.
-pub(crate) async fn cluster(place: &Place) -> Result<(kube::Config, String), Error> {
-    let config = kube::Config::infer().await?;
-    let namespace = place.namespace.clone();
-    let namespace = namespace.unwrap_or_else(|| config.default_namespace.clone());
-    Ok((config, namespace))
-}
+/// How long a connection to the broker is waited for at start.
+const CONNECT: Duration = Duration::from_secs(2);
 
 /// Runs until it is told to stop (SIGTERM or SIGINT; a second one aborts).
 ///
@@ -56,8 +51,8 @@ pub(crate) async fn cluster(place: &Place) -> Result<(kube::Config, String), Err
 pub(crate) async fn run(place: &Place, config: Config) -> Result<(), Error> {
     let (stop, _hearing) = Stop::by_signals().map_err(StartError::Io)?;
     let process = Process::begin(start(&config), stop.clone())?;
-    let (cluster, namespace) = self::cluster(place).await?;
-    let client = Client::try_from(cluster.clone())?;
+    let cluster = Cluster::find(place.namespace.clone()).await?;
+    let client = cluster.client(ANSWER)?;
     let parts = Parts {
         teller: Teller::new(client.clone(), &config.pod_name),
         nats: config.nats.connect(VERSION.service).await?,
@@ -65,14 +60,14 @@ pub(crate) async fn run(place: &Place, config: Config) -> Result<(), Error> {
         meters: Meters::new(&process.telemetry.metrics()),
         tracer: process.telemetry.tracer(),
         readiness: process.readiness.clone(),
-        namespace: namespace.clone(),
+        namespace: cluster.namespace.clone(),
+        watching: cluster.watching()?,
         client,
     };
     let election = config.lease.clone().map(|lease| Election {
         lease,
-        namespace,
         identity: config.pod_name.clone(),
-        config: cluster,
+        cluster,
     });
     let mut tasks = Tasks::new(&stop);
     tasks.spawn("operator", operate(parts, election, config, stop.draining));
@@ -97,6 +92,10 @@ async fn operate(
 /// What the one that acts does, until `stop`.
 async fn lead(parts: &Parts, config: &Config, stop: &CancellationToken) {
     let _leading = Leading::begin(parts);
+    if let Some(nats) = &parts.nats {
+        // At start the connection is a moment away: that the broker is silent then would be no news.
+        nats.connected_within(CONNECT).await;
+    }
     if config.manage_crd {
         definition::keep_current(&parts.client).await;
     }

@@ -1,0 +1,339 @@
+//! What is good and what is wrong with a Channel, each as a condition. All pure.
+//!
+//! What can't be observed is Unknown, and never what it was before. A channel without `async` has no BrokerReady: to Kubernetes,
+//! a condition that is absent is one that does not apply.
+
+#[cfg(test)]
+mod tests;
+
+use duet_channel::transport::ProvisionError;
+use duet_crd::Mode;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+
+use crate::apply::Outcome;
+use crate::broker::Broker;
+use crate::observe::Observed;
+use crate::participants::Participant;
+use crate::precedence::{Over, Rival};
+use crate::stored::Subject;
+
+pub(crate) const ACCEPTED: &str = "Accepted";
+pub(crate) const READY: &str = "Ready";
+pub(crate) const BROKER_READY: &str = "BrokerReady";
+pub(crate) const DRAINED: &str = "Drained";
+pub(crate) const DEGRADED: &str = "Degraded";
+
+/// BrokerReady's reason while the broker does not answer.
+pub(crate) const NO_ANSWER: &str = "NoAnswer";
+/// BrokerReady's reason when the stream is another's, or can't become what it should be.
+pub(crate) const STREAM_REFUSED: &str = "StreamRefused";
+
+/// How long a broker is silent before it counts as gone.
+const SILENCE: SignedDuration = SignedDuration::from_secs(10);
+/// The longest message that the API takes is 32,768 bytes; ours are for reading.
+const LONGEST: usize = 1_024;
+/// Pods that a message names.
+const NAMED: usize = 3;
+
+/// Whether a condition holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Holds {
+    True,
+    False,
+    Unknown,
+}
+
+impl Holds {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Holds::True => "True",
+            Holds::False => "False",
+            Holds::Unknown => "Unknown",
+        }
+    }
+}
+
+/// Whether a condition holds, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    pub(crate) holds: Holds,
+    /// In a word.
+    pub(crate) reason: String,
+    /// In a sentence.
+    pub(crate) message: String,
+}
+
+fn verdict(holds: Holds, reason: &str, message: impl Into<String>) -> Verdict {
+    Verdict {
+        holds,
+        reason: reason.to_owned(),
+        message: message.into(),
+    }
+}
+
+/// The condition of a type.
+pub(crate) fn find<'a>(conditions: &'a [Condition], r#type: &str) -> Option<&'a Condition> {
+    conditions
+        .iter()
+        .find(|condition| condition.type_ == r#type)
+}
+
+/// All conditions of a Channel that had those `before`, in their order.
+pub(crate) fn conditions(
+    subject: &Subject,
+    observed: &Observed,
+    outcome: &Outcome,
+    before: &[Condition],
+) -> Vec<Condition> {
+    let broker = broker_ready(observed, outcome, find(before, BROKER_READY));
+    let verdicts = [
+        (ACCEPTED, Some(accepted(observed))),
+        (READY, Some(ready(subject, observed, broker.as_ref()))),
+        (BROKER_READY, broker),
+        (
+            DRAINED,
+            observed
+                .accepted()
+                .map(|_| drained(subject, observed.participants.as_deref())),
+        ),
+        (
+            DEGRADED,
+            observed
+                .accepted()
+                .map(|_| degraded(subject, observed.participants.as_deref())),
+        ),
+    ];
+    let told = verdicts
+        .into_iter()
+        .filter_map(|(r#type, verdict)| Some((r#type, verdict?)));
+    told.map(|(r#type, verdict)| stamp(r#type, verdict, subject.generation, before, observed.at))
+        .collect()
+}
+
+/// The condition, whose transition time moves only when its status does.
+fn stamp(
+    r#type: &str,
+    verdict: Verdict,
+    generation: i64,
+    before: &[Condition],
+    now: Timestamp,
+) -> Condition {
+    let status = verdict.holds.as_str();
+    let same = find(before, r#type).filter(|before| before.status == status);
+    Condition {
+        type_: r#type.to_owned(),
+        status: status.to_owned(),
+        reason: verdict.reason,
+        message: cut(verdict.message),
+        observed_generation: Some(generation),
+        last_transition_time: same.map_or(Time(now), |same| same.last_transition_time.clone()),
+    }
+}
+
+fn cut(message: String) -> String {
+    match message.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &message[..end]),
+        None => message,
+    }
+}
+
+/// Whether this Channel is the one in force.
+fn accepted(observed: &Observed) -> Verdict {
+    match (&observed.document, &observed.rival) {
+        (Err(problems), _) => verdict(Holds::False, "Invalid", problems.to_string()),
+        (Ok(_), Some(Rival { name, over })) => {
+            let (reason, what) = match over {
+                Over::From(service) => ("FromTaken", format!("from {service}")),
+                Over::Stream(stream) => ("StreamTaken", format!("the stream {stream}")),
+            };
+            let message =
+                format!("the Channel {name}, which is older, has {what}; delete one of the two");
+            verdict(Holds::False, reason, message)
+        }
+        (Ok(document), None) if document.unknown.is_empty() => verdict(Holds::True, "Valid", ""),
+        (Ok(document), None) => {
+            let unknown: Vec<_> = document.unknown.iter().map(ToString::to_string).collect();
+            let message = format!("this version does not obey: {}", unknown.join("; "));
+            verdict(Holds::True, "PartlyUnknown", message)
+        }
+    }
+}
+
+/// Whether stream and consumers are as asked for; none where no broker is asked for.
+fn broker_ready(
+    observed: &Observed,
+    outcome: &Outcome,
+    before: Option<&Condition>,
+) -> Option<Verdict> {
+    observed.accepted()?;
+    Some(match (&observed.broker, &outcome.broker) {
+        (Broker::NotNeeded, _) => return None,
+        (Broker::NotConfigured, _) => verdict(
+            Holds::False,
+            "NotConfigured",
+            "the operator knows no NATS server; start it with --nats",
+        ),
+        (Broker::Silent(why), _) => silent(why, before, observed.at),
+        (Broker::Seen(_), Err(ProvisionError::Unreachable(why))) => {
+            silent(why, before, observed.at)
+        }
+        (Broker::Seen(_), Err(error @ ProvisionError::Conflict(_))) => {
+            verdict(Holds::False, STREAM_REFUSED, error.to_string())
+        }
+        (Broker::Seen(_), Err(error @ ProvisionError::Refused(_))) => {
+            verdict(Holds::False, "ChangeRefused", error.to_string())
+        }
+        (Broker::Seen(_), Ok(_)) => verdict(Holds::True, "Provisioned", ""),
+    })
+}
+
+/// Unknown at once, False when it lasts.
+fn silent(why: &str, before: Option<&Condition>, now: Timestamp) -> Verdict {
+    let message = format!("the broker does not answer: {why}");
+    let since = before.filter(|before| before.reason == NO_ANSWER);
+    let gone = since.is_some_and(|since| match since.status.as_str() {
+        "False" => true,
+        _ => now.duration_since(since.last_transition_time.0) >= SILENCE,
+    });
+    verdict(
+        if gone { Holds::False } else { Holds::Unknown },
+        NO_ANSWER,
+        message,
+    )
+}
+
+/// Whether every pod follows the spec, and events flow.
+fn ready(subject: &Subject, observed: &Observed, broker: Option<&Verdict>) -> Verdict {
+    let Some(document) = observed.accepted() else {
+        return verdict(Holds::False, "NotAccepted", "see the condition Accepted");
+    };
+    let Some(pods) = &observed.participants else {
+        return verdict(
+            Holds::Unknown,
+            "EndpointsUnknown",
+            "the pods behind the Services are not known",
+        );
+    };
+    let mode = document.spec.mode;
+    for (service, is_there) in [
+        (
+            &document.settings.from,
+            pods.iter().any(Participant::is_sender),
+        ),
+        (
+            &document.settings.to,
+            pods.iter().any(|pod| !pod.is_sender()),
+        ),
+    ] {
+        if !is_there {
+            let message =
+                format!("there is no pod behind the Service {service} with a port named internal");
+            return verdict(Holds::False, "NoPods", message);
+        }
+    }
+    let diverging: Vec<_> = pods
+        .iter()
+        .filter_map(|pod| pod.divergence(subject, mode).map(|why| (pod, why)))
+        .collect();
+    if let Some((_, (reason, _))) = diverging.first() {
+        let said = diverging
+            .iter()
+            .map(|(pod, (_, why))| format!("{}: {why}", pod.pod));
+        let alike = diverging.iter().all(|(_, (other, _))| other == reason);
+        let reason = if alike { reason } else { "PodsDiverge" };
+        return verdict(Holds::False, reason, listed(said));
+    }
+    match (mode, broker) {
+        (Mode::Async, Some(broker)) if broker.holds != Holds::True => {
+            verdict(broker.holds, "BrokerNotReady", broker.message.clone())
+        }
+        _ => verdict(Holds::True, "Following", ""),
+    }
+}
+
+/// Whether no unreceived event was accepted under an older generation.
+fn drained(subject: &Subject, pods: Option<&[Participant]>) -> Verdict {
+    let senders: Vec<_> = pods
+        .unwrap_or_default()
+        .iter()
+        .filter(|pod| pod.is_sender())
+        .collect();
+    let draining =
+        |pod: &&&Participant| pod.told(subject).and_then(|told| told.drained) == Some(false);
+    let silent = |pod: &&&Participant| pod.told(subject).and_then(|told| told.drained).is_none();
+    let named = |which: &dyn Fn(&&&Participant) -> bool| {
+        listed(
+            senders
+                .iter()
+                .filter(|pod| which(pod))
+                .map(|pod| pod.pod.clone()),
+        )
+    };
+    if senders.iter().any(|pod| draining(&pod)) {
+        let message = format!("events of an older generation wait at {}", named(&draining));
+        verdict(Holds::False, "Draining", message)
+    } else if senders.is_empty() {
+        verdict(Holds::Unknown, "NoSenders", "there is no sender to ask")
+    } else if senders.iter().any(|pod| silent(&pod)) {
+        verdict(
+            Holds::Unknown,
+            "NotTold",
+            format!("not told by {}", named(&silent)),
+        )
+    } else {
+        verdict(Holds::True, "Drained", "")
+    }
+}
+
+/// Whether something keeps events waiting, or should be looked at, as a pod says.
+fn degraded(subject: &Subject, pods: Option<&[Participant]>) -> Verdict {
+    let pods = pods.unwrap_or_default();
+    let degraded: Vec<_> = pods
+        .iter()
+        .filter_map(|pod| Some((pod, pod.told(subject)?.condition(DEGRADED, "True")?)))
+        .collect();
+    if let Some((_, first)) = degraded.first() {
+        let said = degraded
+            .iter()
+            .map(|(pod, condition)| format!("{}: {}", pod.pod, condition.message));
+        return verdict(Holds::True, reason(&first.reason), listed(said));
+    }
+    let silent: Vec<_> = pods
+        .iter()
+        .filter(|pod| pod.told(subject).is_none())
+        .collect();
+    if pods.is_empty() {
+        verdict(Holds::Unknown, "NoPods", "there is no pod to ask")
+    } else if silent.is_empty() {
+        verdict(Holds::False, "Sound", "")
+    } else {
+        let named = listed(silent.iter().map(|pod| pod.pod.clone()));
+        verdict(Holds::Unknown, "NotTold", format!("not told by {named}"))
+    }
+}
+
+/// A reason that the API takes: a pod may be of another version.
+fn reason(told: &str) -> &str {
+    let is_word = told.chars().all(|c| c.is_ascii_alphanumeric())
+        && told.starts_with(|c: char| c.is_ascii_alphabetic());
+    if is_word && told.len() <= 64 {
+        told
+    } else {
+        "PodSaysSo"
+    }
+}
+
+fn listed(said: impl Iterator<Item = String>) -> String {
+    let all: Vec<_> = said.collect();
+    let first = all
+        .iter()
+        .take(NAMED)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join("; ");
+    match all.len().saturating_sub(NAMED) {
+        0 => first,
+        more => format!("{first}; and {more} more"),
+    }
+}

@@ -130,11 +130,24 @@ impl Process {
             internal(config);
         };
         let grace = patience.for_requests();
+        let draining = || stop.draining.clone();
         let observer = Observer::from(&telemetry);
         let internal_listen = ports.internal.local_addr()?;
-        let mut servers = vec![server::serve(ports.internal, grace, None, internal)?];
+        let mut servers = vec![server::serve(
+            ports.internal,
+            grace,
+            draining(),
+            None,
+            internal,
+        )?];
         if let Some(listener) = ports.public {
-            servers.push(server::serve(listener, grace, Some(observer), public)?);
+            servers.push(server::serve(
+                listener,
+                grace,
+                draining(),
+                Some(observer),
+                public,
+            )?);
         }
         let told = addresses.zip(data_dir);
         if let Some((addresses, data_dir)) = &told {

@@ -5,9 +5,11 @@ use std::net::TcpListener;
 use std::rc::Rc;
 use std::time::Duration;
 
-use actix_web::dev::Server;
+use actix_web::dev::{Server, Service};
+use actix_web::http::ConnectionType;
 use actix_web::{App, HttpServer, web};
 use duet_telemetry::Observer;
+use tokio_util::sync::CancellationToken;
 
 use crate::routes::not_found;
 use crate::trace::Traced;
@@ -22,11 +24,13 @@ const HEAD: Duration = Duration::from_secs(5);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// Serves `listener` with the resources that `configure` registers, once on each worker. It runs while it is awaited, and
-/// ends by its handle: signals are [`crate::drain`]'s. `grace` is what a graceful stop waits for requests under way. Without
+/// ends by its handle: signals are [`crate::drain`]'s. While it is `draining`, each answer closes its connection, so that who asks again
+/// asks whom the load balancer names. `grace` is what a graceful stop waits for requests under way. Without
 /// an observer, requests make no spans and are not measured: the internal port's, which machines ask all the time.
 pub fn serve<F>(
     listener: TcpListener,
     grace: Duration,
+    draining: CancellationToken,
     observer: Option<Observer>,
     configure: F,
 ) -> io::Result<Server>
@@ -35,9 +39,21 @@ where
 {
     let server = HttpServer::new(move || {
         let nothing = web::to(not_found).wrap(Traced::no_route());
+        let draining = draining.clone();
         let mut app = App::new()
             .configure(configure.clone())
-            .default_service(nothing);
+            .default_service(nothing)
+            .wrap_fn(move |request, service| {
+                let (answer, draining) = (service.call(request), draining.clone());
+                async move {
+                    let mut answer = answer.await?;
+                    if draining.is_cancelled() {
+                        let head = answer.response_mut().head_mut();
+                        head.set_connection_type(ConnectionType::Close);
+                    }
+                    Ok(answer)
+                }
+            });
         if let Some(observer) = &observer {
             app = app.app_data(Rc::new(observer.clone()));
         }

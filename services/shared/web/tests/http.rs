@@ -63,10 +63,17 @@ impl Server {
             metrics: telemetry.metrics(),
         };
         let grace = patience.grace_period;
-        let public = server::serve(ports.public.unwrap(), grace, Some(observer), |config| {
-            config.service(at("/v1/posts/{post}").put(put).get(async || "read"));
-        });
-        let internal = server::serve(ports.internal, grace, None, move |config| {
+        let draining = || stop.draining.clone();
+        let public = server::serve(
+            ports.public.unwrap(),
+            grace,
+            draining(),
+            Some(observer),
+            |config| {
+                config.service(at("/v1/posts/{post}").put(put).get(async || "read"));
+            },
+        );
+        let internal = server::serve(ports.internal, grace, draining(), None, move |config| {
             health.configure(config)
         });
         let servers = vec![public.unwrap(), internal.unwrap()];
@@ -241,6 +248,8 @@ async fn a_request_under_way_is_answered_and_new_ones_are_taken_for_the_drain_de
         ..NO_PATIENCE
     })
     .await;
+    let first = server.put("p1", r#"{"title":"x"}"#).await;
+    assert!(!first.headers().contains_key("connection"));
     let url = format!("{}/v1/posts/slow", server.public);
     let slow = server
         .client
@@ -252,10 +261,9 @@ async fn a_request_under_way_is_answered_and_new_ones_are_taken_for_the_drain_de
     while server.internal("/readyz").await.0 == StatusCode::OK {
         server.stop.draining.cancel();
     }
-    assert_eq!(
-        server.put("p1", r#"{"title":"x"}"#).await.status(),
-        StatusCode::OK
-    );
+    let last = server.put("p1", r#"{"title":"x"}"#).await;
+    assert_eq!(last.status(), StatusCode::OK);
+    assert_eq!(last.headers()["connection"], "close");
     assert!(!server.stop.end.is_cancelled());
     assert_eq!(slow.await.unwrap().unwrap().text().await.unwrap(), "late");
     let end = server.stop.end.clone();

@@ -15,6 +15,7 @@ use opentelemetry::KeyValue;
 use reqwest::Response;
 use serde_json::Value;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 const CALLER: &str = "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7";
 
@@ -42,16 +43,23 @@ impl Server {
         let Addresses { listen, .. } = ports.addresses().unwrap().unwrap();
         let grace = Duration::from_secs(5);
         let observer = Some(Observer::from(&telemetry));
-        let server = server::serve(ports.public.unwrap(), grace, observer, |config| {
-            config
-                .service(at("/v1/posts/{post}").get(async || {
-                    describe(|| [KeyValue::new(attribute::USER, "ana")]);
-                    "read"
-                }))
-                .service(
-                    at("/v1/broken").get(async || Err::<&str, _>(Problem::internal("it broke"))),
-                );
-        });
+        let server = server::serve(
+            ports.public.unwrap(),
+            grace,
+            CancellationToken::new(),
+            observer,
+            |config| {
+                config
+                    .service(at("/v1/posts/{post}").get(async || {
+                        describe(|| [KeyValue::new(attribute::USER, "ana")]);
+                        "read"
+                    }))
+                    .service(
+                        at("/v1/broken")
+                            .get(async || Err::<&str, _>(Problem::internal("it broke"))),
+                    );
+            },
+        );
         let server = server.unwrap();
         let started = Self {
             collector,

@@ -3,6 +3,7 @@
 use duet_crd::kubernetes::Status;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 
@@ -14,6 +15,11 @@ use crate::switch::Report;
 
 /// The longest note that the API takes, in bytes.
 const LONGEST: usize = 1_024;
+
+/// How long events are kept waiting before it is told: a pod that starts is no news.
+const LASTS: SignedDuration = SignedDuration::from_secs(10);
+/// What the reasons end with that are told at once: a store was restored or lost, and only a person can heal it.
+const REGRESSED: &str = "Regressed";
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,12 +84,20 @@ impl News {
     }
 }
 
-/// What happened between two statuses, and what was done.
+/// When a Channel was looked at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Looks {
+    /// The time before, by this operator.
+    pub(crate) last: Option<Timestamp>,
+    pub(crate) now: Timestamp,
+}
+
+/// What happened between two statuses, of these looks, and what was done.
 pub(crate) fn news(
     subject: &Subject,
-    before: &Status,
-    after: &Status,
+    (before, after): (&Status, &Status),
     outcome: &Outcome,
+    looks: Looks,
 ) -> Vec<News> {
     let changed = |r#type| {
         let [before, after] = [before, after].map(|status| find(&status.conditions, r#type));
@@ -100,14 +114,16 @@ pub(crate) fn news(
     if let Some((before, after)) = changed(BROKER_READY) {
         news.extend(broker(before, after));
     }
-    if let Some((_, Some(degraded))) = changed(DEGRADED)
+    if let Some(degraded) = find(&after.conditions, DEGRADED)
         && degraded.status == "True"
     {
-        news.push(News::warning(
-            &degraded.reason,
-            "Observe",
-            &degraded.message,
-        ));
+        let is_regression = degraded.reason.ends_with(REGRESSED);
+        if (is_regression && changed(DEGRADED).is_some())
+            || (!is_regression && has_lasted(degraded, looks))
+        {
+            let note = &degraded.message;
+            news.push(News::warning(&degraded.reason, "Observe", note));
+        }
     }
     let was_well =
         find(&before.conditions, BROKER_READY).is_some_and(|ready| ready.status == "True");
@@ -126,6 +142,12 @@ pub(crate) fn news(
 /// What was done for a Channel that is deleted.
 pub(crate) fn last_news(outcome: &Outcome) -> Vec<News> {
     done(outcome, "StreamRemoved")
+}
+
+/// Whether a condition has held long enough since the last look.
+fn has_lasted(condition: &Condition, looks: Looks) -> bool {
+    let lasts = |at: Timestamp| at.duration_since(condition.last_transition_time.0) >= LASTS;
+    lasts(looks.now) && looks.last.is_some_and(|last| !lasts(last))
 }
 
 fn broker(before: Option<&Condition>, after: Option<&Condition>) -> Option<News> {
@@ -234,15 +256,20 @@ mod tests {
     /// What is told while a Channel goes through all of these.
     fn told_of(course: &[(&str, Change<'_>)]) -> Vec<String> {
         let mut before = Status::default();
+        let mut last = None;
         let mut all = Vec::new();
         for (second, (case, change)) in course.iter().enumerate() {
             let (mut observed, mut outcome) = (observed(at(20 * second as i64)), done());
             change(&mut observed, &mut outcome);
             let after = status(&subject(), &observed, &outcome, &before);
-            for news in news(&subject(), &before, &after, &outcome) {
+            let looks = Looks {
+                last,
+                now: observed.at,
+            };
+            for news in news(&subject(), (&before, &after), &outcome, looks) {
                 all.push(format!("{case}: {} {}", news.reason, news.note));
             }
-            before = after;
+            (before, last) = (after, Some(observed.at));
         }
         all
     }
@@ -257,14 +284,13 @@ mod tests {
         let refused = |_: &mut Observed, o: &mut Outcome| {
             o.broker = Err(ProvisionError::Conflict("another's".into()))
         };
-        let degraded = |o: &mut Observed, _: &mut Outcome| {
-            told(&mut o.participants.as_mut().unwrap()[0]).conditions = vec![condition(
-                DEGRADED,
-                "True",
-                "Regressed",
-                "it holds more than was sent",
-            )];
-        };
+        fn degraded(reason: &'static str) -> impl Fn(&mut Observed, &mut Outcome) {
+            move |o, _| {
+                let pods = o.participants.as_mut().unwrap();
+                told(&mut pods[0]).conditions = vec![condition(DEGRADED, "True", reason, "why")];
+            }
+        }
+        let (regressed, waits) = (degraded("SenderRegressed"), degraded("NotStored"));
         assert_eq!(
             told_of(&[
                 ("first", &steps),
@@ -280,8 +306,12 @@ mod tests {
                 ("refused", &refused),
                 ("still refused", &refused),
                 ("well", &well),
-                ("regressed", &degraded),
-                ("still regressed", &degraded),
+                ("regressed", &regressed),
+                ("still regressed", &regressed),
+                ("well", &well),
+                ("begins to wait", &waits),
+                ("waits", &waits),
+                ("still waits", &waits),
                 ("well", &well),
             ]),
             [
@@ -290,7 +320,8 @@ mod tests {
                 "gone: BrokerLost the broker does not answer: no",
                 "back: BrokerBack the broker answers again",
                 "refused: StreamRefused another's",
-                "regressed: Regressed reaction-0: it holds more than was sent",
+                "regressed: SenderRegressed reaction-0: why",
+                "waits: NotStored reaction-0: why",
             ]
         );
     }

@@ -86,32 +86,26 @@ impl FirstChannel {
     async fn step(&self, client: &Client, namespace: &str, teller: &Teller) -> Result<(), Error> {
         let document = self.read().await?;
         let channels: Api<Stored> = Api::namespaced(client.clone(), namespace);
-        let name = document.metadata.name.as_str();
         let there = channels.list(&ListParams::default()).await?.items;
-        let made = there.iter().find(|stored| stored.name_any() == name);
-        if let Some(made) = made {
-            self.note(client, namespace).await?;
-            let differs = made
-                .document()
-                .map_or(true, |(made, _)| made.spec != document.spec);
-            if self.enforce && differs && made.metadata.deletion_timestamp.is_none() {
-                enforce(&channels, &document).await?;
+        let is_noted = self.is_noted(client, namespace).await?;
+        let step = Step::of(&document, &there, is_noted, self.enforce);
+        match step {
+            Step::Nothing | Step::Note => {}
+            Step::Create => {
+                let channels: Api<ChannelResource> = Api::namespaced(client.clone(), namespace);
+                let made = create(&channels, document, namespace).await?;
                 teller
-                    .tell(&made.object_ref(&()), vec![News::enforced()])
+                    .tell(&made.object_ref(&()), vec![News::created()])
                     .await;
             }
-        } else if there.is_empty() && !self.is_noted(client, namespace).await? {
-            let channels: Api<ChannelResource> = Api::namespaced(client.clone(), namespace);
-            let mut resource = ChannelResource::from(document);
-            resource.metadata.namespace = Some(namespace.to_owned());
-            let by = PostParams {
-                field_manager: Some(MANAGER.to_owned()),
-                ..PostParams::default()
-            };
-            let made = channels.create(&by, &resource).await?;
-            teller
-                .tell(&made.object_ref(&()), vec![News::created()])
-                .await;
+            Step::Enforce(stored) => {
+                enforce(&channels, &document).await?;
+                teller
+                    .tell(&stored.object_ref(&()), vec![News::enforced()])
+                    .await;
+            }
+        }
+        if !is_noted && !matches!(step, Step::Nothing) {
             self.note(client, namespace).await?;
         }
         Ok(())
@@ -133,9 +127,6 @@ impl FirstChannel {
     }
 
     async fn note(&self, client: &Client, namespace: &str) -> Result<(), Error> {
-        if self.is_noted(client, namespace).await? {
-            return Ok(());
-        }
         let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
         let patch = json!({"metadata": {"annotations": {CREATED: "true"}}});
         let by = PatchParams {
@@ -146,6 +137,54 @@ impl FirstChannel {
             .await?;
         Ok(())
     }
+}
+
+/// What is to be done about the first Channel.
+#[derive(Clone, Copy, Debug)]
+enum Step<'a> {
+    Nothing,
+    Create,
+    /// It is there, and that was not noted.
+    Note,
+    /// It is there, and says something else than the document.
+    Enforce(&'a Stored),
+}
+
+impl<'a> Step<'a> {
+    /// Of a namespace that has these Channels. One that was made, and is gone, was deleted by hand: also where the document wins.
+    fn of(document: &Channel, there: &'a [Stored], is_noted: bool, enforce: bool) -> Step<'a> {
+        let name = document.metadata.name.as_str();
+        match there.iter().find(|stored| stored.name_any() == name) {
+            Some(made) => {
+                let differs = made
+                    .document()
+                    .map_or(true, |(made, _)| made.spec != document.spec);
+                if enforce && differs && made.metadata.deletion_timestamp.is_none() {
+                    Step::Enforce(made)
+                } else if is_noted {
+                    Step::Nothing
+                } else {
+                    Step::Note
+                }
+            }
+            None if there.is_empty() && !is_noted => Step::Create,
+            None => Step::Nothing,
+        }
+    }
+}
+
+async fn create(
+    channels: &Api<ChannelResource>,
+    document: Channel,
+    namespace: &str,
+) -> Result<ChannelResource, Error> {
+    let mut resource = ChannelResource::from(document);
+    resource.metadata.namespace = Some(namespace.to_owned());
+    let by = PostParams {
+        field_manager: Some(MANAGER.to_owned()),
+        ..PostParams::default()
+    };
+    Ok(channels.create(&by, &resource).await?)
 }
 
 /// Sets the Channel's spec to the document's.
@@ -160,4 +199,69 @@ async fn enforce(channels: &Api<Stored>, document: &Channel) -> Result<(), Error
     let by = PatchParams::apply(MANAGER).force();
     channels.patch(name, &by, &Patch::Apply(patch)).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use duet_crd::{EXAMPLE, Mode};
+
+    use super::*;
+
+    fn stored(name: &str, change: impl FnOnce(&mut Channel)) -> Stored {
+        let mut channel = Channel::from_yaml(EXAMPLE).unwrap();
+        change(&mut channel);
+        let mut resource = ChannelResource::from(channel);
+        resource.metadata.name = Some(name.to_owned());
+        serde_json::from_value(serde_json::to_value(resource).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn it_is_made_once_and_wins_only_where_it_is_to() {
+        let document = Channel::from_yaml(EXAMPLE).unwrap();
+        let same = || vec![stored("reactions", |_| {})];
+        let patched = || {
+            vec![stored("reactions", |channel| {
+                channel.spec.mode = Mode::Async
+            })]
+        };
+        let other = || vec![stored("other", |_| {})];
+        let going = || {
+            let mut going = patched();
+            going[0].metadata.deletion_timestamp = Some(crate::fixtures::at(0).into());
+            going
+        };
+        for (case, there, is_noted, enforce, expected) in [
+            ("an empty namespace", vec![], false, false, "Create"),
+            (
+                "an empty namespace, enforced",
+                vec![],
+                false,
+                true,
+                "Create",
+            ),
+            ("it was deleted by hand", vec![], true, false, "Nothing"),
+            (
+                "it was deleted by hand, enforced",
+                vec![],
+                true,
+                true,
+                "Nothing",
+            ),
+            ("another is there", other(), false, true, "Nothing"),
+            (
+                "it is there, and was not noted",
+                same(),
+                false,
+                false,
+                "Note",
+            ),
+            ("it is as it was made", same(), true, true, "Nothing"),
+            ("it was patched", patched(), true, false, "Nothing"),
+            ("it was patched, enforced", patched(), true, true, "Enforce"),
+            ("it is being deleted", going(), true, true, "Nothing"),
+        ] {
+            let step = format!("{:?}", Step::of(&document, &there, is_noted, enforce));
+            assert!(step.starts_with(expected), "{case}: {step}");
+        }
+    }
 }

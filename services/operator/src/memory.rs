@@ -28,6 +28,8 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::fro
 pub(crate) struct Memory {
     /// The status that was written last.
     status: Option<(Status, Instant)>,
+    /// When it was looked at last.
+    pub(crate) looked: Option<Timestamp>,
     /// The generation that was seen last, and since when.
     generation: Option<(i64, Instant)>,
     /// The mode that was asked for last.

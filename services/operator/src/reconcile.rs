@@ -17,7 +17,7 @@ use serde_json::json;
 
 use crate::apply::{MANAGER, Outcome, apply};
 use crate::conditions::{BROKER_READY, find};
-use crate::events::{News, Teller, last_news, news};
+use crate::events::{Looks, News, Teller, last_news, news};
 use crate::memory::{Memory, Turn};
 use crate::metrics::{Meters, Seen};
 use crate::observe::{Eyes, Observed};
@@ -120,7 +120,11 @@ impl Context {
             (before.clone(), last_news(&outcome))
         } else {
             let after = status(subject, &observed, &outcome, &before);
-            let mut news = news(subject, &before, &after, &outcome);
+            let looks = Looks {
+                last: memory.looked.replace(observed.at),
+                now: observed.at,
+            };
+            let mut news = news(subject, (&before, &after), &outcome, looks);
             news.extend(self.turned(memory.follow(subject, &observed, &before, noticed), &after));
             (after, news)
         };

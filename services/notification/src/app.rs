@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::web;
 use duet_channel::receiver::{ConsumerParts, ConsumerTask, PARKED_RETRY, ParkedTask, Receiver};
 use duet_channel::settings::Side;
-use duet_channel::store::sqlite::{Options, SqliteStore};
+use duet_channel::store::sqlite::Options;
 use duet_protocol::rules::Rules;
 use duet_web::drain::Stop;
 use duet_web::health::Version;
@@ -44,7 +44,7 @@ pub async fn run_until(config: Config, stop: Stop) -> Result<(), Error> {
     let service = Service::begin(VERSION, Side::To, &config.args, stop).await?;
     let (clock, end) = (service.clock, service.process.stop.end.clone());
     let options = Options::new(store::MIGRATIONS, clock, rand::random());
-    let (store, _) = SqliteStore::open(&config.args.data_dir.join(STORE), options)?;
+    let (store, _) = service.open_store(&config.args, STORE, options).await?;
 
     let notifications = Arc::new(Notifications { clock });
     let name = config.receiver();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use actix_web::web;
 use duet_channel::sender::{Parts, SenderTask};
 use duet_channel::settings::{SettingsState, Side};
-use duet_channel::store::sqlite::{Options, SqliteStore};
+use duet_channel::store::sqlite::Options;
 use duet_channel::transport::Call;
 use duet_channel::transport::http::{HttpCall, HttpCallError};
 use duet_protocol::receipt::ReceiverName;
@@ -71,8 +71,7 @@ pub async fn run_until(config: Config, stop: Stop) -> Result<(), Error> {
     let receivers: Vec<_> = calls.keys().cloned().collect();
     let options = Options::new(store::MIGRATIONS, clock, rand::random());
     let options = options.sending(receivers.clone(), generation(&service.states.borrow()));
-    let (store, committed) = SqliteStore::open(&config.args.data_dir.join(STORE), options)
-        .map_err(service::Error::Open)?;
+    let (store, committed) = service.open_store(&config.args, STORE, options).await?;
 
     let parts = Parts {
         store: store.clone(),

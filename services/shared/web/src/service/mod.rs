@@ -3,6 +3,7 @@
 mod args;
 
 use std::path::Path;
+use std::time::Duration;
 
 use actix_web::web::ServiceConfig;
 use duet_channel::brokers::Brokers;
@@ -10,12 +11,12 @@ use duet_channel::clock::Clock;
 use duet_channel::settings::{
     FileSource, KubernetesError, KubernetesSource, SettingsSource, SettingsState, Side,
 };
-use duet_channel::store::sqlite::OpenError;
-use duet_channel::store::{Store, StoreError};
+use duet_channel::store::sqlite::{OpenError, Options, SqliteStore};
+use duet_channel::store::{CommittedGroup, Store, StoreError};
 use duet_channel::transport::jetstream::{Nats, NatsError};
 use duet_protocol::receipt::ReceiverName;
 use duet_telemetry::Observer;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 pub use args::{Args, NatsArgs, with_default};
 
@@ -100,6 +101,29 @@ impl Service {
             // On a laptop nobody else makes what the broker needs, and who receives is there before who sends.
             provision: side == Side::To && args.service.is_none(),
             process,
+        })
+    }
+
+    /// Opens its store. In Kubernetes the pod before may still have it: one that is deleted is replaced at once, and stops meanwhile. That
+    /// one is waited for as long as stopping may take.
+    ///
+    /// # Errors
+    /// If it can't be opened, or this process is told to stop before it can.
+    pub async fn open_store(
+        &self,
+        args: &Args,
+        file: &str,
+        options: Options,
+    ) -> Result<(SqliteStore, mpsc::UnboundedReceiver<CommittedGroup>), Error> {
+        let path = args.data_dir.join(file);
+        let patience = match args.service {
+            Some(_) => args.grace_period,
+            None => Duration::ZERO,
+        };
+        let opened = SqliteStore::open_when_free(&path, options.clone(), patience);
+        Ok(tokio::select! {
+            opened = opened => opened?,
+            () = self.process.stop.draining.cancelled() => SqliteStore::open(&path, options)?,
         })
     }
 

@@ -11,6 +11,7 @@ use duet_protocol::sequence::{Epoch, Incarnation, StoreId};
 use duet_protocol::settings::Generation;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
 
 use super::codec::{signed, unsigned};
 use super::error::is_corruption;
@@ -186,7 +187,35 @@ impl SqliteStore {
         };
         opening.start(grouping).map(|store| (store, commits))
     }
+
+    /// Opens it as [`SqliteStore::open`] does. Where another process has it, that one is waited for as long as `patience` says: it may
+    /// be about to end. Dropped, it has opened nothing.
+    ///
+    /// # Errors
+    /// [`OpenError`]; then the file is as it was.
+    pub async fn open_when_free(
+        path: &Path,
+        options: Options,
+        patience: Duration,
+    ) -> Result<(Self, mpsc::UnboundedReceiver<CommittedGroup>), OpenError> {
+        let deadline = Instant::now() + patience;
+        let mut told = false;
+        loop {
+            match Self::open(path, options.clone()) {
+                Err(error @ OpenError::Locked { .. }) if Instant::now() < deadline => {
+                    if !std::mem::replace(&mut told, true) {
+                        tracing::info!("{error}: waiting for it to end");
+                    }
+                    sleep(PAUSE).await;
+                }
+                opened => return opened,
+            }
+        }
+    }
 }
+
+/// Between two tries to open what another process has.
+const PAUSE: Duration = Duration::from_millis(50);
 
 struct Opening<'o> {
     path: &'o Path,

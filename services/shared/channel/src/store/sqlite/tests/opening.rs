@@ -1,6 +1,7 @@
 //! Opening: what is in force afterwards, and what is refused.
 
 use std::fs;
+use std::time::Duration;
 
 use duet_protocol::outbox::{Mark, OutboxTables};
 use duet_protocol::record::HELLO_EPOCHS;
@@ -103,6 +104,19 @@ async fn a_second_opener_is_told_who_has_it() {
     assert_eq!(process, Some(std::process::id()));
     store.close().await;
     let (store, _commits) = SqliteStore::open(&file(&directory), options()).unwrap();
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_patient_opener_has_it_once_the_one_before_is_gone() {
+    let directory = TempDir::new().unwrap();
+    let (before, _commits) = SqliteStore::open(&file(&directory), options()).unwrap();
+    let path = file(&directory);
+    let impatient = SqliteStore::open_when_free(&path, options(), Duration::ZERO).await;
+    assert!(matches!(impatient, Err(OpenError::Locked { .. })));
+    let waiting = SqliteStore::open_when_free(&path, options(), Duration::from_secs(60));
+    let (opened, ()) = tokio::join!(waiting, before.close());
+    let (store, _commits) = opened.unwrap();
     store.close().await;
 }
 

@@ -124,3 +124,32 @@ fn start(command: Command) -> Result<(), Box<dyn std::error::Error>> {
         Ok(())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_runs_unless_told_otherwise() {
+        let parsed = |args: &[&str]| Cli::try_parse_from([&["duet-operator"], args].concat());
+        assert!(parsed(&[]).unwrap().command.is_none());
+        let run = parsed(&["run", "--lease", "duet-operator", "--manage-crd"]);
+        assert!(matches!(run.unwrap().command, Some(Command::Run { .. })));
+        let remove = parsed(&["remove-channels", "--timeout", "5s"])
+            .unwrap()
+            .command;
+        assert!(
+            matches!(remove, Some(Command::RemoveChannels { timeout, .. }) if timeout == Duration::from_secs(5))
+        );
+        for (args, named) in [
+            (
+                ["--first-channel", "channel.yaml"],
+                "--first-channel-config-map",
+            ),
+            (["--nats-user", "operator"], "--nats-password-file"),
+        ] {
+            let error = parsed(&args).unwrap_err().to_string();
+            assert!(error.contains(named), "{error}");
+        }
+    }
+}

@@ -136,40 +136,43 @@ impl Eyes {
             Participant {
                 pod,
                 role,
-                answer: self.ask_pod(&url).await,
+                answer: ask(&self.http, &url).await,
             }
         });
         Some(stream::iter(asked).buffered(AT_ONCE).collect().await)
     }
+}
 
-    async fn ask_pod(&self, url: &str) -> Answer {
-        match self.get(url).await {
-            Ok((StatusCode::OK, body)) => match serde_json::from_slice(&body) {
-                Ok(told) => Answer::Told(told),
-                Err(error) => Answer::Unintelligible(format!("its answer makes no sense: {error}")),
-            },
-            Ok((status, _)) => Answer::Unintelligible(format!("it answered {status}")),
-            Err(error) if error.is_timeout() => {
-                Answer::Silent(format!("no answer in {} s", ANSWER.as_secs()))
-            }
-            Err(error) if error.is_connect() => {
-                Answer::Silent("no connection can be made".to_owned())
-            }
-            Err(_) => Answer::Silent("the connection broke".to_owned()),
+/// Asks a pod.
+async fn ask(http: &Client, url: &str) -> Answer {
+    match get(http, url).await {
+        Ok((StatusCode::OK, body)) if body.len() > LONGEST => {
+            Answer::Unintelligible(format!("its answer is longer than {LONGEST} bytes"))
+        }
+        Ok((StatusCode::OK, body)) => match serde_json::from_slice(&body) {
+            Ok(told) => Answer::Told(told),
+            Err(error) => Answer::Unintelligible(format!("its answer makes no sense: {error}")),
+        },
+        Ok((status, _)) => Answer::Unintelligible(format!("it answered {status}")),
+        Err(error) if error.is_timeout() => {
+            Answer::Silent(format!("no answer in {} s", ANSWER.as_secs()))
+        }
+        Err(error) if error.is_connect() => Answer::Silent("no connection can be made".to_owned()),
+        Err(_) => Answer::Silent("the connection broke".to_owned()),
+    }
+}
+
+/// The status and the body, or the beginning of one that is too long.
+async fn get(http: &Client, url: &str) -> Result<(StatusCode, Vec<u8>), reqwest::Error> {
+    let mut response = http.get(url).send().await?;
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        body.extend_from_slice(&chunk);
+        if body.len() > LONGEST {
+            break;
         }
     }
-
-    async fn get(&self, url: &str) -> Result<(StatusCode, Vec<u8>), reqwest::Error> {
-        let mut response = self.http.get(url).send().await?;
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await? {
-            body.extend_from_slice(&chunk);
-            if body.len() > LONGEST {
-                break;
-            }
-        }
-        Ok((response.status(), body))
-    }
+    Ok((response.status(), body))
 }
 
 fn document(stored: &Stored, subject: &Subject) -> Result<Box<Document>, Problems> {
@@ -238,6 +241,8 @@ mod tests {
     use std::sync::Arc;
 
     use serde_json::json;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
 
     use super::*;
 
@@ -299,5 +304,53 @@ mod tests {
             ]
         );
         assert_eq!(url("fd00::1", 1), "http://[fd00::1]:1/v1/channel");
+    }
+
+    /// A server that answers every connection with these bytes; or with nothing, and waits.
+    async fn answering(bytes: &'static str, body: usize) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/v1/channel", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((mut connection, _)) = listener.accept().await {
+                let mut request = [0; 1024];
+                let _ = connection.read(&mut request).await;
+                let _ = connection.write_all(bytes.as_bytes()).await;
+                let _ = connection.write_all(&vec![b' '; body]).await;
+                if bytes.is_empty() {
+                    std::future::pending::<()>().await;
+                }
+            }
+        });
+        url
+    }
+
+    #[tokio::test]
+    async fn whatever_a_pod_answers_is_an_observation() {
+        const OK: &str = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n";
+        let told = "HTTP/1.1 200 OK\r\ncontent-length: 15\r\n\r\n{\"mode\":\"Sync\"}";
+        let elsewhere =
+            "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n";
+        let http = http().unwrap();
+        let nobody = "http://127.0.0.1:1/v1/channel".to_owned();
+        for (expected, url) in [
+            ("Told(", answering(told, 0).await),
+            (
+                "Unintelligible(\"it answered 302 Found\")",
+                answering(elsewhere, 0).await,
+            ),
+            (
+                "Unintelligible(\"its answer makes no sense",
+                answering(OK, 0).await,
+            ),
+            (
+                "Unintelligible(\"its answer is longer than 65536 bytes\")",
+                answering(OK, 2 * LONGEST).await,
+            ),
+            ("Silent(\"no answer in 1 s\")", answering("", 0).await),
+            ("Silent(\"no connection can be made\")", nobody),
+        ] {
+            let answer = format!("{:?}", ask(&http, &url).await);
+            assert!(answer.starts_with(expected), "{expected}: {answer}");
+        }
     }
 }

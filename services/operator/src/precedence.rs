@@ -1,4 +1,4 @@
-//! Which of several Channels that want the same is in force: the oldest.
+//! Which of several Channels that want the same is in force: the oldest. Pods choose theirs by the same rule.
 
 use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
@@ -16,9 +16,8 @@ pub(crate) struct Claim {
 }
 
 impl Claim {
-    /// What a Channel claims; nothing if it is no good, for it can't be in force.
+    /// What a Channel claims, also one that is no good: pods hold to the oldest, and wait for it to be put right.
     pub(crate) fn of(stored: &Stored) -> Option<Claim> {
-        stored.document().ok()?;
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let spec = &stored.spec;
         Some(Claim {

@@ -109,22 +109,26 @@ impl Service {
     ///
     /// # Errors
     /// If it can't be opened, or this process is told to stop before it can.
-    pub async fn open_store(
+    pub fn open_store(
         &self,
         args: &Args,
         file: &str,
         options: Options,
-    ) -> Result<(SqliteStore, mpsc::UnboundedReceiver<CommittedGroup>), Error> {
+    ) -> impl Future<Output = Result<(SqliteStore, mpsc::UnboundedReceiver<CommittedGroup>), Error>>
+    + use<> {
+        let draining = self.process.stop.draining.clone();
         let path = args.data_dir.join(file);
         let patience = match args.service {
             Some(_) => args.grace_period,
             None => Duration::ZERO,
         };
-        let opened = SqliteStore::open_when_free(&path, options.clone(), patience);
-        Ok(tokio::select! {
-            opened = opened => opened?,
-            () = self.process.stop.draining.cancelled() => SqliteStore::open(&path, options)?,
-        })
+        async move {
+            let opened = SqliteStore::open_when_free(&path, options.clone(), patience);
+            Ok(tokio::select! {
+                opened = opened => opened?,
+                () = draining.cancelled() => SqliteStore::open(&path, options)?,
+            })
+        }
     }
 
     /// The brokers that it can reach, on behalf of these receivers.

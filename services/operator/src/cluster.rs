@@ -57,3 +57,11 @@ pub(crate) fn watch() -> watcher::Config {
     let seconds = u32::try_from(WATCH.as_secs()).unwrap_or(u32::MAX);
     watcher::Config::default().timeout(seconds)
 }
+
+/// What the API said, or why it could not be asked; kube's own text holds the whole answer besides.
+pub(crate) fn said(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => format!("{} ({})", status.message, status.code),
+        other => other.to_string(),
+    }
+}

@@ -5,6 +5,8 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
 
+use crate::cluster::said;
+
 /// Helm's own name as a field manager. Helm 4 applies the definition at every `helm install`, and gives up where another manager has
 /// set it otherwise: one that an earlier release's operator kept current would be in the way of the next release.
 const MANAGER: &str = "helm";
@@ -17,7 +19,11 @@ pub(crate) async fn keep_current(client: &Client) {
     let theirs = match definitions.get(DEFINITION).await {
         Ok(there) => there.annotations().get(VERSION).cloned(),
         Err(error) => {
-            return tracing::warn!(%error, definition = DEFINITION, "the definition can't be read, and stays as it is");
+            return tracing::warn!(
+                error = said(&error),
+                definition = DEFINITION,
+                "the definition can't be read, and stays as it is"
+            );
         }
     };
     if theirs
@@ -41,7 +47,11 @@ pub(crate) async fn keep_current(client: &Client) {
             "the definition is this version's"
         ),
         Err(error) => {
-            tracing::warn!(%error, definition = DEFINITION, "the definition can't be written, and stays as it is")
+            tracing::warn!(
+                error = said(&error),
+                definition = DEFINITION,
+                "the definition can't be written, and stays as it is"
+            )
         }
     }
 }

@@ -8,6 +8,7 @@ use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 
 use crate::apply::{MANAGER, Outcome};
+use crate::cluster::said;
 use crate::conditions::{ACCEPTED, BROKER_READY, DEGRADED, NO_ANSWER, READY, find};
 use crate::plan::Finalizer;
 use crate::stored::Subject;
@@ -224,7 +225,7 @@ impl Teller {
             // Each has a recorder of its own: one for all would count a second event of a kind, and drop its note.
             let recorder = Recorder::new(self.client.clone(), self.reporter.clone());
             if let Err(error) = recorder.publish(&event, object).await {
-                tracing::warn!(%error, "an event can't be told");
+                tracing::warn!(error = said(&error), "an event can't be told");
             }
         }
     }

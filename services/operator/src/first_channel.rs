@@ -16,6 +16,7 @@ use tokio::io::AsyncReadExt;
 use tokio_util::sync::CancellationToken;
 
 use crate::apply::MANAGER;
+use crate::cluster::said;
 use crate::events::{News, Teller};
 use crate::stored::Stored;
 
@@ -42,7 +43,7 @@ enum Error {
     File(#[from] std::io::Error),
     #[error("{0}")]
     Document(#[from] Problems),
-    #[error("{0}")]
+    #[error("{}", said(.0))]
     Api(#[from] kube::Error),
 }
 

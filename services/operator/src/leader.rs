@@ -5,11 +5,12 @@
 
 use std::time::Duration;
 
-use kube_lease_manager::{LeaseManager, LeaseManagerBuilder, LeaseParams};
+use duet_web::health::Readiness;
+use kube_lease_manager::{LeaseManager, LeaseManagerBuilder, LeaseManagerError, LeaseParams};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, said};
 
 /// How long a Lease holds without being renewed, in seconds.
 const DURATION: u64 = 15;
@@ -22,6 +23,9 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// How long giving it back may take.
 const RELEASE: Duration = Duration::from_secs(3);
 
+/// What readiness calls it.
+const PART: &str = "lease";
+
 /// A Lease to be held.
 #[derive(Clone, Debug)]
 pub(crate) struct Election {
@@ -29,6 +33,8 @@ pub(crate) struct Election {
     /// Who holds it: the pod.
     pub(crate) identity: String,
     pub(crate) cluster: Cluster,
+    /// Where it is told that the Lease can't be had. That another holds it is no reason not to be ready.
+    pub(crate) readiness: Readiness,
 }
 
 impl Election {
@@ -42,6 +48,7 @@ impl Election {
         while !stop.is_cancelled() {
             let held = async {
                 let manager = self.manager().await?;
+                self.readiness.ready(PART);
                 wait_for(&manager, true).await?;
                 Ok::<_, Error>(manager)
             };
@@ -51,7 +58,10 @@ impl Election {
             };
             match held {
                 Ok(manager) => self.lead(&manager, act()).await,
-                Err(error) => tracing::warn!(%error, lease = self.lease, "the lease can't be had"),
+                Err(error) => {
+                    tracing::warn!(%error, lease = self.lease, "the lease can't be had");
+                    self.readiness.not_ready(PART, error.to_string());
+                }
             }
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -96,8 +106,15 @@ async fn wait_for(manager: &LeaseManager, holds: bool) -> Result<(), Error> {
 
 #[derive(Debug, thiserror::Error)]
 enum Error {
-    #[error(transparent)]
+    #[error("{}", said(.0))]
     Client(#[from] kube::Error),
-    #[error(transparent)]
-    Lease(#[from] kube_lease_manager::LeaseManagerError),
+    #[error("{}", of_lease(.0))]
+    Lease(#[from] LeaseManagerError),
+}
+
+fn of_lease(error: &LeaseManagerError) -> String {
+    match error {
+        LeaseManagerError::KubeError(error) => said(error),
+        other => other.to_string(),
+    }
 }

@@ -83,6 +83,8 @@ pub(crate) fn http() -> Result<Client, reqwest::Error> {
         .connect_timeout(CONNECT)
         .redirect(redirect::Policy::none())
         .no_proxy()
+        // A connection that was kept may belong to a pod that is gone.
+        .pool_max_idle_per_host(0)
         .build()
 }
 

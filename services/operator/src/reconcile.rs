@@ -16,6 +16,7 @@ use opentelemetry::KeyValue;
 use serde_json::json;
 
 use crate::apply::{MANAGER, Outcome, apply};
+use crate::cluster::said;
 use crate::conditions::{BROKER_READY, find};
 use crate::events::{Looks, News, Teller, last_news, news};
 use crate::memory::{Memory, Turn};
@@ -57,13 +58,31 @@ pub(crate) async fn reconcile(
     let result = context.look(&stored, &subject, &mut memory).await;
     if let Err(error) = &result {
         memory.failed();
-        tracing::warn!(channel = subject.name, %error, "the Channel can't be written");
+        let said = said(error);
+        if is_outdated(error) {
+            tracing::debug!(
+                channel = subject.name,
+                error = said,
+                "the Channel is another by now"
+            );
+        } else {
+            tracing::warn!(
+                channel = subject.name,
+                error = said,
+                "the Channel can't be written"
+            );
+        }
     }
     context.memories().insert(subject.uid, memory);
     context
         .meters
         .reconciled(result.as_ref().err().map(|_| "api"), began.elapsed());
     result
+}
+
+/// Whether the Channel was changed or deleted meanwhile, and the next look will see it.
+fn is_outdated(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if matches!(status.code, 404 | 409))
 }
 
 /// When to look again after an error.

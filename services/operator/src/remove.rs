@@ -7,6 +7,7 @@ use kube::api::{DeleteParams, ListParams};
 use kube::{Api, Client, ResourceExt};
 use tokio::time::{sleep, timeout};
 
+use crate::cluster::said;
 use crate::stored::Stored;
 
 /// Between two looks.
@@ -15,7 +16,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// Why the Channels are not gone.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("the Channels can't be deleted: {0}")]
+    #[error("the Channels can't be deleted: {}", said(.0))]
     Api(#[from] kube::Error),
     #[error(
         "not gone in {within:?}: {names}. The operator removes their streams first: see its log, or give the streams up with `kubectl patch channel NAME --type=merge -p '{{\"metadata\":{{\"finalizers\":null}}}}'`"

@@ -9,7 +9,7 @@ use duet_web::process::{Process, Start, StartError};
 use duet_web::tasks::Tasks;
 use tokio_util::sync::CancellationToken;
 
-use crate::cluster::{ANSWER, Cluster};
+use crate::cluster::{ANSWER, Cluster, said};
 use crate::config::{Config, Place};
 use crate::controller::{self, Parts};
 use crate::definition;
@@ -26,7 +26,7 @@ pub(crate) enum Error {
     Start(#[from] StartError),
     #[error("no way to the Kubernetes API is known: {0}")]
     NoCluster(#[from] kube::config::InferConfigError),
-    #[error("the Kubernetes API can't be asked: {0}")]
+    #[error("the Kubernetes API can't be asked: {}", said(.0))]
     Client(#[from] kube::Error),
     #[error("no client for asking pods can be made: {0}")]
     Http(#[from] reqwest::Error),
@@ -68,6 +68,7 @@ pub(crate) async fn run(place: &Place, config: Config) -> Result<(), Error> {
         lease,
         identity: config.pod_name.clone(),
         cluster,
+        readiness: process.readiness.clone(),
     });
     let mut tasks = Tasks::new(&stop);
     tasks.spawn("operator", operate(parts, election, config, stop.draining));

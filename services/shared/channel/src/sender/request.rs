@@ -1,5 +1,6 @@
 //! One caller's request, from its acceptance to its answer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use duet_protocol::accept::{Accepted, Accepting, Dispatch, Failed, Request};
@@ -143,7 +144,7 @@ impl<S: Store, V: SendingService<S::Connection>> Sender<S, V> {
             generation: settings.generation,
         };
         let (mode, accepted, answer) = self
-            .accept(request, began)
+            .accept(request, settings, began)
             .await?
             .map_err(SendError::Refused)?;
         let reply = |event, delivery, attempts| Reply {
@@ -186,6 +187,7 @@ impl<S: Store, V: SendingService<S::Connection>> Sender<S, V> {
     async fn accept(
         &self,
         mut request: Request<V::Value>,
+        mut settings: Arc<Settings>,
         began: Moment,
     ) -> Result<Outcomes<V::Value, V::Refusal>, StoreError> {
         let (service, calls, rules, clock) = (
@@ -194,17 +196,14 @@ impl<S: Store, V: SendingService<S::Connection>> Sender<S, V> {
             self.rules.clone(),
             self.clock,
         );
-        let settings = self.settings.clone();
+        let states = self.settings.clone();
         let job = move |tx: &mut S::Tx<'_>| {
             // Decided as it is numbered, so that along a source generations only grow: its oldest event tells whether it is drained.
-            let mode = match settings.borrow().settings() {
-                Some(settings) => {
-                    request.dispatch = dispatch(settings, began);
-                    request.generation = settings.generation;
-                    settings.mode
-                }
-                None => return Err(StoreError::Closed),
-            };
+            if let Some(now) = states.borrow().settings() {
+                settings = Arc::clone(now);
+            }
+            request.dispatch = dispatch(&settings, began);
+            request.generation = settings.generation;
             let connection = tx.connection();
             if let Err(refusal) = service.admit(connection, &request.key, request.value.as_ref())? {
                 return Ok(Err(refusal));
@@ -237,7 +236,7 @@ impl<S: Store, V: SendingService<S::Connection>> Sender<S, V> {
                 Accepted::Unchanged { .. } => None,
             };
             let answer = call.map(|call| call.answer.subscribe());
-            Ok(Ok((mode, accepted, answer)))
+            Ok(Ok((settings.mode, accepted, answer)))
         };
         self.store.write(job).await
     }

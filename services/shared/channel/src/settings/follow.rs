@@ -150,14 +150,15 @@ impl Follow {
 
     /// Tells what came of it: to whoever follows, and to the log. Does not block.
     pub(super) fn tell(&self) {
+        let before = self.states.borrow().clone();
+        let changed = self.state.differs(&before);
         self.states.send_if_modified(|state| {
-            let changed = self.state.differs(state);
-            if changed {
-                announce(Some(state), &self.state);
-            }
-            *state = self.state.clone();
+            state.clone_from(&self.state);
             changed
         });
+        if changed {
+            announce(Some(&before), &self.state);
+        }
     }
 }
 

@@ -2,7 +2,6 @@
 
 mod args;
 
-use std::path::Path;
 use std::time::Duration;
 
 use actix_web::web::ServiceConfig;
@@ -90,7 +89,7 @@ impl Service {
         };
         let process = Process::begin(start, stop)?;
         let clock = Clock::start();
-        let settings = settings(args, side, &args.data_dir, clock).await?;
+        let settings = settings(args, side, clock).await?;
         let nats = args.nats.connect(version.service).await?;
         Ok(Service {
             clock,
@@ -169,13 +168,14 @@ impl Service {
 async fn settings(
     args: &Args,
     side: Side,
-    data_dir: &Path,
     clock: Clock,
 ) -> Result<Box<dyn SettingsSource>, KubernetesError> {
+    let data_dir = &args.data_dir;
     Ok(match &args.service {
         None => Box::new(FileSource::open(&args.channel, data_dir)),
         Some(service) => {
-            Box::new(KubernetesSource::open(service.clone(), side, data_dir, clock).await?)
+            let service = service.clone();
+            Box::new(KubernetesSource::open(service, side, data_dir, clock).await?)
         }
     })
 }

@@ -2,12 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
+
 use crate::browser;
 use crate::callers::Callers;
 use crate::cli::{Helm, kubectl};
 use crate::jaeger;
 use crate::load::Load;
-use crate::release::{Release, WITHOUT_VOLUMES};
+use crate::release::{Forward, Release, Status, WITHOUT_VOLUMES};
 
 /// Within this status must tell the truth after a change.
 const TRUTH: Duration = Duration::from_secs(5);
@@ -29,6 +31,8 @@ async fn installed_with_its_defaults_it_delivers_in_both_modes_and_every_hop_is_
 
     let pages = release.forward("jaeger", 16686).await;
     jaeger::shows(&pages, &answer.trace, jaeger::SYNC).await;
+    let ana = json!({"duet.post": "hello", "duet.user": "ana"});
+    jaeger::finds(&pages, &ana, &answer.trace).await;
 
     release.patch_mode("Async");
     let patched = Instant::now();
@@ -90,7 +94,7 @@ async fn the_mode_is_patched_under_load_and_nothing_fails_and_an_upgrade_leaves_
     }
     eprintln!("five switches at 500 reactions a second; status told the truth within {slowest:?}");
     let counted = load.sound().await;
-    assert_eq!(counted["failed"], serde_json::json!({}), "{counted:#}");
+    assert_eq!(counted["failed"], json!({}), "{counted:#}");
     eprintln!("{counted}");
 
     let before = release.channel();
@@ -103,6 +107,66 @@ async fn the_mode_is_patched_under_load_and_nothing_fails_and_an_upgrade_leaves_
     );
     assert_eq!(after["spec"]["mode"], "Async");
     release.follows("Async", crate::PATIENCE).await;
+
+    // Where the values are to win, they do.
+    release.upgrade(&["channel.enforce=true", "channel.spec.mode=Sync"]);
+    release.follows("Sync", crate::PATIENCE).await;
+    release.patch_mode("Async");
+    release
+        .status(crate::PATIENCE, |status| {
+            status.0["spec"]["mode"] == "Sync" && status.mode() == "Sync" && status.is_current()
+        })
+        .await;
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster that has Duet's image: make e2e"]
+async fn a_deleted_channel_takes_its_stream_along_where_it_says_so_and_the_pods_go_on_without_it() {
+    let release = Release::install(Helm::Four, "duet", "deleted", &WITHOUT_VOLUMES).await;
+    let callers = Callers::of(&release).await;
+    let nats = Forward::to(&release, &format!("pod/{}", release.pod("nats")), 8222).await;
+    let streams = || async {
+        let answer = reqwest::get(format!("{}/jsz", nats.url)).await.unwrap();
+        answer.json::<Value>().await.unwrap()["streams"].clone()
+    };
+    assert_eq!(streams().await, 1);
+
+    let policy = |policy: &str| {
+        let patch = json!({"spec": {"deletionPolicy": policy}}).to_string();
+        release.kubectl(&[
+            "patch",
+            "channel",
+            "reactions",
+            "--type=merge",
+            "-p",
+            &patch,
+        ]);
+    };
+    policy("Delete");
+    let held = |status: &Status<'_>| status.0["metadata"]["finalizers"].is_array();
+    release.status(crate::PATIENCE, held).await;
+    // It holds nobody up who has changed their mind.
+    policy("Retain");
+    release
+        .status(crate::PATIENCE, |status| !held(status))
+        .await;
+    policy("Delete");
+    release.status(crate::PATIENCE, held).await;
+    release.kubectl(&["delete", "channel", "reactions", "--timeout=60s"]);
+    assert_eq!(streams().await, 0);
+
+    callers.post("hello").await;
+    assert_eq!(callers.react("hello", "ana").await.status, 200);
+    callers.told("hello", &["ana"]).await;
+    let reaction = release.forward("reaction", 8081).await;
+    let told = reqwest::get(format!("{}/v1/channel", reaction.url))
+        .await
+        .unwrap();
+    let told: Value = told.json().await.unwrap();
+    let problem = told["conditions"][0]["message"]
+        .as_str()
+        .unwrap_or_default();
+    assert!(problem.contains("in force"), "{told:#}");
 }
 
 #[tokio::test]

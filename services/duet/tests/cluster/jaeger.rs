@@ -38,6 +38,33 @@ pub(crate) async fn shows(jaeger: &Forward, trace: &str, drawn: &str) -> Value {
     .await
 }
 
+/// Waits until a search for these attributes of a caller's request finds this trace, and nothing else.
+pub(crate) async fn finds(jaeger: &Forward, tags: &Value, trace: &str) {
+    let url = format!("{}/api/traces", jaeger.url);
+    let tags = tags.to_string();
+    let query = [
+        ("service", "reaction"),
+        ("tags", &tags),
+        ("lookback", "1h"),
+        ("limit", "20"),
+    ];
+    until(PATIENCE, || async {
+        let answer = reqwest::Client::new().get(&url).query(&query).send();
+        let answer = answer.await.map_err(|error| error.to_string())?;
+        let answer: Value = answer.json().await.map_err(|error| error.to_string())?;
+        let found = answer["data"].as_array().into_iter().flatten();
+        let found: Vec<_> = found
+            .map(|it| it["traceID"].as_str().unwrap_or("?"))
+            .collect();
+        if found == [trace] {
+            Ok(())
+        } else {
+            Err(format!("{found:?}"))
+        }
+    })
+    .await;
+}
+
 /// Each span below its parent, with its service and kind; those of one parent by when they began.
 fn draw(trace: &Value) -> String {
     let mut spans: Vec<&Value> = trace["spans"].as_array().into_iter().flatten().collect();

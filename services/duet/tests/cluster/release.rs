@@ -346,7 +346,8 @@ pub(crate) struct Forward {
 }
 
 impl Forward {
-    async fn to(release: &Release, target: &str, port: u16) -> Self {
+    /// To a port of a Service or a pod.
+    pub(crate) async fn to(release: &Release, target: &str, port: u16) -> Self {
         let mut command = Command::new("kubectl");
         command.args([
             "--namespace",

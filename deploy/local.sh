@@ -73,8 +73,9 @@ for program in reaction notification operator; do
     set -- "$@" --set-string "$program.podAnnotations.duet\.dev/image=$built"
 done
 helm upgrade --install "$release" helm/duet --create-namespace --reset-then-reuse-values --wait --timeout 5m "$@" || {
-    kubectl --context "$context" --namespace "$namespace" get pods,events >&2
-    die "The chart did not come up; above are its pods and what happened"
+    kubectl --context "$context" --namespace "$namespace" get pods >&2
+    kubectl --context "$context" --namespace "$namespace" get events --field-selector type=Warning --sort-by .lastTimestamp | tail -n 20 >&2
+    die "The chart did not come up: above are its pods, and the latest warnings"
 }
 
 say "The Channel"

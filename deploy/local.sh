@@ -62,7 +62,8 @@ say "The cluster"
 cluster
 
 say "The image: it takes minutes the first time"
-docker build --file deploy/Dockerfile --tag "$image" .
+# Docker's attestations make an index of the image, which `kind load` can't read where Docker keeps images in containerd.
+BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker build --file deploy/Dockerfile --tag "$image" .
 load
 # The tag stays the same, so this is what restarts the pods of another image, and only then.
 built=$(docker image inspect --format '{{.Id}}' "$image")

@@ -46,7 +46,7 @@ bench: tools ## Reactions a second in both modes, beside a bare web server's, re
 	@$(CARGO) build --release --package duet $(FEATURES)
 	@$(TARGET)/release/duet bench throughput $(ARGS)
 
-image: ## The image with the four programs, IMAGE=duet:0.1.0, by docker
+image: ## The image, IMAGE=duet:0.1.0, by docker
 	docker build --file deploy/Dockerfile --tag $(IMAGE) .
 
 kind: ## Duet in a kind cluster on this machine; says what is missing

@@ -34,7 +34,7 @@ spec:
       containers:
         - name: {{ $program }}
           {{- include "duet.image" $root | nindent 10 }}
-          command: [/usr/local/bin/duet-{{ $program }}]
+          command: [/usr/local/bin/duet, serve, {{ $program }}]
           env:
             - name: DUET_LISTEN
               value: 0.0.0.0:8080

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use duet_crd::kubernetes::ChannelResource;
-use duet_crd::{API_VERSION, Channel, KIND, MAX_BYTES, Problems};
+use duet_crd::{Channel, MAX_BYTES, Problems};
 use duet_web::health::Readiness;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, Resource, ResourceExt};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 use tokio_util::sync::CancellationToken;
 
@@ -100,7 +100,7 @@ impl FirstChannel {
                     .await;
             }
             Step::Enforce(stored) => {
-                enforce(&channels, &document).await?;
+                enforce(&channels, stored, &document).await?;
                 teller
                     .tell(&stored.object_ref(&()), vec![News::enforced()])
                     .await;
@@ -189,17 +189,30 @@ async fn create(
 }
 
 /// Sets the Channel's spec to the document's.
-async fn enforce(channels: &Api<Stored>, document: &Channel) -> Result<(), Error> {
-    let name = document.metadata.name.as_str();
-    let patch = json!({
-        "apiVersion": API_VERSION,
-        "kind": KIND,
-        "metadata": {"name": name},
-        "spec": document.spec,
-    });
-    let by = PatchParams::apply(MANAGER).force();
-    channels.patch(name, &by, &Patch::Apply(patch)).await?;
+async fn enforce(
+    channels: &Api<Stored>,
+    stored: &Stored,
+    document: &Channel,
+) -> Result<(), kube::Error> {
+    let patch =
+        serde_json::from_value(whole_spec(stored, document)).map_err(kube::Error::SerdeError)?;
+    let by = PatchParams {
+        field_manager: Some(MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
+    let name = stored.name_any();
+    channels
+        .patch(&name, &by, &Patch::<()>::Json(patch))
+        .await?;
     Ok(())
+}
+
+/// The spec as a whole, of this very Channel. Merged or applied, what the document does not have would stay: the two would differ for ever.
+fn whole_spec(stored: &Stored, document: &Channel) -> Value {
+    json!([
+        {"op": "test", "path": "/metadata/uid", "value": stored.metadata.uid},
+        {"op": "replace", "path": "/spec", "value": document.spec},
+    ])
 }
 
 #[cfg(test)]
@@ -264,5 +277,26 @@ mod tests {
             let step = format!("{:?}", Step::of(&document, &there, is_noted, enforce));
             assert!(step.starts_with(expected), "{case}: {step}");
         }
+    }
+
+    /// A Channel that has `async` differs from a document without it until `async` is gone.
+    #[test]
+    fn what_the_document_does_not_have_goes() {
+        let made = stored("reactions", |_| {});
+        assert!(!made.spec["async"].is_null());
+        let mut document = Channel::from_yaml(EXAMPLE).unwrap();
+        document.spec.r#async = None;
+        let is_enforced = |made: &Stored| {
+            let there = std::slice::from_ref(made);
+            matches!(Step::of(&document, there, true, true), Step::Enforce(_))
+        };
+        assert!(is_enforced(&made));
+        let patch = whole_spec(&made, &document);
+        assert_eq!(patch[1]["path"], "/spec");
+        let after = Stored {
+            spec: patch[1]["value"].clone(),
+            ..made
+        };
+        assert!(!is_enforced(&after));
     }
 }

@@ -80,8 +80,16 @@ fn going(subject: &Subject, observed: &Observed, deleted_for: SignedDuration) ->
         finalizer: Some(finalizer),
         ..Plan::default()
     };
-    let document = observed.document.as_ref().ok();
-    let Some(wanted) = document.and_then(|document| document.wanted.as_ref()) else {
+    let document = match &observed.document {
+        Ok(document) => document,
+        Err(problems) => {
+            let why = format!("its stream stays: which one it is can't be told: {problems}");
+            return remove(Finalizer::GiveUp(why));
+        }
+    };
+    // The last word before it was deleted may have been to keep the stream.
+    let deletes = document.spec.deletion_policy == DeletionPolicy::Delete;
+    let Some(wanted) = document.wanted.as_ref().filter(|_| deletes) else {
         return remove(Finalizer::Remove);
     };
     let gives_up = |why: &str| {
@@ -108,6 +116,8 @@ fn going(subject: &Subject, observed: &Observed, deleted_for: SignedDuration) ->
 
 #[cfg(test)]
 mod tests {
+    use duet_crd::Channel;
+
     use super::*;
     use crate::fixtures::{at, observed, provisioned, subject};
     use crate::precedence::{Over, Rival};
@@ -215,6 +225,22 @@ mod tests {
                 "nothing",
             ),
             ("deleted", |s, o| deleted(s, o), "removes REACTIONS"),
+            (
+                "deleted at once after Delete became Retain",
+                |s, o| {
+                    deleted(s, o);
+                    o.document.as_mut().unwrap().spec.deletion_policy = DeletionPolicy::Retain;
+                },
+                "Remove; nothing",
+            ),
+            (
+                "deleted, and what it says makes no sense",
+                |s, o| {
+                    deleted(s, o);
+                    o.document = Err(Channel::from_yaml("").unwrap_err());
+                },
+                "GiveUp(\"its stream stays: which one it is can't be told: the document is empty\"); nothing",
+            ),
             (
                 "deleted, though another is in force",
                 |s, o| {

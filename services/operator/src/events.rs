@@ -10,12 +10,10 @@ use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use crate::apply::{MANAGER, Outcome};
 use crate::cluster::said;
 use crate::conditions::{ACCEPTED, BROKER_READY, DEGRADED, NO_ANSWER, READY, find};
+use crate::cut::cut;
 use crate::plan::Finalizer;
 use crate::stored::Subject;
 use crate::switch::Report;
-
-/// The longest note that the API takes, in bytes.
-const LONGEST: usize = 1_024;
 
 /// How long events are kept waiting before it is told: a pod that starts is no news.
 const LASTS: SignedDuration = SignedDuration::from_secs(10);
@@ -231,17 +229,6 @@ impl Teller {
     }
 }
 
-fn cut(mut note: String) -> String {
-    if note.len() > LONGEST {
-        let end = (0..=LONGEST - "…".len())
-            .rev()
-            .find(|end| note.is_char_boundary(*end));
-        note.truncate(end.unwrap_or_default());
-        note.push('…');
-    }
-    note
-}
-
 #[cfg(test)]
 mod tests {
     use duet_channel::transport::{ProvisionError, Steps};
@@ -325,12 +312,5 @@ mod tests {
                 "waits: NotStored reaction-0: why",
             ]
         );
-    }
-
-    #[test]
-    fn a_note_is_as_long_as_the_api_takes() {
-        assert_eq!(cut("ä".repeat(512)), "ä".repeat(512));
-        let cut = cut("ä".repeat(600));
-        assert!(cut.len() <= LONGEST && cut.ends_with("ä…"));
     }
 }

@@ -33,6 +33,7 @@ mod status; // what is told of a Channel
 
 mod broker; // what there is of a Channel's at the broker
 mod conditions; // what is good and what is wrong
+mod cut; // texts of a length that the API takes
 mod events; // what is told once
 mod guarantee; // what the settings promise
 mod memory; // between two looks

@@ -6,6 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
+use crate::cut::cut;
 use crate::stored::Subject;
 
 /// The most diverging pods that status lists; the counts are of all.
@@ -160,7 +161,7 @@ pub(crate) fn participants(
             Some(Diverging {
                 pod: participant.pod.clone(),
                 reason: reason.to_owned(),
-                message,
+                message: cut(message),
                 observed_at: known.map_or(Time(now), |known| known.observed_at.clone()),
             })
         })
@@ -252,5 +253,25 @@ mod tests {
         pods[1].answer = Answer::Silent("gone".to_owned());
         let third = participants(&subject(), Mode::Async, &pods, Some(&second), at(30));
         assert_eq!(third.diverging[0].observed_at, Time(at(30)));
+    }
+
+    /// The API server takes an object of one and a half megabytes at most: a status that it refuses would stay as it was.
+    #[test]
+    fn however_much_pods_say_status_stays_small() {
+        let wordy = |number| {
+            let mut pod = follower(&format!("reaction-{number}"), Role::Sender);
+            told(&mut pod).observed_generation = Some(2);
+            told(&mut pod).conditions = vec![condition(
+                "Accepted",
+                "False",
+                "Invalid",
+                &"no ".repeat(20_000),
+            )];
+            pod
+        };
+        let pods: Vec<_> = (0..1_000).map(wordy).collect();
+        let status = participants(&subject(), Mode::Async, &pods, None, Timestamp::UNIX_EPOCH);
+        assert_eq!((status.ready, status.total), (0, 1_000));
+        assert!(serde_json::to_vec(&status).unwrap().len() < 100_000);
     }
 }

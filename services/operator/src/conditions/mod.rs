@@ -13,6 +13,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use crate::apply::Outcome;
 use crate::broker::Broker;
+use crate::cut::cut;
 use crate::observe::Observed;
 use crate::participants::Participant;
 use crate::precedence::{Over, Rival};
@@ -31,8 +32,6 @@ pub(crate) const STREAM_REFUSED: &str = "StreamRefused";
 
 /// How long a broker is silent before it counts as gone.
 const SILENCE: SignedDuration = SignedDuration::from_secs(10);
-/// The longest message that the API takes is 32,768 bytes; ours are for reading.
-const LONGEST: usize = 1_024;
 /// Pods that a message names.
 const NAMED: usize = 3;
 
@@ -128,13 +127,6 @@ fn stamp(
         message: cut(verdict.message),
         observed_generation: Some(generation),
         last_transition_time: same.map_or(Time(now), |same| same.last_transition_time.clone()),
-    }
-}
-
-fn cut(message: String) -> String {
-    match message.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &message[..end]),
-        None => message,
     }
 }
 

@@ -134,20 +134,21 @@ impl Context {
             applied: SystemTime::now(),
         };
         let before = memory.status(|| stored.status());
-        let (after, news) = if subject.is_deleted {
-            // What it was like is of no use any more.
-            (before.clone(), last_news(&outcome))
+        let after = status(subject, &observed, &outcome, &before);
+        let news = if subject.is_deleted {
+            last_news(&outcome)
         } else {
-            let after = status(subject, &observed, &outcome, &before);
             let looks = Looks {
                 last: memory.looked.replace(observed.at),
                 now: observed.at,
             };
             let mut news = news(subject, (&before, &after), &outcome, looks);
             news.extend(self.turned(memory.follow(subject, &observed, &before, noticed), &after));
-            (after, news)
+            news
         };
-        let is_due = memory.is_due(&before, &after, Instant::now());
+        // Without its finalizer, what was deleted is gone.
+        let is_gone = subject.is_deleted && outcome.finalizer.is_some();
+        let is_due = !is_gone && memory.is_due(&before, &after, Instant::now());
         if is_due {
             self.publish(subject, &after).await?;
             memory.written(after.clone(), Instant::now());

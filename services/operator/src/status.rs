@@ -31,7 +31,8 @@ pub(crate) fn status(
         at,
         ..observed.clone()
     };
-    let accepted = observed.accepted();
+    // Nobody looks after what is deleted.
+    let accepted = observed.accepted().filter(|_| !subject.is_deleted);
     let pods = observed
         .participants
         .as_deref()
@@ -302,5 +303,29 @@ mod tests {
         );
         assert_eq!(find(&status.conditions, READY).unwrap().status, "False");
         assert_eq!(find(&status.conditions, BROKER_READY), None);
+    }
+
+    #[test]
+    fn a_channel_that_is_deleted_and_still_there_claims_nothing_that_it_claimed_before() {
+        let before = status_of(&observed(at(0)));
+        assert_eq!(find(&before.conditions, READY).unwrap().status, "True");
+        let subject = Subject {
+            is_deleted: true,
+            ..subject()
+        };
+        let mut observed = observed(at(9));
+        observed.participants = None;
+        let after = status(&subject, &observed, &done(), &before);
+        assert_eq!(after.mode, Some(StatusMode::Unknown));
+        assert_eq!((after.guarantee, after.participants), (None, None));
+        let told: Vec<_> = after
+            .conditions
+            .iter()
+            .map(|told| (&*told.type_, &*told.status, &*told.reason))
+            .collect();
+        assert_eq!(
+            told,
+            [("Accepted", "True", "Valid"), ("Ready", "False", "Deleted")]
+        );
     }
 }

@@ -85,24 +85,21 @@ pub(crate) fn conditions(
     outcome: &Outcome,
     before: &[Condition],
 ) -> Vec<Condition> {
-    let broker = broker_ready(observed, outcome, find(before, BROKER_READY));
-    let verdicts = [
-        (ACCEPTED, Some(accepted(observed))),
-        (READY, Some(ready(subject, observed, broker.as_ref()))),
-        (BROKER_READY, broker),
-        (
-            DRAINED,
-            observed
-                .accepted()
-                .map(|_| drained(subject, observed.participants.as_deref())),
-        ),
-        (
-            DEGRADED,
-            observed
-                .accepted()
-                .map(|_| degraded(subject, observed.participants.as_deref())),
-        ),
-    ];
+    let accepted = Some(accepted(observed));
+    let verdicts = if subject.is_deleted {
+        vec![(ACCEPTED, accepted), (READY, Some(deleted()))]
+    } else {
+        let broker = broker_ready(observed, outcome, find(before, BROKER_READY));
+        let pods = observed.participants.as_deref();
+        let in_force = observed.accepted();
+        vec![
+            (ACCEPTED, accepted),
+            (READY, Some(ready(subject, observed, broker.as_ref()))),
+            (BROKER_READY, broker),
+            (DRAINED, in_force.map(|_| drained(subject, pods))),
+            (DEGRADED, in_force.map(|_| degraded(subject, pods))),
+        ]
+    };
     let told = verdicts
         .into_iter()
         .filter_map(|(r#type, verdict)| Some((r#type, verdict?)));
@@ -192,6 +189,15 @@ fn silent(why: &str, before: Option<&Condition>, now: Timestamp) -> Verdict {
         if gone { Holds::False } else { Holds::Unknown },
         NO_ANSWER,
         message,
+    )
+}
+
+/// It is still there for a finalizer's sake, and neither pods nor stream are looked after.
+fn deleted() -> Verdict {
+    verdict(
+        Holds::False,
+        "Deleted",
+        "it is deleted, and there until its last finalizer is gone",
     )
 }
 

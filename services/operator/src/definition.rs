@@ -1,9 +1,13 @@
 //! Keeps the cluster's definition of a Channel current: Helm installs it, and never upgrades it.
 
+use std::time::Duration;
+
 use duet_crd::kubernetes::{DEFINITION, VERSION, definition};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
 use crate::cluster::said;
 
@@ -11,49 +15,58 @@ use crate::cluster::said;
 /// set it otherwise: one that an earlier release's operator kept current would be in the way of the next release.
 const MANAGER: &str = "helm";
 
-/// Makes the definition this version's, unless a newer version wrote it. What can't be done is in the log: Channels go on being
-/// looked after by the definition that there is.
-pub(crate) async fn keep_current(client: &Client) {
-    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-    let ours = env!("CARGO_PKG_VERSION");
-    let theirs = match definitions.get(DEFINITION).await {
-        Ok(there) => there.annotations().get(VERSION).cloned(),
-        Err(error) => {
-            return tracing::warn!(
-                error = said(&error),
-                definition = DEFINITION,
-                "the definition can't be read, and stays as it is"
-            );
-        }
-    };
-    if theirs
-        .as_deref()
-        .is_some_and(|theirs| is_newer(theirs, ours))
-    {
-        return tracing::warn!(
-            definition = DEFINITION,
-            version = theirs,
-            "the definition is a newer version's, and stays"
-        );
-    }
-    let by = PatchParams::apply(MANAGER).force();
-    match definitions
-        .patch(DEFINITION, &by, &Patch::Apply(definition()))
-        .await
-    {
-        Ok(_) => tracing::info!(
-            definition = DEFINITION,
-            version = ours,
-            "the definition is this version's"
-        ),
+/// Makes the definition this version's, unless a newer version wrote it. Whether that is settled: what can't be done is in the log, and
+/// Channels go on being looked after by the definition that there is.
+pub(crate) async fn make_current(client: &Client) -> bool {
+    match attempt(client).await {
+        Ok(()) => true,
         Err(error) => {
             tracing::warn!(
                 error = said(&error),
                 definition = DEFINITION,
-                "the definition can't be written, and stays as it is"
-            )
+                "the definition stays as it is for now"
+            );
+            false
         }
     }
+}
+
+/// Tries again until it is settled, or until `stop`: at start the way to the API may not be there yet.
+pub(crate) async fn make_current_later(client: &Client, every: Duration, stop: &CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = sleep(every) => {}
+        }
+        if attempt(client).await.is_ok() {
+            return;
+        }
+    }
+}
+
+async fn attempt(client: &Client) -> Result<(), kube::Error> {
+    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let ours = env!("CARGO_PKG_VERSION");
+    let there = definitions.get(DEFINITION).await?;
+    let theirs = there.annotations().get(VERSION);
+    if theirs.is_some_and(|theirs| is_newer(theirs, ours)) {
+        tracing::warn!(
+            definition = DEFINITION,
+            version = theirs,
+            "the definition is a newer version's, and stays"
+        );
+        return Ok(());
+    }
+    let by = PatchParams::apply(MANAGER).force();
+    definitions
+        .patch(DEFINITION, &by, &Patch::Apply(definition()))
+        .await?;
+    tracing::info!(
+        definition = DEFINITION,
+        version = ours,
+        "the definition is this version's"
+    );
+    Ok(())
 }
 
 /// Whether a version is surely newer than another. What is no version counts as newer: it is not ours to judge.
@@ -73,7 +86,52 @@ fn numbers(version: &str) -> Option<Vec<u64>> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
     use super::*;
+
+    /// An API server that fails `failures` times and then has the definition, a newer version's; and what it was asked.
+    async fn api_server(failures: usize) -> (Client, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let asked = Arc::<AtomicUsize>::default();
+        let count = asked.clone();
+        let mut newer = definition();
+        let annotations = newer.metadata.annotations.get_or_insert_default();
+        annotations.insert(VERSION.to_owned(), "99.0.0".to_owned());
+        let newer = serde_json::to_string(&newer).unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut connection, _)) = listener.accept().await {
+                let mut request = [0; 4096];
+                let _ = connection.read(&mut request).await;
+                let (status, body) = match count.fetch_add(1, Ordering::Relaxed) {
+                    asked if asked < failures => ("500 Internal Server Error", "{}"),
+                    _ => ("200 OK", &*newer),
+                };
+                let length = body.len();
+                let answer = format!(
+                    "HTTP/1.1 {status}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+                );
+                let _ = connection.write_all(answer.as_bytes()).await;
+            }
+        });
+        let client = Client::try_from(kube::Config::new(url.parse().unwrap()));
+        (client.unwrap(), asked)
+    }
+
+    #[tokio::test]
+    async fn what_can_not_be_done_at_start_is_tried_until_it_is_settled() {
+        let (client, asked) = api_server(3).await;
+        assert!(!make_current(&client).await);
+        let stop = CancellationToken::new();
+        make_current_later(&client, Duration::from_millis(1), &stop).await;
+        assert_eq!(asked.load(Ordering::Relaxed), 4);
+        assert!(make_current(&client).await);
+    }
 
     #[test]
     fn a_newer_versions_definition_is_not_ours_to_change() {

@@ -43,6 +43,8 @@ const VERSION: Version = Version {
 
 /// How long a connection to the broker is waited for at start.
 const CONNECT: Duration = Duration::from_secs(2);
+/// Between two attempts to make the cluster's definition of a Channel this version's.
+const DEFINE_AGAIN: Duration = Duration::from_secs(10);
 
 /// Runs until it is told to stop (SIGTERM or SIGINT; a second one aborts).
 ///
@@ -97,9 +99,13 @@ async fn lead(parts: &Parts, config: &Config, stop: &CancellationToken) {
         // At start the connection is a moment away: that the broker is silent then would be no news.
         nats.connected_within(CONNECT).await;
     }
-    if config.manage_crd {
-        definition::keep_current(&parts.client).await;
-    }
+    // Before a first Channel is made, which may say what only this version's definition knows.
+    let is_current = !config.manage_crd || definition::make_current(&parts.client).await;
+    let define = async {
+        if !is_current {
+            definition::make_current_later(&parts.client, DEFINE_AGAIN, stop).await;
+        }
+    };
     let first = config
         .first_channel
         .clone()
@@ -121,7 +127,7 @@ async fn lead(parts: &Parts, config: &Config, stop: &CancellationToken) {
             first.keep(client, namespace, teller, readiness, stop).await;
         }
     };
-    tokio::join!(keep, controller::run(parts, stop.clone()));
+    tokio::join!(define, keep, controller::run(parts, stop.clone()));
 }
 
 /// Shown while this process acts; what it could not do is no reason not to be ready once it does not.

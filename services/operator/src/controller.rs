@@ -10,7 +10,8 @@ use futures::{Stream, StreamExt};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::runtime::controller::{Config, ReconcileReason, ReconcileRequest, trigger_self};
 use kube::runtime::reflector::{self, ObjectRef, Store};
-use kube::runtime::{WatchStreamExt, applier, predicates, watcher};
+use kube::runtime::watcher::{self, Event};
+use kube::runtime::{WatchStreamExt, applier, predicates};
 use kube::{Api, Client};
 use tokio_util::sync::CancellationToken;
 
@@ -51,10 +52,11 @@ pub(crate) async fn run(parts: &Parts, stop: CancellationToken) {
     let (slice_store, slice_writer) = reflector::store();
 
     let readiness = parts.readiness.clone();
-    let own = watcher(watched, watch())
-        .default_backoff()
+    let own = watch(watched, watcher::Config::default())
         .reflect(channel_writer)
         .inspect(move |event| match event {
+            // Said before anything is asked.
+            Ok(Event::Init) => {}
             Ok(_) => readiness.ready("channels"),
             Err(error) => readiness.not_ready("channels", error.to_string()),
         })
@@ -62,8 +64,7 @@ pub(crate) async fn run(parts: &Parts, stop: CancellationToken) {
         // Not on status, which is the operator's own.
         .predicate_filter(predicates::generation, Default::default());
     let slices: Api<EndpointSlice> = Api::namespaced(parts.watching.clone(), &parts.namespace);
-    let pods = watcher(slices, watch().labels(OF_SERVICES))
-        .default_backoff()
+    let pods = watch(slices, watcher::Config::default().labels(OF_SERVICES))
         .reflect(slice_writer)
         .touched_objects()
         .map(|changed| changed.map(drop));

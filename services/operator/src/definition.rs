@@ -86,50 +86,23 @@ fn numbers(version: &str) -> Option<Vec<u64>> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
-
     use super::*;
+    use crate::fixtures::api_server;
 
-    /// An API server that fails `failures` times and then has the definition, a newer version's; and what it was asked.
-    async fn api_server(failures: usize) -> (Client, Arc<AtomicUsize>) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let asked = Arc::<AtomicUsize>::default();
-        let count = asked.clone();
+    #[tokio::test]
+    async fn what_can_not_be_done_at_start_is_tried_until_it_is_settled() {
         let mut newer = definition();
         let annotations = newer.metadata.annotations.get_or_insert_default();
         annotations.insert(VERSION.to_owned(), "99.0.0".to_owned());
         let newer = serde_json::to_string(&newer).unwrap();
-        tokio::spawn(async move {
-            while let Ok((mut connection, _)) = listener.accept().await {
-                let mut request = [0; 4096];
-                let _ = connection.read(&mut request).await;
-                let (status, body) = match count.fetch_add(1, Ordering::Relaxed) {
-                    asked if asked < failures => ("500 Internal Server Error", "{}"),
-                    _ => ("200 OK", &*newer),
-                };
-                let length = body.len();
-                let answer = format!(
-                    "HTTP/1.1 {status}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
-                );
-                let _ = connection.write_all(answer.as_bytes()).await;
-            }
-        });
-        let client = Client::try_from(kube::Config::new(url.parse().unwrap()));
-        (client.unwrap(), asked)
-    }
-
-    #[tokio::test]
-    async fn what_can_not_be_done_at_start_is_tried_until_it_is_settled() {
-        let (client, asked) = api_server(3).await;
+        let client = api_server(move |_, before| match before {
+            0..3 => ("500 Internal Server Error", "{}".to_owned()),
+            _ => ("200 OK", newer.clone()),
+        })
+        .await;
         assert!(!make_current(&client).await);
         let stop = CancellationToken::new();
         make_current_later(&client, Duration::from_millis(1), &stop).await;
-        assert_eq!(asked.load(Ordering::Relaxed), 4);
         assert!(make_current(&client).await);
     }
 

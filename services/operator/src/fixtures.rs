@@ -1,4 +1,4 @@
-//! What the tests of the pure parts begin with: a Channel in Async that is in force, provisioned and followed.
+//! What tests begin with: a Channel in Async that is in force, provisioned and followed; and an API server.
 
 use std::collections::BTreeMap;
 
@@ -8,6 +8,9 @@ use duet_crd::{Channel, EXAMPLE, Mode};
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::settings::{JetStreamSettings, Settings, TransportSettings};
 use k8s_openapi::jiff::Timestamp;
+use kube::Client;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 use crate::apply::Outcome;
 use crate::broker::{Broker, Wanted};
@@ -126,4 +129,28 @@ pub(crate) fn done() -> Outcome {
         finalizer: None,
         broker: Ok(Steps::default()),
     }
+}
+
+/// A client of an API server that answers a request, and how many came before it, with a status and a body.
+pub(crate) async fn api_server(
+    answer: impl Fn(&str, usize) -> (&'static str, String) + Send + 'static,
+) -> Client {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let mut before = 0;
+        while let Ok((mut connection, _)) = listener.accept().await {
+            let mut request = vec![0; 4096];
+            let length = connection.read(&mut request).await.unwrap_or_default();
+            let request = String::from_utf8_lossy(&request[..length]);
+            let (status, body) = answer(request.lines().next().unwrap_or_default(), before);
+            before += 1;
+            let length = body.len();
+            let answer = format!(
+                "HTTP/1.1 {status}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+            );
+            let _ = connection.write_all(answer.as_bytes()).await;
+        }
+    });
+    Client::try_from(kube::Config::new(url.parse().unwrap())).unwrap()
 }

@@ -32,14 +32,9 @@ operator:
     - $JS.API.STREAM.CREATE.{{ $stream }}
     - $JS.API.STREAM.UPDATE.{{ $stream }}
     - $JS.API.STREAM.DELETE.{{ $stream }}
-    - $JS.API.CONSUMER.NAMES.{{ $stream }}
-    - $JS.API.CONSUMER.LIST.{{ $stream }}
     - $JS.API.CONSUMER.INFO.{{ $stream }}.*
     - $JS.API.CONSUMER.CREATE.{{ $stream }}.*
-    - $JS.API.CONSUMER.DELETE.{{ $stream }}.*
   subscribe:
-    - $JS.EVENT.ADVISORY.STREAM.*.{{ $stream }}
-    - $JS.EVENT.ADVISORY.CONSUMER.*.{{ $stream }}.*
     - _INBOX.operator.>
 {{- end }}
 

@@ -52,3 +52,50 @@ async fn the_password_is_read_at_each_attempt_and_answers_come_to_its_own_inbox(
     assert!(!matches!(observed, Ok(Ok(_))), "{observed:?}");
     assert!(!format!("{nats:?} {login:?}").contains("right"));
 }
+
+/// What the chart lets the operator say and hear, as NATS' configuration has it.
+fn rights_of_the_operator(stream: &str) -> String {
+    const RIGHTS: &str = include_str!("../../../../../../helm/duet/templates/nats/_rights.tpl");
+    let (_, operator) = RIGHTS.split_once("\noperator:\n").unwrap();
+    let (publish, subscribe) = operator.split_once("subscribe:").unwrap();
+    let [publish, subscribe] = [publish, subscribe].map(|subjects| {
+        let subjects = subjects
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("- "));
+        let quoted: Vec<_> = subjects
+            .map(|subject| format!("{:?}", subject.replace("{{ $stream }}", stream)))
+            .collect();
+        quoted.join(", ")
+    });
+    format!("publish: [{publish}], subscribe: [{subscribe}]")
+}
+
+#[tokio::test]
+async fn the_operators_rights_are_enough_to_provision_to_correct_and_to_remove() {
+    let mut settings = settings();
+    let rights = rights_of_the_operator(&settings.stream.name);
+    let users = format!(
+        "authorization {{ users: [{{ user: operator, password: right, permissions: {{ {rights} }} }}] }}"
+    );
+    let server = NatsServer::start_with(&users).await;
+    let dir = tempfile::tempdir().unwrap();
+    let password_file = dir.path().join("password");
+    fs::write(&password_file, "right").unwrap();
+    let login = Login {
+        user: "operator".to_owned(),
+        password_file,
+    };
+    let nats = Nats::connect(&server.url(), "operator", Some(login))
+        .await
+        .unwrap();
+    assert!(nats.connected_within(PATIENCE).await);
+    for max_age in [3_600, 7_200].map(Duration::from_secs) {
+        settings.stream.max_age = max_age;
+        let provision =
+            JetStreamProvision::new(nats.clone(), "reactions", settings.clone(), receivers());
+        assert_ne!(ensure(&provision).await.unwrap().0, [""; 0]);
+    }
+    let provision = JetStreamProvision::new(nats, "reactions", settings, receivers());
+    assert_eq!(provision.remove().await.unwrap().0.len(), 1);
+    assert_eq!(provision.observe().await.unwrap().stream, None);
+}

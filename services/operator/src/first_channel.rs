@@ -59,6 +59,8 @@ impl FirstChannel {
     ) {
         let step = || self.step(client, namespace, teller);
         let mut told = None;
+        // Who waits for the operator to be ready may then wait for the Channel.
+        readiness.not_ready("first-channel", "it is not made yet");
         loop {
             match step().await {
                 Ok(()) => {

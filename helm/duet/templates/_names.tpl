@@ -59,3 +59,14 @@ imagePullPolicy: {{ .Values.image.pullPolicy }}
 {{- if .Values.otlp.endpoint }}{{ .Values.otlp.endpoint }}
 {{- else if .Values.jaeger.enabled }}http://{{ include "duet.fullname" . }}-jaeger:4317{{ end -}}
 {{- end }}
+
+{{/* One release a namespace: each operator looks after every Channel of its namespace, and uninstalling deletes them all. */}}
+{{- define "duet.alone" -}}
+{{- range (lookup "apps/v1" "Deployment" .Release.Namespace "").items }}
+{{- $labels := default (dict) .metadata.labels -}}
+{{- $other := get $labels "app.kubernetes.io/instance" -}}
+{{- if and (hasPrefix (printf "%s-" $.Chart.Name) (get $labels "helm.sh/chart")) (eq (get $labels "app.kubernetes.io/component") "operator") (ne $other $.Release.Name) }}
+{{- fail (printf "the release %s is in the namespace %s already, and its operator looks after every Channel there: choose another namespace" $other $.Release.Namespace) }}
+{{- end }}
+{{- end }}
+{{- end }}

@@ -9,7 +9,7 @@ use crate::callers::Callers;
 use crate::cli::{Helm, kubectl};
 use crate::jaeger;
 use crate::load::Load;
-use crate::release::{Forward, Release, Status, WITHOUT_VOLUMES};
+use crate::release::{Forward, Release, Status, WITHOUT_VOLUMES, chart};
 
 /// Within this status must tell the truth after a change.
 const TRUTH: Duration = Duration::from_secs(5);
@@ -78,6 +78,13 @@ async fn installed_with_its_defaults_it_delivers_in_both_modes_and_every_hop_is_
     release
         .helm(&["test", release.name, "--timeout=2m"])
         .or_panic();
+
+    // Uninstalled, a second one would take this one's Channel along.
+    let second = release.helm(&["install", "second", chart().to_str().unwrap()]);
+    assert!(
+        second.stderr.contains("choose another namespace"),
+        "{second:?}"
+    );
 }
 
 #[tokio::test]

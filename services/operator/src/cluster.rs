@@ -45,6 +45,8 @@ impl Cluster {
         config.write_timeout = Some(answer);
         // The time that a connection was idle before is not the request's.
         config.reset_reader_on_write = true;
+        // Where the API says that it can't now, kube would ask again for minutes, and the caller know nothing.
+        config.default_retry = false;
         Client::try_from(config)
     }
 
@@ -90,18 +92,42 @@ pub(crate) fn said(error: &kube::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use kube::api::ListParams;
+
     use super::*;
     use crate::fixtures::api_server;
     use crate::stored::Stored;
 
     #[tokio::test]
+    async fn an_api_that_can_not_now_is_an_error_at_once() {
+        let asked = Arc::<AtomicUsize>::default();
+        let count = asked.clone();
+        let config = api_server(move |_, before| {
+            count.store(before + 1, Ordering::Relaxed);
+            ("503 Service Unavailable", "{}".to_owned())
+        });
+        let cluster = Cluster {
+            config: config.await,
+            namespace: "demo".to_owned(),
+        };
+        let client = cluster.client(ANSWER).unwrap();
+        let api: Api<Stored> = Api::namespaced(client, &cluster.namespace);
+        assert!(api.list(&ListParams::default()).await.is_err());
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
     async fn after_an_error_a_watch_tells_all_there_is_although_nothing_changed() {
         let list = r#"{"metadata": {"resourceVersion": "1"}, "items": []}"#;
-        let client = api_server(move |request, _| match request.contains("watch=true") {
+        let config = api_server(move |request, _| match request.contains("watch=true") {
             true => ("500 Internal Server Error", "{}".to_owned()),
             false => ("200 OK", list.to_owned()),
         });
-        let api: Api<Stored> = Api::namespaced(client.await, "demo");
+        let client = Client::try_from(config.await).unwrap();
+        let api: Api<Stored> = Api::namespaced(client, "demo");
         let events: Vec<_> = watch(api, watcher::Config::default())
             .map(|event| match event {
                 Ok(Event::Init) => "asks",

@@ -95,11 +95,12 @@ mod tests {
         let annotations = newer.metadata.annotations.get_or_insert_default();
         annotations.insert(VERSION.to_owned(), "99.0.0".to_owned());
         let newer = serde_json::to_string(&newer).unwrap();
-        let client = api_server(move |_, before| match before {
+        let config = api_server(move |_, before| match before {
             0..3 => ("500 Internal Server Error", "{}".to_owned()),
             _ => ("200 OK", newer.clone()),
         })
         .await;
+        let client = Client::try_from(config).unwrap();
         assert!(!make_current(&client).await);
         let stop = CancellationToken::new();
         make_current_later(&client, Duration::from_millis(1), &stop).await;

@@ -184,6 +184,8 @@ async fn config(options: &Options) -> Result<Config, Failure> {
     };
     let mut config = config.map_err(|why| Problem::NoConfig(why).failure("find a cluster"))?;
     config.connect_timeout = Some(CONNECTED);
+    // Where it can't now, the reason is told rather than that no answer came.
+    config.default_retry = false;
     Ok(config)
 }
 

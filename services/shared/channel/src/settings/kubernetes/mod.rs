@@ -4,6 +4,7 @@
 //! API can't be asked, what is in force stays, and a process that starts goes on from what it kept.
 
 mod channels; // which Channel is ours, and how long the API has been away
+mod client; // the way to the API
 #[cfg(test)]
 mod tests;
 
@@ -17,10 +18,10 @@ use async_trait::async_trait;
 use duet_crd::names::ServiceName;
 use duet_crd::{API_VERSION, GROUP, KIND, VERSION};
 use futures::{Stream, StreamExt};
+use kube::Config;
 use kube::api::{Api, DynamicObject};
 use kube::core::ApiResource;
 use kube::runtime::watcher::{self, Event, watcher};
-use kube::{Client, Config};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -36,8 +37,6 @@ pub use self::channels::Side;
 /// How long one watch lasts before it is asked for anew. One that says nothing for longer is given up: so long can a connection be
 /// dead unnoticed.
 const WATCH: Duration = Duration::from_secs(20);
-/// What an answer may take beyond that.
-const ANSWER: Duration = Duration::from_secs(5);
 /// Between two attempts to reach the API.
 const PAUSES: Pauses = Pauses {
     first: Duration::from_millis(100),
@@ -82,12 +81,8 @@ impl KubernetesSource {
         data_dir: &Path,
         clock: Clock,
     ) -> Result<Self, KubernetesError> {
-        let mut config = Config::infer().await.map_err(KubernetesError::because)?;
-        config.connect_timeout = Some(ANSWER);
-        config.read_timeout = Some(WATCH + ANSWER);
-        config.write_timeout = Some(ANSWER);
-        config.reset_reader_on_write = true;
-        let client = Client::try_from(config).map_err(KubernetesError::because)?;
+        let config = Config::infer().await.map_err(KubernetesError::because)?;
+        let client = client::watching(config).map_err(KubernetesError::because)?;
         let namespace = client.default_namespace().to_owned();
         let channel = ApiResource {
             group: GROUP.to_owned(),

@@ -20,6 +20,8 @@ const CLOSELY: Duration = Duration::from_secs(60);
 const UNDER_WAY: Duration = Duration::from_millis(500);
 /// Between two looks at rest.
 const REST: Duration = Duration::from_secs(2);
+/// How long what was written may take to be seen by the watch.
+const SEEN: Duration = Duration::from_secs(10);
 /// Between two attempts, at first and at most.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
 
@@ -52,16 +54,24 @@ pub(crate) enum Turn {
 
 impl Memory {
     /// The status that a Channel has: what the operator wrote last, for what the watch shows may be older.
-    pub(crate) fn status(&self, stored: impl FnOnce() -> Status) -> Status {
-        self.status
-            .as_ref()
-            .map_or_else(stored, |(status, _)| status.clone())
+    pub(crate) fn status(&self, there: &Status) -> Status {
+        let written = self.status.as_ref().map(|(status, _)| status);
+        written.unwrap_or(there).clone()
     }
 
-    /// Whether a status is to be written now.
-    pub(crate) fn is_due(&self, before: &Status, after: &Status, now: Instant) -> bool {
+    /// Whether a status is to be written now, where the API has this one `there`: also if that is not what was written, and can no longer
+    /// be an older one. Whoever held the Lease before may have written late.
+    pub(crate) fn is_due(
+        &self,
+        before: &Status,
+        after: &Status,
+        there: &Status,
+        now: Instant,
+    ) -> bool {
         match change(before, after) {
-            Change::None => false,
+            Change::None => self.status.as_ref().is_some_and(|(status, at)| {
+                now.duration_since(*at) >= SEEN && in_order(status) != in_order(there)
+            }),
             Change::Words => true,
             Change::Numbers => {
                 let written = self.status.as_ref().map(|(_, at)| *at);
@@ -146,6 +156,16 @@ impl Memory {
     }
 }
 
+/// The status with its lists in one order: the API keeps them by their keys, in an order of its own.
+fn in_order(status: &Status) -> Status {
+    let mut status = status.clone();
+    status.conditions.sort_by(|a, b| a.type_.cmp(&b.type_));
+    if let Some(pods) = &mut status.participants {
+        pods.diverging.sort_by(|a, b| a.pod.cmp(&b.pod));
+    }
+    status
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,10 +203,11 @@ mod tests {
         };
         let start = Instant::now();
         let mut memory = Memory::default();
-        assert!(memory.is_due(&before, &after, start));
+        assert!(memory.is_due(&before, &after, &before, start));
         memory.written(before.clone(), start);
         let due = |after: &Status, seconds| {
-            memory.is_due(&before, after, start + Duration::from_secs(seconds))
+            let now = start + Duration::from_secs(seconds);
+            memory.is_due(&before, after, &before, now)
         };
         assert!(!due(&after, 4) && due(&after, 5) && !due(&before, 60));
         assert!(due(
@@ -196,6 +217,24 @@ mod tests {
             },
             0
         ));
+    }
+
+    #[test]
+    fn a_status_that_another_wrote_over_is_put_right() {
+        let ours = status(&subject(), &observed(at(0)), &done(), &Status::default());
+        let others = Status {
+            mode: Some(StatusMode::Sync),
+            ..ours.clone()
+        };
+        let start = Instant::now();
+        let mut memory = Memory::default();
+        memory.written(ours.clone(), start);
+        for (there, seconds, is_due) in
+            [(&others, 9, false), (&others, 10, true), (&ours, 60, false)]
+        {
+            let now = start + Duration::from_secs(seconds);
+            assert_eq!(memory.is_due(&ours, &ours, there, now), is_due, "{seconds}");
+        }
     }
 
     #[test]

@@ -133,7 +133,8 @@ impl Context {
             observed: observed_at,
             applied: SystemTime::now(),
         };
-        let before = memory.status(|| stored.status());
+        let there = stored.status();
+        let before = memory.status(&there);
         let after = status(subject, &observed, &outcome, &before);
         let news = if subject.is_deleted {
             last_news(&outcome)
@@ -148,7 +149,7 @@ impl Context {
         };
         // Without its finalizer, what was deleted is gone.
         let is_gone = subject.is_deleted && outcome.finalizer.is_some();
-        let is_due = !is_gone && memory.is_due(&before, &after, Instant::now());
+        let is_due = !is_gone && memory.is_due(&before, &after, &there, Instant::now());
         if is_due {
             self.publish(subject, &after).await?;
             memory.written(after.clone(), Instant::now());

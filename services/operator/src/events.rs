@@ -91,13 +91,8 @@ pub(crate) struct Looks {
     pub(crate) now: Timestamp,
 }
 
-/// What happened between two statuses, of these looks, and what was done.
-pub(crate) fn news(
-    subject: &Subject,
-    (before, after): (&Status, &Status),
-    outcome: &Outcome,
-    looks: Looks,
-) -> Vec<News> {
+/// What changed from one status to the next, at these looks. Until the next is written, it is as new at each look.
+pub(crate) fn changes(before: &Status, after: &Status, looks: Looks) -> Vec<News> {
     let changed = |r#type| {
         let [before, after] = [before, after].map(|status| find(&status.conditions, r#type));
         let is_news = after.map(|after| (&after.status, &after.reason))
@@ -124,23 +119,29 @@ pub(crate) fn news(
             news.push(News::warning(&degraded.reason, "Observe", note));
         }
     }
-    let was_well =
-        find(&before.conditions, BROKER_READY).is_some_and(|ready| ready.status == "True");
-    let is_drift = was_well && before.observed_generation == Some(subject.generation);
-    news.extend(done(
-        outcome,
-        if is_drift {
-            "DriftCorrected"
-        } else {
-            "Provisioned"
-        },
-    ));
     news
 }
 
-/// What was done for a Channel that is deleted.
-pub(crate) fn last_news(outcome: &Outcome) -> Vec<News> {
-    done(outcome, "StreamRemoved")
+/// What was done for a Channel that had this status before. It is done once: told now or never.
+pub(crate) fn deeds(subject: &Subject, before: &Status, outcome: &Outcome) -> Vec<News> {
+    let was_well =
+        find(&before.conditions, BROKER_READY).is_some_and(|ready| ready.status == "True");
+    let is_drift = was_well && before.observed_generation == Some(subject.generation);
+    let steps_are = match (subject.is_deleted, is_drift) {
+        (true, _) => "StreamRemoved",
+        (false, true) => "DriftCorrected",
+        (false, false) => "Provisioned",
+    };
+    let mut news = Vec::new();
+    if let Ok(steps) = &outcome.broker
+        && !steps.0.is_empty()
+    {
+        news.push(News::normal(steps_are, "Provision", steps.0.join("; ")));
+    }
+    if let Some(Finalizer::GiveUp(why)) = &outcome.finalizer {
+        news.push(News::warning("StreamKept", "Remove", why));
+    }
+    news
 }
 
 /// Whether a condition has held long enough since the last look.
@@ -166,20 +167,6 @@ fn broker(before: Option<&Condition>, after: Option<&Condition>) -> Option<News>
         }
         _ => None,
     }
-}
-
-/// What was done; what was done at the broker is called `steps_are`.
-fn done(outcome: &Outcome, steps_are: &str) -> Vec<News> {
-    let mut news = Vec::new();
-    if let Ok(steps) = &outcome.broker
-        && !steps.0.is_empty()
-    {
-        news.push(News::normal(steps_are, "Provision", steps.0.join("; ")));
-    }
-    if let Some(Finalizer::GiveUp(why)) = &outcome.finalizer {
-        news.push(News::warning("StreamKept", "Remove", why));
-    }
-    news
 }
 
 /// Tells what happened. What can't be told is in the log.
@@ -254,7 +241,8 @@ mod tests {
                 last,
                 now: observed.at,
             };
-            for news in news(&subject(), (&before, &after), &outcome, looks) {
+            let deeds = deeds(&subject(), &before, &outcome);
+            for news in changes(&before, &after, looks).into_iter().chain(deeds) {
                 all.push(format!("{case}: {} {}", news.reason, news.note));
             }
             (before, last) = (after, Some(observed.at));
@@ -312,5 +300,31 @@ mod tests {
                 "waits: NotStored reaction-0: why",
             ]
         );
+    }
+
+    #[test]
+    fn what_was_done_is_called_by_why_it_was_done() {
+        let done_to = |is_deleted, before: &Status, outcome: &Outcome| {
+            let subject = Subject {
+                is_deleted,
+                ..subject()
+            };
+            let deeds = deeds(&subject, before, outcome);
+            deeds
+                .into_iter()
+                .map(|deed| deed.reason)
+                .collect::<Vec<_>>()
+        };
+        let well = status(&subject(), &observed(at(0)), &done(), &Status::default());
+        let mut steps = done();
+        steps.broker = Ok(Steps(vec!["a".to_owned()]));
+        let mut gives_up = done();
+        gives_up.finalizer = Some(Finalizer::GiveUp("why".to_owned()));
+        let new = Status::default();
+        assert_eq!(done_to(false, &new, &steps), ["Provisioned"]);
+        assert_eq!(done_to(false, &well, &steps), ["DriftCorrected"]);
+        assert_eq!(done_to(true, &well, &steps), ["StreamRemoved"]);
+        assert_eq!(done_to(true, &well, &gives_up), ["StreamKept"]);
+        assert_eq!(done_to(false, &well, &done()), [""; 0]);
     }
 }

@@ -18,7 +18,7 @@ use serde_json::json;
 use crate::apply::{MANAGER, Outcome, apply};
 use crate::cluster::said;
 use crate::conditions::{BROKER_READY, find};
-use crate::events::{Looks, News, Teller, last_news, news};
+use crate::events::{Looks, News, Teller, changes, deeds};
 use crate::memory::{Memory, Turn};
 use crate::metrics::{Meters, Seen};
 use crate::observe::{Eyes, Observed};
@@ -136,28 +136,30 @@ impl Context {
         let there = stored.status();
         let before = memory.status(&there);
         let after = status(subject, &observed, &outcome, &before);
-        let news = if subject.is_deleted {
-            last_news(&outcome)
+        let mut news = deeds(subject, &before, &outcome);
+        if !subject.is_deleted {
+            news.extend(self.turned(memory.follow(subject, &observed, &before, noticed), &after));
+        }
+        // Without its finalizer, what was deleted is gone.
+        let is_gone = subject.is_deleted && outcome.finalizer.is_some();
+        let published = if !is_gone && memory.is_due(&before, &after, &there, Instant::now()) {
+            let published = self.publish(subject, &after).await;
+            published.map(|()| memory.written(after.clone(), Instant::now()))
         } else {
+            Ok(())
+        };
+        if published.is_ok() && !subject.is_deleted {
             let looks = Looks {
                 last: memory.looked.replace(observed.at),
                 now: observed.at,
             };
-            let mut news = news(subject, (&before, &after), &outcome, looks);
-            news.extend(self.turned(memory.follow(subject, &observed, &before, noticed), &after));
-            news
-        };
-        // Without its finalizer, what was deleted is gone.
-        let is_gone = subject.is_deleted && outcome.finalizer.is_some();
-        let is_due = !is_gone && memory.is_due(&before, &after, &there, Instant::now());
-        if is_due {
-            self.publish(subject, &after).await?;
-            memory.written(after.clone(), Instant::now());
+            news.extend(changes(&before, &after, looks));
         }
         if outcome.is_something() || !news.is_empty() {
             self.trace(subject, &observed, &outcome, &times);
         }
         self.teller.tell(&stored.object_ref(&()), news).await;
+        published?;
         self.meters.saw(&subject.name, seen(&after));
         Ok(Action::requeue(memory.next(
             subject,

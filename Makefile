@@ -27,7 +27,7 @@ test: tools ## Every test, the real nats-server and the real pair included (SEED
 	$(CARGO) test --workspace $(FEATURES) --no-fail-fast $(ARGS)
 
 e2e: tools ## Every test on the cluster of the current kubeconfig, on whose nodes the image is (kubectl, helm, helm3, chromium)
-	$(CARGO) test --workspace $(FEATURES) --test cluster -- --ignored --test-threads 2 $(ARGS)
+	$(CARGO) test --workspace $(FEATURES) --test e2e -- --ignored --test-threads 2 $(ARGS)
 
 lint: tools ## Format, clippy, licences and bans, documentation: warnings are errors
 	sh .ci/tools/fetch $(TOOLS) cargo-deny

@@ -1,7 +1,7 @@
 //! Requests to both services, as any caller makes them.
 
 use super::{
-    chapter::{Chapter, Difference, Group},
+    chapter::{Chapter, Difference, Group, Post, Standing},
     story::{Opening, Step},
 };
 use crate::internal::{body, client_within, why};
@@ -141,21 +141,39 @@ impl Services {
         }
     }
 
-    /// Asks Reaction where an answer was lost, then compares the chapter with its owner's inbox.
-    pub(super) async fn compare(&self, chapter: &mut Chapter) -> Result<Difference, String> {
-        let doubtful: Vec<_> = chapter.doubtful().collect();
-        for place in doubtful {
-            let post = &chapter.posts[place.0];
-            let url = self.row(&post.id, &post.pairs[place.1].user.to_string());
-            let row: Option<Row> = self.read(&url).await?;
-            chapter.decide(place, row.map(|row| row.kind));
-        }
+    /// Compares the chapter with its owner's inbox. Where an answer was lost, both services must see the same, and Reaction
+    /// before and after: until then there is nothing to compare with.
+    pub(super) async fn compare(&self, chapter: &Chapter) -> Result<Difference, String> {
+        let before = self.doubtful(chapter).await?;
         let url = format!(
             "{}/v1/users/{}/notifications?limit={PAGE}",
             self.notification, chapter.owner
         );
         let inbox: Option<Page<Group>> = self.read(&url).await?;
-        Ok(chapter.compare(&inbox.map(|page| page.items).unwrap_or_default()))
+        let inbox = inbox.map(|page| page.items).unwrap_or_default();
+        let difference = chapter.compare(&inbox);
+        if before.is_empty() || !difference.is_none() {
+            return Ok(difference);
+        }
+        if chapter.agrees(&before, &inbox) && before == self.doubtful(chapter).await? {
+            return Ok(difference);
+        }
+        Err(format!(
+            "of reactions whose callers got no answer, Reaction and the notifications of {} don't tell the same",
+            chapter.owner
+        ))
+    }
+
+    /// Reaction's rows of those pairs of which an answer was lost.
+    async fn doubtful(&self, chapter: &Chapter) -> Result<Vec<((usize, usize), Standing)>, String> {
+        let mut rows = Vec::new();
+        for (post, pair) in chapter.doubtful() {
+            let Post { id, pairs, .. } = &chapter.posts[post];
+            let url = self.row(id, &pairs[pair].user.to_string());
+            let row: Option<Row> = self.read(&url).await?;
+            rows.push(((post, pair), row.map(|row| row.kind)));
+        }
+        Ok(rows)
     }
 
     fn row(&self, post: &str, user: &str) -> String {

@@ -2,7 +2,7 @@
 
 use super::words::User;
 use duet_reaction::domain::Kind;
-use duet_web::told::{Answer, Possible};
+use duet_web::told::Possible;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -10,14 +10,14 @@ use std::collections::BTreeMap;
 pub(super) type Standing = Option<Kind>;
 
 /// One owner's posts, and what callers did to them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Chapter {
     pub(super) owner: String,
     pub(super) posts: Vec<Post>,
 }
 
 /// A post, and everybody who reacted to it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Post {
     pub(super) number: u64,
     pub(super) id: String,
@@ -27,7 +27,7 @@ pub(super) struct Post {
 }
 
 /// One user's reaction to the post.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Pair {
     pub(super) user: User,
     pub(super) standing: Possible<Standing>,
@@ -57,6 +57,13 @@ pub(super) struct Difference {
     pub(super) doubled: u64,
 }
 
+/// How many may be shown.
+#[derive(Debug, Clone, Copy, Default)]
+struct Bounds {
+    least: u64,
+    most: u64,
+}
+
 impl Pair {
     pub(super) fn of(user: User) -> Self {
         Self {
@@ -78,7 +85,7 @@ impl Chapter {
         self.posts.iter().map(|post| post.pairs.len()).sum()
     }
 
-    /// Pairs of which an answer was lost: Reaction is to be asked how they stand.
+    /// Pairs of which an answer was lost: nobody was told how they stand.
     pub(super) fn doubtful(&self) -> impl Iterator<Item = (usize, usize)> {
         let posts = self.posts.iter().enumerate();
         posts.flat_map(|(post, it)| {
@@ -89,15 +96,7 @@ impl Chapter {
         })
     }
 
-    /// Reaction's own row of a pair, which decides if it is one of those that are possible.
-    pub(super) fn decide(&mut self, (post, pair): (usize, usize), row: Standing) {
-        let standing = &mut self.posts[post].pairs[pair].standing;
-        if standing.contains(&row) {
-            standing.told(row, Answer::Accepted);
-        }
-    }
-
-    /// Compares what callers were told with the owner's inbox. A pair that is still in doubt can't be right.
+    /// Compares what callers were told with the owner's inbox. Of a pair in doubt each way that is possible is right.
     pub(super) fn compare(&self, inbox: &[Group]) -> Difference {
         let mut all = Difference::default();
         for post in &self.posts {
@@ -111,55 +110,86 @@ impl Chapter {
         all.doubled += nobodys.map(|group| group.count).sum::<u64>();
         all
     }
+
+    /// Whether the owner's inbox shows the pairs in doubt as Reaction's rows have them; each row is one that somebody asked for.
+    /// A row alone decides nothing: a call may still be under way that takes it back.
+    pub(super) fn agrees(&self, rows: &[((usize, usize), Standing)], inbox: &[Group]) -> bool {
+        let mut as_in_rows = self.clone();
+        for ((post, pair), row) in rows {
+            let standing = &mut as_in_rows.posts[*post].pairs[*pair].standing;
+            if !standing.contains(row) {
+                return false;
+            }
+            *standing = Possible::only(*row);
+        }
+        as_in_rows.compare(inbox).is_none()
+    }
 }
 
 impl Post {
     fn compare(&self, group: Option<&Group>) -> Difference {
-        let mut expected: BTreeMap<Kind, u64> = BTreeMap::new();
-        let mut actors = Vec::new();
-        let mut doubtful = 0;
+        let mut bounds: BTreeMap<Kind, Bounds> = BTreeMap::new();
+        let mut all = Bounds::default();
+        let (mut surely, mut perhaps) = (Vec::new(), Vec::new());
         for pair in &self.pairs {
-            match pair.standing.certain() {
-                Some(Some(kind)) => {
-                    *expected.entry(*kind).or_default() += 1;
-                    actors.push(pair.user.to_string());
-                }
-                Some(None) => {}
-                None => doubtful += 1,
+            let kinds: Vec<_> = pair.standing.ways().flatten().collect();
+            let certain = pair.standing.certain().is_some();
+            for kind in &kinds {
+                bounds.entry(**kind).or_default().add(certain);
+            }
+            let stands = !pair.standing.contains(&None);
+            if !kinds.is_empty() {
+                all.add(stands);
+                perhaps.push(pair.user.to_string());
+            }
+            if stands {
+                surely.push(pair.user.to_string());
             }
         }
         let nothing = BTreeMap::new();
         let shown = group.map_or(&nothing, |group| &group.kinds);
-        let mut difference = Difference {
-            missing: doubtful,
-            doubled: 0,
-        };
+        let mut difference = Difference::default();
         for kind in Kind::ALL {
-            let [expected, shown] =
-                [&expected, shown].map(|of| of.get(&kind).copied().unwrap_or_default());
-            difference.missing += expected.saturating_sub(shown);
-            difference.doubled += shown.saturating_sub(expected);
+            let bounds = bounds.get(&kind).copied().unwrap_or_default();
+            difference.add(bounds.compare(shown.get(&kind).copied().unwrap_or_default()));
         }
         let count = group.map_or(0, |group| group.count);
-        if difference == Difference::default() && count == actors.len() as u64 {
+        let in_all = all.compare(count);
+        if difference.is_none() && in_all.is_none() {
             // As many of each kind can still be the wrong ones; those that are named tell.
             let named = group.map_or(&[][..], |group| &group.actors);
-            let right = named.iter().filter(|name| actors.contains(name)).count() as u64;
+            let right = named.iter().filter(|name| perhaps.contains(name)).count() as u64;
             let wrong = count.min(ACTORS).saturating_sub(right);
+            let unnamed = surely.iter().filter(|name| !named.contains(name)).count() as u64;
             return Difference {
-                missing: wrong,
+                // Of few each is named.
+                missing: match count <= ACTORS {
+                    true => unnamed,
+                    false => all.least.saturating_sub(count - wrong),
+                },
                 doubled: wrong,
             };
         }
         difference.add(Difference {
-            missing: (actors.len() as u64)
-                .saturating_sub(count)
-                .saturating_sub(difference.missing),
-            doubled: count
-                .saturating_sub(actors.len() as u64)
-                .saturating_sub(difference.doubled),
+            missing: in_all.missing.saturating_sub(difference.missing),
+            doubled: in_all.doubled.saturating_sub(difference.doubled),
         });
         difference
+    }
+}
+
+impl Bounds {
+    /// One more, that surely stands or perhaps.
+    fn add(&mut self, surely: bool) {
+        self.least += u64::from(surely);
+        self.most += 1;
+    }
+
+    fn compare(self, shown: u64) -> Difference {
+        Difference {
+            missing: self.least.saturating_sub(shown),
+            doubled: shown.saturating_sub(self.most),
+        }
     }
 }
 

@@ -229,10 +229,10 @@ impl Run {
     }
 
     fn compare(&mut self) {
-        if let Some(mut chapter) = self.unchecked.take() {
+        if let Some(chapter) = self.unchecked.take() {
             let at = self.at.clone();
             self.comparing.spawn(async move {
-                let outcome = at.compare(&mut chapter).await;
+                let outcome = at.compare(&chapter).await;
                 (chapter, outcome)
             });
         }

@@ -1,4 +1,5 @@
 use super::*;
+use duet_web::told::Answer;
 use serde_json::{Value, json};
 
 /// A chapter of one post; each pair with the kinds that are possible.
@@ -104,19 +105,101 @@ fn an_inbox_is_compared_with_what_callers_were_told() {
 }
 
 #[test]
-fn where_an_answer_was_lost_reactions_row_decides_if_it_is_possible() {
+fn of_a_pair_whose_caller_was_not_told_each_way_is_right() {
+    const LIKE: Standing = Some(Kind::Like);
+    const LOVE: Standing = Some(Kind::Love);
+    let perhaps: &[&[Standing]] = &[&[LIKE], &[None, LIKE]];
+    let changed: &[&[Standing]] = &[&[LIKE, LOVE]];
+    for (why, told, groups, missing, doubled) in [
+        (
+            "it was taken back",
+            perhaps,
+            json!([group(1, json!({"like": 1}), &[0])]),
+            0,
+            0,
+        ),
+        (
+            "it stands",
+            perhaps,
+            json!([group(2, json!({"like": 2}), &[1, 0])]),
+            0,
+            0,
+        ),
+        ("what was promised is lost", perhaps, json!([]), 1, 0),
+        (
+            "another than was promised",
+            perhaps,
+            json!([group(1, json!({"like": 1}), &[1])]),
+            1,
+            0,
+        ),
+        (
+            "nobody asked for that",
+            perhaps,
+            json!([group(2, json!({"like": 1, "sad": 1}), &[1, 0])]),
+            0,
+            1,
+        ),
+        (
+            "it is there twice",
+            perhaps,
+            json!([group(3, json!({"like": 3}), &[1, 0])]),
+            0,
+            1,
+        ),
+        (
+            "nobody was promised anything",
+            &[&[None, LIKE]],
+            json!([]),
+            0,
+            0,
+        ),
+        (
+            "the kind was not changed",
+            changed,
+            json!([group(1, json!({"like": 1}), &[0])]),
+            0,
+            0,
+        ),
+        (
+            "the kind was changed",
+            changed,
+            json!([group(1, json!({"love": 1}), &[0])]),
+            0,
+            0,
+        ),
+        (
+            "both kinds",
+            changed,
+            json!([group(2, json!({"like": 1, "love": 1}), &[0])]),
+            0,
+            1,
+        ),
+        ("neither kind", changed, json!([]), 1, 0),
+    ] {
+        let expected = Difference { missing, doubled };
+        assert_eq!(chapter(told).compare(&inbox(groups)), expected, "{why}");
+    }
+}
+
+#[test]
+fn a_pair_whose_caller_was_not_told_is_settled_once_both_services_see_the_same() {
     let like = Some(Kind::Like);
-    let mut chapter = chapter(&[&[None, like]]);
+    let chapter = chapter(&[&[None, like]]);
+    assert_eq!(chapter.doubtful().collect::<Vec<_>>(), [(0, 0)]);
     let shown = inbox(json!([group(1, json!({"like": 1}), &[0])]));
-    let doubtful: Vec<_> = chapter.doubtful().collect();
-    assert_eq!(doubtful, [(0, 0)]);
-    assert!(
-        !chapter.compare(&shown).is_none(),
-        "nothing is right while it is in doubt"
-    );
-    chapter.decide((0, 0), Some(Kind::Sad));
-    assert_eq!(chapter.doubtful().count(), 1, "nobody asked for that");
-    chapter.decide((0, 0), like);
-    assert_eq!(chapter.doubtful().count(), 0);
-    assert!(chapter.compare(&shown).is_none());
+    for (why, row, shown, agrees) in [
+        ("it stands at both", like, &shown[..], true),
+        ("its call is still under way", like, &[], false),
+        (
+            "it was taken back at Reaction alone so far",
+            None,
+            &shown,
+            false,
+        ),
+        ("it was taken back at both", None, &[], true),
+        ("nobody asked for that", Some(Kind::Sad), &shown, false),
+    ] {
+        assert_eq!(chapter.agrees(&[((0, 0), row)], shown), agrees, "{why}");
+    }
 }

@@ -30,6 +30,9 @@ pub(crate) struct Report {
     failed: BTreeMap<String, u64>,
     /// Requests that were due and not sent, since too many were under way.
     unsent: u64,
+    /// Why the traffic ended before its time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cut_short: Option<String>,
     /// How long callers waited for a success, from the time that the request was due, by mode.
     latencies: BTreeMap<String, Latencies>,
     /// The mode that answers told, and when it changed.
@@ -63,9 +66,27 @@ pub(super) struct Ending {
     pub(super) per_second: u32,
     pub(super) took: Duration,
     pub(super) begun: Begun,
-    pub(super) unsent: u64,
+    pub(super) traffic: Traffic,
     pub(super) arrived_after: Duration,
     pub(super) left: (Difference, Option<String>),
+}
+
+/// How the traffic ended.
+#[derive(Debug, Default)]
+pub(super) struct Traffic {
+    /// Requests that were due by then and not sent.
+    pub(super) unsent: u64,
+    /// Why it ended before its time.
+    pub(super) cut_short: Option<CutShort>,
+}
+
+/// Traffic that nobody receives is not gone on with.
+#[derive(Debug)]
+pub(super) struct CutShort {
+    /// After this time.
+    pub(super) after: Duration,
+    /// Reactions that had not been seen at Notification.
+    pub(super) unseen: usize,
 }
 
 impl Report {
@@ -81,7 +102,8 @@ impl Report {
             sent: progress.sent,
             delivered: progress.delivered,
             accepted: progress.accepted,
-            unsent: ending.unsent,
+            unsent: ending.traffic.unsent,
+            cut_short: ending.traffic.cut_short.map(|it| it.to_string()),
             latencies: waits
                 .map(|(mode, waits)| (mode.clone(), Latencies::of(waits)))
                 .collect(),
@@ -111,6 +133,11 @@ impl Report {
                 format!("not everything could be compared: {why}"),
             ));
         }
+        if let Some(why) = &self.cut_short {
+            return Err(Failure::new(Kind::Failed, why).hint(
+                "Is Notification there, and fast enough? `duet status` tells what is on its way; a lower --rate makes less.",
+            ));
+        }
         if failed > 0 {
             return Err(Failure::new(
                 Kind::Failed,
@@ -125,6 +152,17 @@ impl Report {
             return Err(Failure::new(Kind::Failed, what));
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for CutShort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { after, unseen } = self;
+        let after = duet_crd::duration::Duration::from_secs(after.as_secs());
+        write!(
+            f,
+            "the traffic was ended after {after}: {unseen} reactions had not been seen at Notification, and no more are kept"
+        )
     }
 }
 
@@ -167,6 +205,9 @@ impl fmt::Display for Report {
         writeln!(f)?;
         if self.unsent > 0 {
             writeln!(f, "  not sent  {:>8}", self.unsent)?;
+        }
+        if let Some(why) = &self.cut_short {
+            writeln!(f, "{why}")?;
         }
         for (
             mode,

@@ -4,9 +4,9 @@ use super::{
     ask::{Heard, Services},
     chapter::{Chapter, Difference},
     progress::Progress,
-    report::{Ending, Report},
+    report::{CutShort, Ending, Report, Traffic},
     story::{Step, Story},
-    unchecked::{MOST, Unchecked},
+    unchecked::Unchecked,
 };
 use crate::{
     failure::{Doing, Failure, Kind},
@@ -60,7 +60,7 @@ pub(crate) async fn run(
         () = signals.stop() => return Err(interrupted()),
     }
     run.started = Instant::now();
-    let unsent = run.traffic(plan, signals, &tell).await?;
+    let traffic = run.traffic(plan, signals, &tell).await?;
     let arrivals = async {
         run.last_answers().await?;
         let answered = Instant::now();
@@ -76,7 +76,7 @@ pub(crate) async fn run(
         per_second: plan.per_second,
         took,
         begun: run.story.begun,
-        unsent,
+        traffic,
         arrived_after,
         left: run.unchecked.left(),
     };
@@ -129,13 +129,13 @@ impl Run {
         Ok(())
     }
 
-    /// Sends what is due, until the time is over or a signal comes. Says how many requests were due and not sent.
+    /// Sends what is due, until the time is over or a signal comes, or too much of it was not received.
     async fn traffic(
         &mut self,
         plan: &Plan,
         signals: &mut Signals,
         tell: &impl Fn(String),
-    ) -> Result<u64, Failure> {
+    ) -> Result<Traffic, Failure> {
         let pace = Pace {
             started: self.started,
             per_second: plan.per_second,
@@ -150,12 +150,18 @@ impl Run {
         tokio::pin!(over);
         let mut telling = interval_at(self.started + plan.tells_every, plan.tells_every);
         let mut sent = 0;
-        while self.unchecked.pairs() < MOST {
+        let cut_short = loop {
+            if let Some(unseen) = self.unchecked.too_many() {
+                break Some(CutShort {
+                    after: self.started.elapsed(),
+                    unseen,
+                });
+            }
             let due = pace.due(sent);
             let may_send = self.asking.len() < UNDER_WAY && end.is_none_or(|end| due < end);
             tokio::select! {
-                () = signals.stop() => break,
-                () = &mut over => break,
+                () = signals.stop() => break None,
+                () = &mut over => break None,
                 () = sleep_until(due), if may_send => {
                     self.send(due);
                     sent += 1;
@@ -169,12 +175,14 @@ impl Run {
                 () = sleep_until(self.unchecked.next), if self.may_compare() => self.compare(),
                 _ = telling.tick() => tell(self.progress.line()?),
             }
-        }
+        };
         self.making.shutdown().await;
         let now = Instant::now();
-        Ok(pace
-            .due_before(end.map_or(now, |end| end.min(now)))
-            .saturating_sub(sent))
+        let due = pace.due_before(end.map_or(now, |end| end.min(now)));
+        Ok(Traffic {
+            unsent: due.saturating_sub(sent),
+            cut_short,
+        })
     }
 
     fn send(&mut self, due: Instant) {

@@ -10,7 +10,7 @@ const EARLY: u32 = 4;
 const REST: Duration = Duration::from_millis(50);
 const LONGEST_REST: Duration = Duration::from_secs(5);
 /// Pairs that wait to be compared at most: some tens of MiB. Traffic that nobody receives for so long is not gone on with.
-pub(super) const MOST: usize = 250_000;
+const MOST: usize = 250_000;
 
 /// Chapters that have ended and were not seen to have arrived, in turn.
 #[derive(Debug)]
@@ -46,9 +46,9 @@ impl Unchecked {
         self.turn.is_empty()
     }
 
-    /// Pairs that wait.
-    pub(super) fn pairs(&self) -> usize {
-        self.pairs
+    /// So many wait that no more traffic should be made; how many they are.
+    pub(super) fn too_many(&self) -> Option<usize> {
+        Some(self.pairs).filter(|pairs| *pairs >= MOST)
     }
 
     /// Whose turn it is.
@@ -95,6 +95,10 @@ impl Unchecked {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::{
+        chapter::{Pair, Post},
+        words::User,
+    };
 
     fn chapter(owner: &str) -> Chapter {
         Chapter {
@@ -128,6 +132,27 @@ mod tests {
         }
         let (left, why) = unchecked.left();
         assert_eq!((left.missing, left.doubled, why), (1, 0, None));
+    }
+
+    #[test]
+    fn traffic_that_nobody_receives_is_too_much_at_some_time_and_not_once_it_arrived() {
+        let mut unchecked = Unchecked::new(Instant::now());
+        let mut add = |pairs: usize| {
+            let pairs = (0..pairs).map(|nth| Pair::of(User::of(0, nth)));
+            let mut chapter = chapter("ana");
+            chapter.posts.push(Post {
+                number: 0,
+                id: "p".to_owned(),
+                room: 9,
+                pairs: pairs.collect(),
+            });
+            unchecked.add(chapter);
+            unchecked.too_many()
+        };
+        assert_eq!(add(MOST - 1), None);
+        assert_eq!(add(3), Some(MOST + 2));
+        unchecked.take();
+        assert_eq!(unchecked.too_many(), None);
     }
 
     #[test]

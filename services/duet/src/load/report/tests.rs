@@ -21,7 +21,10 @@ fn report(failed: &[End], unsent: u64, left: (Difference, Option<String>)) -> Re
             owners: 1,
             posts: 2,
         },
-        unsent,
+        traffic: Traffic {
+            unsent,
+            cut_short: None,
+        },
         arrived_after: Duration::from_millis(30),
         left,
     };
@@ -57,6 +60,24 @@ fn the_verdict_is_the_worst_that_happened() {
         let found = report.verdict().err().map(|failure| failure.kind());
         assert_eq!(found, verdict, "{report}");
     }
+}
+
+#[test]
+fn traffic_that_was_cut_short_says_why_and_not_that_answers_were_slow() {
+    let mut report = report(&[], 7, (difference(0, 0), None));
+    let cut_short = CutShort {
+        after: Duration::from_secs(75),
+        unseen: 250_003,
+    };
+    report.cut_short = Some(cut_short.to_string());
+    let why =
+        "the traffic was ended after 1m15s: 250003 reactions had not been seen at Notification";
+    let failure = report.verdict().unwrap_err();
+    assert_eq!(failure.kind(), Kind::Failed);
+    assert!(failure.to_string().starts_with(why), "{failure}");
+    assert!(report.to_string().contains(why), "{report}");
+    report.missing = 3;
+    assert_eq!(report.verdict().unwrap_err().kind(), Kind::Differs);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::failure::{Failure, Kind};
 use duet_crd::{Mode, kubernetes::ChannelResource};
 use kube::{
     Api, ResourceExt,
-    api::{ListParams, Patch, PatchParams},
+    api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams},
 };
 use serde_json::json;
 use std::time::Duration;
@@ -34,7 +34,7 @@ impl Cluster {
             Failure::new(Kind::NotRunning, what)
                 .hint("The operator makes the first one: `kubectl get pods` shows whether it runs. deploy/channels has examples.")
         })?;
-        Ok(Standing::of(&self.namespace, &channel))
+        Standing::of(&self.namespace, &channel)
     }
 
     /// Asks for another mode, and returns the Channel as it is then.
@@ -50,7 +50,7 @@ impl Cluster {
             patched.patch(&channel.name, &params, &patch),
         )
         .await?;
-        Ok(Standing::of(&self.namespace, &patched))
+        Standing::of(&self.namespace, &patched)
     }
 
     /// Waits until the status says that every pod follows the Channel as it was then.
@@ -62,7 +62,7 @@ impl Cluster {
         let deadline = Instant::now() + patience;
         loop {
             let now = asking("read the Channel", self.channels().get(&then.name)).await?;
-            match following(then, &Standing::of(&self.namespace, &now)) {
+            match following(then, &Standing::of(&self.namespace, &now)?) {
                 Ok(()) => return Ok(()),
                 Err(why) if why.is_final() || Instant::now() >= deadline => {
                     return Err(Failure::new(Kind::Late, why.to_string())
@@ -73,41 +73,66 @@ impl Cluster {
         }
     }
 
-    fn channels(&self) -> Api<ChannelResource> {
-        Api::namespaced(self.client.clone(), &self.namespace)
+    /// As the API has them: one that is no good hides no other.
+    fn channels(&self) -> Api<DynamicObject> {
+        let channels = ApiResource::erase::<ChannelResource>(&());
+        Api::namespaced_with(self.client.clone(), &self.namespace, &channels)
     }
 }
 
 /// The one of that sender; of several the oldest, which is the one in force.
-fn choose(channels: Vec<ChannelResource>, from: &str) -> Option<ChannelResource> {
+fn choose(channels: Vec<DynamicObject>, from: &str) -> Option<DynamicObject> {
     let of_it = channels
         .into_iter()
-        .filter(|it| it.spec.from.as_str() == from);
+        .filter(|it| it.data["spec"]["from"] == from);
     of_it.min_by_key(|it| (it.creation_timestamp().map(|at| at.0), it.name_any()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use duet_crd::{Channel, EXAMPLE};
+    use serde_json::Value;
+
+    fn channel(name: &str, created: &str, spec: Value) -> DynamicObject {
+        let metadata = json!({"name": name, "creationTimestamp": format!("2026-11-24T{created}Z")});
+        serde_json::from_value(json!({"metadata": metadata, "spec": spec})).unwrap()
+    }
 
     #[test]
-    fn of_several_channels_of_a_sender_the_oldest_is_meant() {
-        let channel = |name: &str, from: &str, created: &str| {
-            let mut channel = ChannelResource::from(Channel::from_yaml(EXAMPLE).unwrap());
-            channel.metadata.name = Some(name.to_owned());
-            channel.metadata.creation_timestamp =
-                Some(serde_json::from_value(created.into()).unwrap());
-            channel.spec.from = serde_json::from_value(from.into()).unwrap();
-            channel
-        };
+    fn of_several_channels_of_a_sender_the_oldest_is_meant_and_no_good_ones_hide_none() {
         let all = vec![
-            channel("newer", "duet-reaction", "2026-11-24T11:00:00Z"),
-            channel("other", "other-reaction", "2026-11-24T09:00:00Z"),
-            channel("older", "duet-reaction", "2026-11-24T10:00:00Z"),
+            channel("no-spec", "07:00:00", Value::Null),
+            channel("no-sender", "08:00:00", json!({"from": 7, "to": "x"})),
+            channel("newer", "11:00:00", json!({"from": "duet-reaction"})),
+            channel("other", "09:00:00", json!({"from": "other-reaction"})),
+            channel("older", "10:00:00", json!({"from": "duet-reaction"})),
         ];
         let chosen = |from| choose(all.clone(), from).map(|it| it.name_any());
         assert_eq!(chosen("duet-reaction").as_deref(), Some("older"));
         assert_eq!(chosen("nobody"), None);
+    }
+
+    #[test]
+    fn only_the_one_that_is_meant_must_be_one_that_can_be_read() {
+        for (spec, told) in [
+            (json!({"mode": "Async", "later": {}}), Ok(Mode::Async)),
+            (
+                json!({"mode": "Later"}),
+                Err("spec.mode: unknown variant `Later`"),
+            ),
+            (json!({}), Err("spec.mode: ")),
+        ] {
+            let channel = channel("reactions", "10:00:00", spec);
+            match (Standing::of("duet", &channel), told) {
+                (Ok(standing), Ok(mode)) => assert_eq!(standing.mode, mode),
+                (Err(failure), Err(why)) => {
+                    assert_eq!(failure.kind(), Kind::Invalid);
+                    let failure = failure.to_string();
+                    let which = "can't read channel/reactions (namespace duet): ";
+                    assert!(failure.starts_with(&format!("{which}{why}")), "{failure}");
+                }
+                (found, _) => panic!("{found:?} is not {told:?}"),
+            }
+        }
     }
 }

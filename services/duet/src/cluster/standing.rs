@@ -1,12 +1,15 @@
 //! How far a Channel is followed.
 
-use crate::internal::Condition;
+use crate::{
+    failure::{Failure, Kind},
+    internal::Condition,
+};
 use duet_crd::{
     Mode,
-    kubernetes::{ChannelResource, Participants, Status, StatusMode},
+    kubernetes::{Participants, Status, StatusMode},
 };
-use kube::ResourceExt;
-use serde::Serialize;
+use kube::{ResourceExt, api::DynamicObject};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A Channel: what it asks for, and what the operator observed of it.
@@ -51,19 +54,29 @@ impl NotYet {
 }
 
 impl Standing {
-    pub(super) fn of(namespace: &str, channel: &ChannelResource) -> Self {
-        Self {
-            name: channel.name_any(),
-            namespace: namespace.to_owned(),
-            mode: channel.spec.mode,
+    /// As the API has it. Only what is told of it must be as this version knows it.
+    pub(super) fn of(namespace: &str, channel: &DynamicObject) -> Result<Self, Failure> {
+        let name = channel.name_any();
+        let unreadable = |field: &str, error: serde_json::Error| {
+            let path = path(&name, namespace);
+            Failure::new(Kind::Invalid, format!("can't read {path}: {field}: {error}")).hint(format!(
+                "`kubectl --namespace {namespace} get channel {name} --output yaml` shows it. Is it of another version than this `duet`?"
+            ))
+        };
+        Ok(Self {
+            mode: Mode::deserialize(&channel.data["spec"]["mode"])
+                .map_err(|error| unreadable("spec.mode", error))?,
             generation: channel.metadata.generation,
-            status: channel.status.clone(),
-        }
+            status: Option::deserialize(&channel.data["status"])
+                .map_err(|error| unreadable("status", error))?,
+            namespace: namespace.to_owned(),
+            name,
+        })
     }
 
     /// As kubectl is told it.
     pub(crate) fn path(&self) -> String {
-        format!("channel/{} (namespace {})", self.name, self.namespace)
+        path(&self.name, &self.namespace)
     }
 
     /// Whether every pod follows it and events flow, as the operator says; why not, if so.
@@ -86,6 +99,10 @@ impl Standing {
         });
         plain.collect()
     }
+}
+
+fn path(name: &str, namespace: &str) -> String {
+    format!("channel/{name} (namespace {namespace})")
 }
 
 /// Whether the status says that every pod follows the Channel as it was then.

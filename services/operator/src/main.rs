@@ -39,7 +39,6 @@ mod guarantee; // what the settings promise
 mod memory; // between two looks
 mod metrics; // what is told at /metrics
 mod participants; // the pods behind the Services
-mod precedence; // which of several Channels is in force
 mod stored; // a Channel as the API server holds it
 mod switch; // a change of the mode, and its report
 

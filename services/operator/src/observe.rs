@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use duet_channel::transport::jetstream::Nats;
+use duet_crd::kubernetes::{Claim, Rival, rival};
 use duet_crd::{Problem, Problems, Spec};
 use duet_protocol::settings::Settings;
 use futures::{StreamExt, stream};
@@ -15,7 +16,6 @@ use reqwest::{Client, StatusCode, redirect};
 
 use crate::broker::{self, Broker, Wanted};
 use crate::participants::{Answer, Participant, Role};
-use crate::precedence::{Claim, Rival, rival};
 use crate::stored::{Stored, Subject};
 
 /// The name of the port that pods answer on.
@@ -96,7 +96,7 @@ impl Eyes {
             .channels
             .state()
             .iter()
-            .filter_map(|stored| Claim::of(stored))
+            .map(|stored| Claim::of(&stored.metadata, &stored.spec))
             .collect();
         let mut observed = Observed {
             at: Timestamp::now(),

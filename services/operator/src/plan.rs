@@ -117,10 +117,10 @@ fn going(subject: &Subject, observed: &Observed, deleted_for: SignedDuration) ->
 #[cfg(test)]
 mod tests {
     use duet_crd::Channel;
+    use duet_crd::kubernetes::{Over, Rival};
 
     use super::*;
     use crate::fixtures::{at, observed, provisioned, subject};
-    use crate::precedence::{Over, Rival};
 
     fn text(plan: &Plan) -> String {
         let finalizer = match &plan.finalizer {

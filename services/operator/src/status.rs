@@ -291,9 +291,9 @@ mod tests {
     #[test]
     fn a_channel_that_is_not_in_force_claims_nothing() {
         let mut observed = observed(at(0));
-        observed.rival = Some(crate::precedence::Rival {
+        observed.rival = Some(duet_crd::kubernetes::Rival {
             name: "older".to_owned(),
-            over: crate::precedence::Over::From("reaction".to_owned()),
+            over: duet_crd::kubernetes::Over::From("reaction".to_owned()),
         });
         let status = status_of(&observed);
         assert_eq!(status.mode, Some(StatusMode::Unknown));

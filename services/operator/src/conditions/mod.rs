@@ -8,6 +8,7 @@ mod tests;
 
 use duet_channel::transport::ProvisionError;
 use duet_crd::Mode;
+use duet_crd::kubernetes::Over;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
@@ -16,7 +17,6 @@ use crate::broker::Broker;
 use crate::cut::cut;
 use crate::observe::Observed;
 use crate::participants::Participant;
-use crate::precedence::{Over, Rival};
 use crate::stored::Subject;
 
 pub(crate) const ACCEPTED: &str = "Accepted";
@@ -131,14 +131,12 @@ fn stamp(
 fn accepted(observed: &Observed) -> Verdict {
     match (&observed.document, &observed.rival) {
         (Err(problems), _) => verdict(Holds::False, "Invalid", problems.to_string()),
-        (Ok(_), Some(Rival { name, over })) => {
-            let (reason, what) = match over {
-                Over::From(service) => ("FromTaken", format!("from {service}")),
-                Over::Stream(stream) => ("StreamTaken", format!("the stream {stream}")),
+        (Ok(_), Some(rival)) => {
+            let reason = match rival.over {
+                Over::From(_) => "FromTaken",
+                Over::Stream(_) => "StreamTaken",
             };
-            let message =
-                format!("the Channel {name}, which is older, has {what}; delete one of the two");
-            verdict(Holds::False, reason, message)
+            verdict(Holds::False, reason, rival.to_string())
         }
         (Ok(document), None) if document.unknown.is_empty() => verdict(Holds::True, "Valid", ""),
         (Ok(document), None) => {

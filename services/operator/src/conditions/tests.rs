@@ -1,3 +1,5 @@
+use duet_crd::kubernetes::Rival;
+
 use super::*;
 use crate::fixtures::{at, condition, done, follower, observed, subject, told};
 use crate::participants::{Answer, Role};

@@ -86,6 +86,8 @@ pub enum Trouble {
     Invalid,
     /// There is none.
     Missing,
+    /// An older one has what it wants.
+    Refused,
     /// Whether there is a newer one can't be told.
     Unreachable,
     /// It is in force, but a restart would not know it.
@@ -98,6 +100,7 @@ impl Trouble {
         match self {
             Trouble::Invalid => "Invalid",
             Trouble::Missing => "Missing",
+            Trouble::Refused => "Refused",
             Trouble::Unreachable => "Unreachable",
             Trouble::NotKept => "NotKept",
         }
@@ -106,7 +109,7 @@ impl Trouble {
     /// Whether the newest document is in force; none if that can't be told.
     pub fn is_in_force(self) -> Option<bool> {
         match self {
-            Trouble::Invalid | Trouble::Missing => Some(false),
+            Trouble::Invalid | Trouble::Missing | Trouble::Refused => Some(false),
             Trouble::Unreachable => None,
             Trouble::NotKept => Some(true),
         }

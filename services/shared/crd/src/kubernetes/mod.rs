@@ -3,6 +3,7 @@
 //! The spec is the document's own [`Spec`](crate::Spec); what the API server keeps around it (metadata, status) is Kubernetes'.
 //! The definition's rules are CEL with quantities, which Kubernetes 1.29 and later know; they were tried on 1.34.
 
+mod precedence;
 mod status;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -10,6 +11,7 @@ use kube::{CustomResourceExt, ResourceExt};
 use serde_json::Value;
 
 pub use crate::channel::ChannelResource;
+pub use precedence::{Claim, Over, Rival, rival};
 pub use status::{Diverging, Participants, Status, StatusMode};
 
 use crate::problem::{Problem, Problems};

@@ -1,14 +1,15 @@
 //! The Channels of a namespace as the API tells of them, and what that shows a process: which of them is its Service's, that there is
-//! none, or that the API is away.
+//! none, that an older one keeps it from being in force, or that the API is away.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use duet_crd::kubernetes::{Claim, Rival, rival};
 use duet_crd::names::ServiceName;
 use duet_crd::{API_VERSION, Channel, KIND};
 use duet_protocol::time::{Moment, Timestamp};
 use kube::ResourceExt;
-use kube::api::{DynamicObject, ObjectMeta};
+use kube::api::DynamicObject;
 use kube::runtime::watcher::Event;
 use serde_json::{Value, json};
 
@@ -66,7 +67,7 @@ impl Ours {
 #[derive(Debug)]
 pub(super) struct Channels {
     ours: Ours,
-    /// Those that are ours, by name; none before the first whole answer.
+    /// All of the namespace, by name; none before the first whole answer.
     there: Option<BTreeMap<String, Resource>>,
     /// The same of an answer that is not whole yet.
     listed: BTreeMap<String, Resource>,
@@ -76,8 +77,7 @@ pub(super) struct Channels {
 /// A Channel as the API has it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Resource {
-    /// When it was made, and its name.
-    age: (Option<Timestamp>, String),
+    claim: Claim,
     version: Version,
     /// As much of it as is a document.
     document: Value,
@@ -102,6 +102,8 @@ pub(super) enum Shown {
     Ours(Resource),
     /// There is none that is ours.
     Missing,
+    /// The one of this name is ours, and not in force: an older one has what it wants.
+    Refused(String, Rival),
     /// The API has been away since then, for longer than is usual.
     Away(Timestamp, String),
 }
@@ -121,10 +123,10 @@ impl Channels {
         match event {
             // Said before anything is asked.
             Event::Init => return self.listed.clear(),
-            Event::InitApply(object) => apply(&self.ours, &mut self.listed, object),
+            Event::InitApply(object) => apply(&mut self.listed, object),
             Event::InitDone => self.there = Some(std::mem::take(&mut self.listed)),
             Event::Apply(object) => {
-                apply(&self.ours, self.there.get_or_insert_default(), object);
+                apply(self.there.get_or_insert_default(), object);
             }
             Event::Delete(object) => {
                 let there = self.there.get_or_insert_default();
@@ -160,12 +162,29 @@ impl Channels {
                 Shown::Away(since.1, cause.clone())
             }
             (_, None) => Shown::Nothing,
-            // Of several the oldest.
-            (_, Some(there)) => match there.values().min_by_key(|resource| &resource.age) {
-                Some(resource) => Shown::Ours(resource.clone()),
-                None => Shown::Missing,
-            },
+            (_, Some(there)) => self.in_force(there),
         }
+    }
+
+    /// Of several that are ours the oldest that is in force.
+    fn in_force(&self, there: &BTreeMap<String, Resource>) -> Shown {
+        let mut ours: Vec<_> = there
+            .values()
+            .filter(|resource| self.ours.is(&resource.document["spec"]))
+            .collect();
+        ours.sort_by_key(|resource| &resource.claim);
+        let mut refused = None;
+        for resource in ours {
+            let name = resource.claim.name();
+            let claims = there.values().map(|resource| resource.claim.clone());
+            match rival(name, claims.collect()) {
+                None => return Shown::Ours(resource.clone()),
+                Some(rival) => {
+                    refused.get_or_insert_with(|| Shown::Refused(name.to_owned(), rival));
+                }
+            }
+        }
+        refused.unwrap_or(Shown::Missing)
     }
 
     /// When time alone changes what is shown.
@@ -180,6 +199,10 @@ impl Channels {
             Shown::Nothing => return None,
             Shown::Ours(resource) => resource.document(),
             Shown::Missing => Err(Problem::new(Trouble::Missing, self.ours.missing())),
+            Shown::Refused(name, rival) => {
+                let message = format!("channel/{name} is not in force: {rival}");
+                Err(Problem::new(Trouble::Refused, message))
+            }
             Shown::Away(since, cause) => {
                 let since = jiff::Timestamp::from_second(since.micros() / 1_000_000)
                     .map(|since| format!(" since {since}"))
@@ -192,37 +215,26 @@ impl Channels {
     }
 }
 
-fn apply(ours: &Ours, there: &mut BTreeMap<String, Resource>, object: DynamicObject) {
-    let name = object.name_any();
-    if ours.is(&object.data["spec"]) {
-        there.insert(name, Resource::from(object));
-    } else {
-        there.remove(&name);
-    }
+fn apply(there: &mut BTreeMap<String, Resource>, object: DynamicObject) {
+    there.insert(object.name_any(), Resource::from(object));
 }
 
 impl From<DynamicObject> for Resource {
     fn from(mut object: DynamicObject) -> Self {
-        let name = object.name_any();
-        let ObjectMeta {
-            uid,
-            generation,
-            creation_timestamp,
-            ..
-        } = object.metadata;
+        let claim = Claim::of(&object.metadata, &object.data["spec"]);
+        let generation = object.metadata.generation;
         let version = Version {
-            uid: uid.unwrap_or_default(),
+            uid: object.metadata.uid.unwrap_or_default(),
             generation: generation.map_or(0, i64::cast_unsigned),
         };
         let document = json!({
             "apiVersion": API_VERSION,
             "kind": KIND,
-            "metadata": {"name": name, "uid": version.uid, "generation": version.generation},
+            "metadata": {"name": claim.name(), "uid": version.uid, "generation": version.generation},
             "spec": object.data["spec"].take(),
         });
-        let created = creation_timestamp.map(|created| created.0.as_microsecond());
         Resource {
-            age: (created.map(Timestamp::from_micros), name),
+            claim,
             version,
             document,
         }
@@ -232,7 +244,7 @@ impl From<DynamicObject> for Resource {
 impl Resource {
     fn document(&self) -> Result<(Document, Unknown), Problem> {
         let (channel, unknown) = Channel::from_cluster(&self.document).map_err(|problems| {
-            let message = format!("channel/{} is no good: {problems}", self.age.1);
+            let message = format!("channel/{} is no good: {problems}", self.claim.name());
             Problem::new(Trouble::Invalid, message)
         })?;
         let resource = Some(self.version.clone());

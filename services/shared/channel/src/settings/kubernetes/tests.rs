@@ -205,6 +205,85 @@ fn a_sender_is_under_from_and_a_receiver_under_to() {
     }
 }
 
+/// One rule for the operator and the pods: what the one does not provision, the other does not follow.
+#[test]
+fn one_that_an_older_keeps_from_being_in_force_is_not_followed() {
+    let on = |name, second, sender, stream| {
+        let mut object = from(sender, name, second);
+        object.data["spec"]["async"]["natsJetStream"]["stream"]["name"] = json!(stream);
+        Event::Apply(object)
+    };
+    let older = || on("older", 1, "other", "S");
+    let gone = || Event::Delete(from("other", "older", 1));
+    for (row, events, sender, receiver) in [
+        (
+            "another's of the same stream is older",
+            vec![older(), on("ours", 2, "reaction", "S")],
+            "Refused",
+            "older",
+        ),
+        (
+            "the older becomes known later",
+            vec![on("ours", 2, "reaction", "S"), older()],
+            "Refused",
+            "older",
+        ),
+        (
+            "ours is the older",
+            vec![older(), on("ours", 0, "reaction", "S")],
+            "ours",
+            "ours",
+        ),
+        (
+            "the older goes",
+            vec![older(), on("ours", 2, "reaction", "S"), gone()],
+            "ours",
+            "ours",
+        ),
+        (
+            "the older takes another stream",
+            vec![
+                older(),
+                on("ours", 2, "reaction", "S"),
+                on("older", 1, "other", "T"),
+            ],
+            "ours",
+            "older",
+        ),
+        (
+            "a second one of ours is in force",
+            vec![
+                older(),
+                on("first", 2, "reaction", "S"),
+                on("second", 3, "reaction", "T"),
+            ],
+            "second",
+            "older",
+        ),
+    ] {
+        for (side, service, expected) in [
+            (Side::From, "reaction", sender),
+            (Side::To, "notification", receiver),
+        ] {
+            let mut channels = channels(side, service);
+            channels.take(Event::InitDone);
+            for event in &events {
+                channels.take(event.clone());
+            }
+            assert_eq!(shown(&channels, at(1)), expected, "{side:?}: {row}");
+        }
+    }
+    let mut channels = channels(Side::From, "reaction");
+    channels.take(Event::InitDone);
+    channels.take(older());
+    channels.take(on("ours", 2, "reaction", "S"));
+    let problem = channels.document(&channels.shown(at(1))).unwrap().err();
+    assert_eq!(
+        problem.unwrap().message,
+        "channel/ours is not in force: the Channel older, which is older, has the stream S; delete one of the two"
+    );
+}
+
 #[test]
 fn whatever_the_spec_is_it_is_shown_or_refused() {
     for (row, spec, trouble) in [

@@ -1,65 +1,81 @@
-//! Which of several Channels that want the same is in force: the oldest. Pods choose theirs by the same rule.
+//! Which of a namespace's Channels that want the same is in force: the oldest. The operator and the pods both hold to this.
 
+use std::fmt;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
 
-use crate::stored::Stored;
-
-/// What a Channel wants for itself alone.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Claim {
-    pub(crate) name: String,
+/// What a Channel wants for itself alone. The older comes first; of two that are as old, the first by name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Claim {
     /// None sorts first: it comes from a server that does not tell.
-    pub(crate) created: Option<Timestamp>,
-    pub(crate) from: String,
-    pub(crate) stream: Option<String>,
+    created: Option<Timestamp>,
+    name: String,
+    from: Option<String>,
+    stream: Option<String>,
 }
 
 impl Claim {
-    /// What a Channel claims, also one that is no good: pods hold to the oldest, and wait for it to be put right.
-    pub(crate) fn of(stored: &Stored) -> Option<Claim> {
+    /// What a Channel claims, also one whose spec is no good: pods hold to the oldest, and wait for it to be put right.
+    pub fn of(metadata: &ObjectMeta, spec: &Value) -> Claim {
         let text = |value: &Value| value.as_str().map(str::to_owned);
-        let spec = &stored.spec;
-        Some(Claim {
-            name: stored.metadata.name.clone()?,
-            created: stored
-                .metadata
-                .creation_timestamp
-                .as_ref()
-                .map(|time| time.0),
-            from: text(&spec["from"])?,
+        let created = metadata.creation_timestamp.as_ref();
+        Claim {
+            created: created.map(|time| time.0),
+            name: metadata.name.clone().unwrap_or_default(),
+            from: text(&spec["from"]),
             stream: text(&spec["async"]["natsJetStream"]["stream"]["name"]),
-        })
+        }
+    }
+
+    /// The Channel's name.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     fn shares_with(&self, other: &Claim) -> Option<Over> {
-        if self.from == other.from {
-            Some(Over::From(self.from.clone()))
-        } else if self.stream.is_some() && self.stream == other.stream {
-            self.stream.clone().map(Over::Stream)
-        } else {
-            None
-        }
+        let same =
+            |own: &Option<String>, others: &Option<String>| own.clone().filter(|_| own == others);
+        same(&self.from, &other.from)
+            .map(Over::From)
+            .or_else(|| same(&self.stream, &other.stream).map(Over::Stream))
     }
 }
 
 /// What two Channels both want.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Over {
+pub enum Over {
+    /// The Service that events are from.
     From(String),
+    /// The stream.
     Stream(String),
 }
 
 /// The older Channel that has what another wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Rival {
-    pub(crate) name: String,
-    pub(crate) over: Over,
+pub struct Rival {
+    /// Its name.
+    pub name: String,
+    /// What it has.
+    pub over: Over,
 }
 
-/// Who keeps the Channel called `name` from being in force. A Channel that is not in force itself keeps nobody.
-pub(crate) fn rival(name: &str, mut claims: Vec<Claim>) -> Option<Rival> {
-    claims.sort_by(|a, b| (a.created, &a.name).cmp(&(b.created, &b.name)));
+impl fmt::Display for Rival {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Rival { name, over } = self;
+        write!(f, "the Channel {name}, which is older, has ")?;
+        match over {
+            Over::From(service) => write!(f, "from {service}"),
+            Over::Stream(stream) => write!(f, "the stream {stream}"),
+        }?;
+        write!(f, "; delete one of the two")
+    }
+}
+
+/// Who keeps the Channel called `name` from being in force, of all the namespace's. A Channel that is not in force itself keeps nobody.
+pub fn rival(name: &str, mut claims: Vec<Claim>) -> Option<Rival> {
+    claims.sort();
     let mut in_force: Vec<Claim> = Vec::new();
     for claim in claims {
         let rival = in_force.iter().find_map(|older| {
@@ -86,7 +102,7 @@ mod tests {
         Claim {
             name: name.to_owned(),
             created: Timestamp::from_second(second).ok(),
-            from: from.to_owned(),
+            from: Some(from.to_owned()),
             stream: stream.map(str::to_owned),
         }
     }

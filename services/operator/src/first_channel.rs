@@ -1,6 +1,7 @@
 //! The first Channel: made once from the release's values, and where they are to win, set to them again.
 //!
-//! That it was made is noted at the ConfigMap that the values are in, so that a Channel that is deleted by hand stays deleted.
+//! That it was made, or that the namespace had one, is noted at the ConfigMap that the values are in. A Channel that is deleted by hand
+//! stays deleted, and none is made while a release is removed.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,7 +21,7 @@ use crate::cluster::said;
 use crate::events::{News, Teller};
 use crate::stored::Stored;
 
-/// The annotation that says that the Channel was made.
+/// The annotation that says that the Channel was made, or that the namespace had one.
 const CREATED: &str = "duet.dev/channel-created";
 /// How often the values are compared with the Channel, where they win. Also the pause after an error.
 const EVERY: Duration = Duration::from_secs(5);
@@ -45,6 +46,8 @@ enum Error {
     Document(#[from] Problems),
     #[error("{}", said(.0))]
     Api(#[from] kube::Error),
+    #[error("a Channel is being deleted; the first one is made once that is gone")]
+    Going,
 }
 
 impl FirstChannel {
@@ -94,6 +97,7 @@ impl FirstChannel {
         let step = Step::of(&document, &there, is_noted, self.enforce);
         match step {
             Step::Nothing | Step::Note => {}
+            Step::Wait => return Err(Error::Going),
             Step::Create => {
                 let channels: Api<ChannelResource> = Api::namespaced(client.clone(), namespace);
                 let made = create(&channels, document, namespace).await?;
@@ -147,7 +151,9 @@ impl FirstChannel {
 enum Step<'a> {
     Nothing,
     Create,
-    /// It is there, and that was not noted.
+    /// Those that are there are being deleted.
+    Wait,
+    /// It is there, or another is, and that was not noted.
     Note,
     /// It is there, and says something else than the document.
     Enforce(&'a Stored),
@@ -162,18 +168,27 @@ impl<'a> Step<'a> {
                 let differs = made
                     .document()
                     .map_or(true, |(made, _)| made.spec != document.spec);
-                if enforce && differs && made.metadata.deletion_timestamp.is_none() {
+                if enforce && differs && !is_going(made) {
                     Step::Enforce(made)
                 } else if is_noted {
                     Step::Nothing
+                } else if is_going(made) {
+                    // A former release's: this one's comes after it.
+                    Step::Wait
                 } else {
                     Step::Note
                 }
             }
-            None if there.is_empty() && !is_noted => Step::Create,
-            None => Step::Nothing,
+            None if is_noted => Step::Nothing,
+            None if there.is_empty() => Step::Create,
+            None if there.iter().all(is_going) => Step::Wait,
+            None => Step::Note,
         }
     }
+}
+
+fn is_going(channel: &Stored) -> bool {
+    channel.metadata.deletion_timestamp.is_some()
 }
 
 async fn create(
@@ -246,6 +261,11 @@ mod tests {
             going[0].metadata.deletion_timestamp = Some(crate::fixtures::at(0).into());
             going
         };
+        let other_going = || {
+            let mut going = other();
+            going[0].metadata.deletion_timestamp = Some(crate::fixtures::at(0).into());
+            going
+        };
         for (case, there, is_noted, enforce, expected) in [
             ("an empty namespace", vec![], false, false, "Create"),
             (
@@ -263,7 +283,23 @@ mod tests {
                 true,
                 "Nothing",
             ),
-            ("another is there", other(), false, true, "Nothing"),
+            ("another is there", other(), false, true, "Note"),
+            ("another is there, noted", other(), true, true, "Nothing"),
+            ("the other is removed, noted", vec![], true, true, "Nothing"),
+            (
+                "another is being deleted",
+                other_going(),
+                false,
+                true,
+                "Wait",
+            ),
+            (
+                "another is being deleted, a third stays",
+                [other_going(), other()].concat(),
+                false,
+                true,
+                "Note",
+            ),
             (
                 "it is there, and was not noted",
                 same(),
@@ -275,6 +311,13 @@ mod tests {
             ("it was patched", patched(), true, false, "Nothing"),
             ("it was patched, enforced", patched(), true, true, "Enforce"),
             ("it is being deleted", going(), true, true, "Nothing"),
+            (
+                "a former one is being deleted",
+                going(),
+                false,
+                true,
+                "Wait",
+            ),
         ] {
             let step = format!("{:?}", Step::of(&document, &there, is_noted, enforce));
             assert!(step.starts_with(expected), "{case}: {step}");

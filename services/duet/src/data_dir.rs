@@ -130,7 +130,7 @@ impl DataDir {
                 self.path.display()
             );
             Failure::new(Kind::NotRunning, what)
-                .hint("Start it (`make run`, or `duet up`), or name its directory with --data-dir.")
+                .hint("Start it (`make run`, or `duet up`), or name its directory with --data-dir. If the pair is in a Kubernetes cluster, say where with --namespace.")
         })
     }
 

@@ -29,10 +29,10 @@ impl Cluster {
         let many = ListParams::default().limit(CHANNELS);
         let found = asking("read Channels", self.channels().list(&many)).await?;
         let from = self.release.service(Component::Reaction);
+        let names: Vec<_> = found.items.iter().map(ResourceExt::name_any).collect();
         let channel = choose(found.items, from).ok_or_else(|| {
-            let what = format!("no Channel of {from} is in the namespace {}", self.namespace);
-            Failure::new(Kind::NotRunning, what)
-                .hint("The operator makes the first one: `kubectl get pods` shows whether it runs. deploy/channels has examples.")
+            let first = self.release.first_channel();
+            none_of(from, &self.namespace, &names, &first, &self.kubectl())
         })?;
         Standing::of(&self.namespace, &channel)
     }
@@ -88,6 +88,18 @@ fn choose(channels: Vec<DynamicObject>, from: &str) -> Option<DynamicObject> {
     of_it.min_by_key(|it| (it.creation_timestamp().map(|at| at.0), it.name_any()))
 }
 
+/// Why there is no Channel of that sender, and how there will be one; `first` is the ConfigMap that the first one is made from.
+fn none_of(from: &str, namespace: &str, others: &[String], first: &str, kubectl: &str) -> Failure {
+    let mut what = format!("no Channel of {from} is in the namespace {namespace}");
+    if !others.is_empty() {
+        what += &format!(", only others: {}", others.join(", "));
+    }
+    Failure::new(Kind::NotRunning, what).hint(format!(
+        "The operator makes the first one: does it run (`{kubectl} get pods`)? One that was deleted comes back only if you make it:\n  \
+         {kubectl} get configmap {first} --output jsonpath='{{.data.channel\\.yaml}}' | {kubectl} create --filename -"
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,6 +122,21 @@ mod tests {
         let chosen = |from| choose(all.clone(), from).map(|it| it.name_any());
         assert_eq!(chosen("duet-reaction").as_deref(), Some("older"));
         assert_eq!(chosen("nobody"), None);
+    }
+
+    #[test]
+    fn where_there_is_none_it_is_told_how_a_deleted_one_is_made_again() {
+        let told = |others: &[&str]| {
+            let others: Vec<_> = others.iter().map(|it| (*it).to_owned()).collect();
+            let kubectl = "kubectl --context c --namespace ns";
+            none_of("duet-reaction", "ns", &others, "duet-channel", kubectl).to_string()
+        };
+        let deleted = "\
+no Channel of duet-reaction is in the namespace ns
+The operator makes the first one: does it run (`kubectl --context c --namespace ns get pods`)? One that was deleted comes back only if you make it:
+  kubectl --context c --namespace ns get configmap duet-channel --output jsonpath='{.data.channel\\.yaml}' | kubectl --context c --namespace ns create --filename -";
+        assert_eq!(told(&[]), deleted);
+        assert!(told(&["a", "b"]).contains("in the namespace ns, only others: a, b\n"));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::{
 };
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::{
-    Api, Client, Config, ResourceExt,
+    Api, Client, Config,
     api::ListParams,
     config::{KubeConfigOptions, Kubeconfig},
 };
@@ -143,13 +143,16 @@ impl Cluster {
 
     /// The command with which a person reaches a service's port.
     fn port_forward(&self, service: &str, port: u16) -> String {
-        let context = self
-            .context
-            .as_ref()
-            .map(|it| format!("--context {it} "))
-            .unwrap_or_default();
+        format!("{} port-forward service/{service} {port}", self.kubectl())
+    }
+
+    /// How a person's commands begin that are about this cluster and namespace.
+    pub(super) fn kubectl(&self) -> String {
+        let context = self.context.as_ref();
+        let context = context.map(|it| format!("--context {it} "));
         format!(
-            "kubectl {context}--namespace {} port-forward service/{service} {port}",
+            "kubectl {}--namespace {}",
+            context.unwrap_or_default(),
             self.namespace
         )
     }
@@ -162,31 +165,34 @@ async fn config(options: &Options) -> Result<Config, Failure> {
         ..KubeConfigOptions::default()
     };
     let config = match (&options.context, Kubeconfig::read()) {
-        (None, Err(error)) => Config::incluster().map_err(|_| error.to_string()),
-        (_, Err(error)) => Err(error.to_string()),
-        (_, Ok(kubeconfig)) => {
-            let contexts: Vec<_> = kubeconfig
-                .contexts
-                .iter()
-                .map(|it| it.name.clone())
-                .collect();
-            let config = Config::from_custom_kubeconfig(kubeconfig, &named).await;
-            config.map_err(|error| match &options.context {
-                Some(context) if !contexts.contains(context) => {
-                    format!(
-                        "there is no context {context}; there are: {}",
-                        contexts.join(", ")
-                    )
-                }
-                _ => error.to_string(),
-            })
-        }
+        (None, Err(error)) => Config::incluster().map_err(|_| Problem::NoConfig(error.to_string())),
+        (_, Err(error)) => Err(Problem::NoConfig(error.to_string())),
+        (context, Ok(kubeconfig)) => match has_context(&kubeconfig, context.as_deref()) {
+            Ok(()) => Config::from_custom_kubeconfig(kubeconfig, &named)
+                .await
+                .map_err(|error| Problem::NoConfig(error.to_string())),
+            Err(problem) => Err(problem),
+        },
     };
-    let mut config = config.map_err(|why| Problem::NoConfig(why).failure("find a cluster"))?;
+    let mut config = config.map_err(|problem| problem.failure("find a cluster"))?;
     config.connect_timeout = Some(CONNECTED);
     // Where it can't now, the reason is told rather than that no answer came.
     config.default_retry = false;
     Ok(config)
+}
+
+/// Whether the kubeconfig has the context that is named, or else the one that it says is the current one.
+fn has_context(kubeconfig: &Kubeconfig, named: Option<&str>) -> Result<(), Problem> {
+    let current = kubeconfig.current_context.as_deref();
+    let wanted = named.or(current.filter(|it| !it.is_empty()));
+    let there = || kubeconfig.contexts.iter().map(|it| &it.name);
+    match wanted {
+        Some(wanted) if there().any(|name| name == wanted) => Ok(()),
+        _ => Err(Problem::NoContext {
+            wanted: wanted.map(str::to_owned),
+            there: there().cloned().collect(),
+        }),
+    }
 }
 
 /// The namespaces that do hold a release, if that may be asked.
@@ -197,8 +203,71 @@ async fn elsewhere(client: &Client, ours: &ListParams) -> Vec<String> {
         .await
         .map(|it| it.items)
         .unwrap_or_default();
-    let mut namespaces: Vec<_> = found.iter().filter_map(ResourceExt::namespace).collect();
-    namespaces.sort();
-    namespaces.dedup();
-    namespaces
+    release::namespaces(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_context_that_is_not_there_is_told_with_those_that_are() {
+        let kubeconfig = |current: &str, contexts: &[&str]| {
+            let context =
+                |name: &&str| format!("{{name: {name}, context: {{cluster: c, user: u}}}}");
+            let contexts: Vec<_> = contexts.iter().map(context).collect();
+            let contexts = contexts.join(", ");
+            let config = format!("{{current-context: \"{current}\", contexts: [{contexts}]}}");
+            serde_yaml_ng::from_str::<Kubeconfig>(&config).unwrap()
+        };
+        let two = &["kind-duet", "minikube"][..];
+        for (current, there, named, told) in [
+            ("minikube", two, None, None),
+            ("", two, Some("kind-duet"), None),
+            (
+                "minikube",
+                two,
+                Some("kind"),
+                Some(
+                    "\
+can't find a cluster: the kubeconfig has no context kind
+It has: kind-duet, minikube. Name one with --context, or another file with KUBECONFIG.",
+                ),
+            ),
+            (
+                "gone",
+                two,
+                None,
+                Some(
+                    "\
+can't find a cluster: the kubeconfig has no context gone
+It has: kind-duet, minikube. Name one with --context, or another file with KUBECONFIG.",
+                ),
+            ),
+            (
+                "",
+                two,
+                None,
+                Some(
+                    "\
+can't find a cluster: the kubeconfig has no current context
+It has: kind-duet, minikube. Name one with --context, or another file with KUBECONFIG.",
+                ),
+            ),
+            (
+                "",
+                &[],
+                Some("kind"),
+                Some(
+                    "\
+can't find a cluster: the kubeconfig has no context kind
+It has none at all. `make kind` makes a cluster and its context; KUBECONFIG names another file.",
+                ),
+            ),
+        ] {
+            let found = has_context(&kubeconfig(current, there), named);
+            let found = found.map_err(|it| it.failure("find a cluster").to_string());
+            assert_eq!(found.err().as_deref(), told, "{current} {named:?}");
+        }
+    }
 }

@@ -11,6 +11,11 @@ const ANSWER: Duration = Duration::from_secs(15);
 pub(super) enum Problem {
     /// There is no kubeconfig that says where it is.
     NoConfig(String),
+    /// The kubeconfig has others than the context that is wanted, or no context is.
+    NoContext {
+        wanted: Option<String>,
+        there: Vec<String>,
+    },
     /// It could not be reached.
     Unreachable(String),
     /// The user may not; the message says which right is missing.
@@ -69,17 +74,31 @@ impl Problem {
             Self::NoConfig(why) => (
                 Kind::NotRunning,
                 why,
-                Some("Name a context with --context, or a file with KUBECONFIG."),
+                Some("Name another file with KUBECONFIG, or another context with --context. `make kind` makes a cluster and both.".to_owned()),
+            ),
+            Self::NoContext { wanted, there } => (
+                Kind::NotRunning,
+                match wanted {
+                    Some(wanted) => format!("the kubeconfig has no context {wanted}"),
+                    None => "the kubeconfig has no current context".to_owned(),
+                },
+                Some(match there[..] {
+                    [] => "It has none at all. `make kind` makes a cluster and its context; KUBECONFIG names another file.".to_owned(),
+                    _ => format!(
+                        "It has: {}. Name one with --context, or another file with KUBECONFIG.",
+                        there.join(", ")
+                    ),
+                }),
             ),
             Self::Unreachable(why) => (
                 Kind::NotRunning,
                 format!("the API server can't be reached: {why}"),
-                Some("Does `kubectl cluster-info` answer? --context names another cluster."),
+                Some("Does `kubectl cluster-info` answer? --context names another cluster.".to_owned()),
             ),
             Self::Forbidden(message) => (
                 Kind::Failed,
                 message,
-                Some("Whoever administers the cluster can give that right."),
+                Some("Whoever administers the cluster can give that right.".to_owned()),
             ),
             Self::Unauthorized(message) => (
                 Kind::Failed,
@@ -89,7 +108,7 @@ impl Problem {
             Self::NoDefinition => (
                 Kind::NotRunning,
                 "the cluster doesn't know Channels: channels.duet.dev is not installed".to_owned(),
-                Some("Installing the chart installs it."),
+                Some("Installing the chart installs it.".to_owned()),
             ),
             Self::NotFound(message) => (Kind::NotRunning, message, None),
             Self::Refused(message) => (Kind::Invalid, message, None),

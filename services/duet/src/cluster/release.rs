@@ -31,6 +31,12 @@ impl Release {
         }
     }
 
+    /// The ConfigMap that the first Channel is made from.
+    pub(super) fn first_channel(&self) -> String {
+        let prefix = self.reaction.strip_suffix("reaction");
+        format!("{}channel", prefix.unwrap_or("duet-"))
+    }
+
     /// Selects the pods of a component.
     pub(super) fn selector(&self, component: Component) -> String {
         format!(
@@ -76,6 +82,17 @@ pub(super) fn releases(services: &[Service]) -> Vec<Release> {
     whole.collect()
 }
 
+/// The namespaces that hold a release, of those that these Services are in.
+pub(super) fn namespaces(services: Vec<Service>) -> Vec<String> {
+    let mut each: BTreeMap<String, Vec<Service>> = BTreeMap::new();
+    for service in services {
+        let namespace = service.namespace().unwrap_or_default();
+        each.entry(namespace).or_default().push(service);
+    }
+    let holding = each.into_iter().filter(|(_, it)| !releases(it).is_empty());
+    holding.map(|(namespace, _)| namespace).collect()
+}
+
 /// The one that is named, or the only one.
 pub(super) fn choose(
     mut releases: Vec<Release>,
@@ -100,7 +117,7 @@ impl NotChosen {
             Self::None => {
                 let what = format!("no release of Duet is in the namespace {namespace}");
                 let hint = match elsewhere {
-                    [] => "Install it (`make kind`, or `helm install`), or name another cluster with --context.".to_owned(),
+                    [] => "Install it (`make kind`, or `helm install`), or say where it is with --namespace and --context.".to_owned(),
                     [one] => format!("There is one in the namespace {one}: name it with --namespace {one}."),
                     several => format!("Name another with --namespace; there are some in: {}.", several.join(", ")),
                 };
@@ -186,10 +203,26 @@ mod tests {
         let release = choose(releases(&all), None).unwrap();
         assert_eq!(release.service(Component::Reaction), "duet-reaction");
         assert_eq!(release.jaeger.as_deref(), Some("duet-jaeger"));
+        assert_eq!(release.first_channel(), "duet-channel");
         assert_eq!(
             release.selector(Component::Jaeger),
             "app.kubernetes.io/name=duet,app.kubernetes.io/instance=duet,app.kubernetes.io/component=jaeger"
         );
+    }
+
+    #[test]
+    fn a_namespace_with_half_a_release_holds_none() {
+        let within = |namespace: &str, of: &[&str]| {
+            let mut services = services(of);
+            for service in &mut services {
+                service.metadata.namespace = Some(namespace.to_owned());
+            }
+            services
+        };
+        let mut all = within("torn", &["duet/reaction", "duet/nats"]);
+        all.extend(within("whole", &["duet/reaction", "duet/notification"]));
+        assert_eq!(namespaces(all), ["whole"]);
+        assert_eq!(namespaces(Vec::new()), [""; 0]);
     }
 
     #[test]

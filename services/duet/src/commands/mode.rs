@@ -115,7 +115,7 @@ fn here(options: &Options) -> Result<Report, Failure> {
         .unwrap_or_else(|| data.channel());
     let mut file = ChannelFile::read(&path).map_err(|failure| match path.exists() {
         true => failure,
-        false => failure.hint("`duet up` makes one; or name one with --channel FILE."),
+        false => failure.hint("`duet up` makes one; or name one with --channel FILE. If the pair is in a Kubernetes cluster, say where with --namespace."),
     })?;
     let was = file.mode();
     let channel = file.path().display().to_string();

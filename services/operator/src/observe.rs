@@ -21,7 +21,7 @@ use crate::stored::{Stored, Subject};
 /// The name of the port that pods answer on.
 const PORT: &str = "internal";
 /// The label that says which Service a slice is of.
-const SERVICE: &str = "kubernetes.io/service-name";
+pub(crate) const SERVICE: &str = "kubernetes.io/service-name";
 /// How long a pod may take to answer.
 const ANSWER: Duration = Duration::from_secs(1);
 /// How long a pod may take to accept a connection.

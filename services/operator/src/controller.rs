@@ -24,6 +24,8 @@ use crate::observe::{Eyes, SERVICE};
 use crate::reconcile::{Context, again, reconcile};
 use crate::stored::Stored;
 
+/// What readiness calls it.
+pub(crate) const PART: &str = "channels";
 /// Channels that are looked at at once.
 const AT_ONCE: u16 = 8;
 
@@ -57,8 +59,8 @@ pub(crate) async fn run(parts: &Parts, stop: CancellationToken) {
         .inspect(move |event| match event {
             // Said before anything is asked.
             Ok(Event::Init) => {}
-            Ok(_) => readiness.ready("channels"),
-            Err(error) => readiness.not_ready("channels", error.to_string()),
+            Ok(_) => readiness.ready(PART),
+            Err(error) => readiness.not_ready(PART, error.to_string()),
         })
         .applied_objects()
         // Not on status, which is the operator's own.

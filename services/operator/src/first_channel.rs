@@ -23,6 +23,8 @@ use crate::stored::Stored;
 
 /// The annotation that says that the Channel was made, or that the namespace had one.
 const CREATED: &str = "duet.dev/channel-created";
+/// What readiness calls it.
+pub(crate) const PART: &str = "first-channel";
 /// How often the values are compared with the Channel, where they win. Also the pause after an error.
 const EVERY: Duration = Duration::from_secs(5);
 
@@ -62,12 +64,10 @@ impl FirstChannel {
     ) {
         let step = || self.step(client, namespace, teller);
         let mut told = None;
-        // Who waits for the operator to be ready may then wait for the Channel.
-        readiness.not_ready("first-channel", "it is not made yet");
         loop {
             match step().await {
                 Ok(()) => {
-                    readiness.ready("first-channel");
+                    readiness.ready(PART);
                     told = None;
                     if !self.enforce {
                         return;
@@ -77,7 +77,7 @@ impl FirstChannel {
                     let error = format!("{}: {error}", self.file.display());
                     if told.as_ref() != Some(&error) {
                         tracing::error!("the first Channel is not made: {error}");
-                        readiness.not_ready("first-channel", error.clone());
+                        readiness.not_ready(PART, error.clone());
                         told = Some(error);
                     }
                 }

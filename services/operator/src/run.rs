@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use duet_channel::transport::jetstream::NatsError;
 use duet_web::drain::{Patience, Stop, Unfinished};
-use duet_web::health::Version;
+use duet_web::health::{Readiness, Version};
 use duet_web::process::{Process, Start, StartError};
 use duet_web::tasks::Tasks;
 use tokio_util::sync::CancellationToken;
@@ -14,7 +14,7 @@ use crate::config::{Config, Place};
 use crate::controller::{self, Parts};
 use crate::definition;
 use crate::events::Teller;
-use crate::first_channel::FirstChannel;
+use crate::first_channel::{self, FirstChannel};
 use crate::leader::Election;
 use crate::metrics::Meters;
 use crate::observe;
@@ -85,7 +85,11 @@ async fn operate(
     config: Config,
     stop: CancellationToken,
 ) {
-    let act = || lead(&parts, &config, &stop);
+    let act = || {
+        // Before anything is awaited: who waits for the operator to be ready may then wait for the Channel.
+        let leading = Leading::begin(&parts.meters, &parts.readiness, &config);
+        lead(leading, &parts, &config, &stop)
+    };
     match &election {
         Some(election) => election.run(&stop, act).await,
         None => act().await,
@@ -93,8 +97,7 @@ async fn operate(
 }
 
 /// What the one that acts does, until `stop`.
-async fn lead(parts: &Parts, config: &Config, stop: &CancellationToken) {
-    let _leading = Leading::begin(parts);
+async fn lead(_leading: Leading<'_>, parts: &Parts, config: &Config, stop: &CancellationToken) {
     if let Some(nats) = &parts.nats {
         // At start the connection is a moment away: that the broker is silent then would be no news.
         nats.connected_within(CONNECT).await;
@@ -131,20 +134,26 @@ async fn lead(parts: &Parts, config: &Config, stop: &CancellationToken) {
 }
 
 /// Shown while this process acts; what it could not do is no reason not to be ready once it does not.
-struct Leading<'a>(&'a Parts);
+struct Leading<'a> {
+    meters: &'a Meters,
+    readiness: &'a Readiness,
+}
 
-impl Leading<'_> {
-    fn begin(parts: &Parts) -> Leading<'_> {
-        parts.meters.leads(true);
-        Leading(parts)
+impl<'a> Leading<'a> {
+    fn begin(meters: &'a Meters, readiness: &'a Readiness, config: &Config) -> Leading<'a> {
+        meters.leads(true);
+        if config.first_channel.is_some() {
+            readiness.not_ready(first_channel::PART, "it is not made yet");
+        }
+        Leading { meters, readiness }
     }
 }
 
 impl Drop for Leading<'_> {
     fn drop(&mut self) {
-        self.0.meters.leads(false);
-        for part in ["channels", "first-channel"] {
-            self.0.readiness.ready(part);
+        self.meters.leads(false);
+        for part in [controller::PART, first_channel::PART] {
+            self.readiness.ready(part);
         }
     }
 }
@@ -159,5 +168,37 @@ fn start(config: &Config) -> Start {
             drain_delay: Duration::ZERO,
             grace_period: config.grace_period,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use duet_telemetry::{Config as Telemetry, Telemetry as Started};
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Flags {
+        #[command(flatten)]
+        config: Config,
+    }
+
+    #[tokio::test]
+    async fn one_that_acts_is_not_ready_before_the_first_channel_is_made() {
+        let telemetry = Started::start(Telemetry::new("operator", "0.0.0")).unwrap();
+        let meters = Meters::new(&telemetry.metrics());
+        let readiness = Readiness::default();
+        let with = |flags: &[&str]| {
+            let flags = [&["duet-operator"], flags].concat();
+            Flags::try_parse_from(flags).unwrap().config
+        };
+        let first = ["--first-channel", "f", "--first-channel-config-map", "m"];
+        for (flags, is_ready) in [(&first[..], false), (&[], true)] {
+            let leading = Leading::begin(&meters, &readiness, &with(flags));
+            assert_eq!(readiness.is_ready(), is_ready, "{flags:?}");
+            drop(leading);
+            assert!(readiness.is_ready(), "one that acts no more is ready");
+        }
     }
 }

@@ -29,12 +29,19 @@ struct Shown {
 /// What was seen of a Channel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Seen {
-    /// Pods that follow it.
-    pub(crate) ready: u32,
-    /// Pods that do not.
-    pub(crate) diverging: u32,
+    /// Its pods; none where they are not known.
+    pub(crate) pods: Option<Pods>,
     /// Whether its broker is ready; none if it has none, or that is not known.
     pub(crate) broker_ready: Option<bool>,
+}
+
+/// The pods behind a Channel's Services.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pods {
+    /// Those that follow it.
+    pub(crate) ready: u32,
+    /// Those that do not.
+    pub(crate) diverging: u32,
 }
 
 /// A gauge's value, with its attributes.
@@ -73,16 +80,22 @@ impl Meters {
         gauge(
             metric::OPERATOR_PARTICIPANTS,
             "{pod}",
-            "Pods behind a Channel's Services",
+            "Pods behind a Channel's Services; absent where they are not known",
             |shown| {
                 let of = |(name, seen): (&String, &Seen)| {
-                    [("ready", seen.ready), ("diverging", seen.diverging)].map(|(state, pods)| {
+                    let Some(Pods { ready, diverging }) = seen.pods else {
+                        return Vec::new();
+                    };
+                    let value = |(state, pods): (&'static str, u32)| {
                         let channel = KeyValue::new(attribute::CHANNEL, name.clone());
                         (
                             pods.into(),
                             vec![channel, KeyValue::new(attribute::STATE, state)],
                         )
-                    })
+                    };
+                    [("ready", ready), ("diverging", diverging)]
+                        .map(value)
+                        .into()
                 };
                 shown.channels.iter().flat_map(of).collect()
             },
@@ -130,7 +143,7 @@ impl Meters {
         self.switches.add(1, &[KeyValue::new(attribute::MODE, to)]);
     }
 
-    /// This was seen of a Channel.
+    /// This was seen of a Channel, and nothing else.
     pub(crate) fn saw(&self, channel: &str, seen: Seen) {
         lock(&self.shown).channels.insert(channel.to_owned(), seen);
     }

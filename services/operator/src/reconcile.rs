@@ -20,7 +20,7 @@ use crate::cluster::said;
 use crate::conditions::{BROKER_READY, find};
 use crate::events::{Looks, News, Teller, changes, deeds};
 use crate::memory::{Memory, Turn};
-use crate::metrics::{Meters, Seen};
+use crate::metrics::{Meters, Pods, Seen};
 use crate::observe::{Eyes, Observed};
 use crate::plan::plan;
 use crate::status::status;
@@ -127,7 +127,12 @@ impl Context {
         let observed = self.eyes.observe(stored, subject).await;
         let observed_at = SystemTime::now();
         let plan = plan(subject, &observed, memory.deleted_for(subject, observed.at));
-        let outcome = apply(plan, stored, &self.channels, self.eyes.nats.as_ref()).await?;
+        let applied = apply(plan, stored, &self.channels, self.eyes.nats.as_ref()).await;
+        if applied.is_err() {
+            // What was seen before may be so no more.
+            self.meters.saw(&subject.name, Seen::default());
+        }
+        let outcome = applied?;
         let times = Times {
             began,
             observed: observed_at,
@@ -136,6 +141,8 @@ impl Context {
         let there = stored.status();
         let before = memory.status(&there);
         let after = status(subject, &observed, &outcome, &before);
+        // Whether or not it can be written.
+        self.meters.saw(&subject.name, seen(&after));
         let mut news = deeds(subject, &before, &outcome);
         if !subject.is_deleted {
             news.extend(self.turned(memory.follow(subject, &observed, &before, noticed), &after));
@@ -160,7 +167,6 @@ impl Context {
         }
         self.teller.tell(&stored.object_ref(&()), news).await;
         published?;
-        self.meters.saw(&subject.name, seen(&after));
         Ok(Action::requeue(memory.next(
             subject,
             &after,
@@ -227,16 +233,86 @@ impl Context {
 }
 
 fn seen(status: &Status) -> Seen {
-    let pods = status.participants.as_ref();
-    let ready = pods.map_or(0, |pods| pods.ready);
+    let pods = status.participants.as_ref().map(|pods| Pods {
+        ready: pods.ready,
+        diverging: pods.total - pods.ready,
+    });
     let broker = find(&status.conditions, BROKER_READY).map(|broker| broker.status.as_str());
     Seen {
-        ready,
-        diverging: pods.map_or(0, |pods| pods.total - ready),
+        pods,
         broker_ready: match broker {
             Some("True") => Some(true),
             Some("False") => Some(false),
             _ => None,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use duet_crd::{Channel, EXAMPLE};
+    use duet_telemetry::{Config, Telemetry};
+    use kube::Client;
+    use kube::runtime::reflector;
+    use kube::runtime::watcher::Event;
+
+    use super::*;
+    use crate::fixtures::api_server;
+    use crate::observe::http;
+
+    /// The example, with or without what a broker is asked for.
+    fn stored(is_async: bool) -> Stored {
+        let mut spec = serde_json::to_value(Channel::from_yaml(EXAMPLE).unwrap().spec).unwrap();
+        if !is_async {
+            spec.as_object_mut().unwrap().remove("async");
+        }
+        let metadata =
+            json!({"name": "reactions", "namespace": "demo", "uid": "u", "generation": 1});
+        serde_json::from_value(json!({"metadata": metadata, "spec": spec})).unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_was_seen_before_is_not_shown_when_a_look_fails() {
+        for (case, is_async) in [("at a finalizer", true), ("at the status", false)] {
+            let mut config = api_server(|_, _| ("503 Service Unavailable", "{}".to_owned())).await;
+            config.default_retry = false;
+            let client = Client::try_from(config).unwrap();
+            let telemetry = Telemetry::start(Config::new("operator", "0.0.0")).unwrap();
+            let meters = Meters::new(&telemetry.metrics());
+            let (channels, mut writer) = reflector::store();
+            writer.apply_watcher_event(&Event::Apply(stored(is_async)));
+            let (slices, mut writer) = reflector::store();
+            writer.apply_watcher_event(&Event::Init);
+            writer.apply_watcher_event(&Event::InitDone);
+            let context = Context {
+                channels: Api::namespaced(client.clone(), "demo"),
+                eyes: Eyes {
+                    channels,
+                    slices,
+                    nats: None,
+                    http: http().unwrap(),
+                },
+                teller: Teller::new(client, "operator-0"),
+                meters: meters.clone(),
+                tracer: telemetry.tracer(),
+                memories: Mutex::default(),
+            };
+            let before = Pods {
+                ready: 37,
+                diverging: 37,
+            };
+            meters.saw(
+                "reactions",
+                Seen {
+                    pods: Some(before),
+                    broker_ready: Some(true),
+                },
+            );
+            let shows = |what: &str| telemetry.metrics().render().unwrap().contains(what);
+            assert!(shows(" 37"), "{case}");
+            let look = reconcile(Arc::new(stored(is_async)), Arc::new(context)).await;
+            assert!(look.is_err(), "{case}");
+            assert!(!shows(" 37"), "{case}");
+        }
     }
 }

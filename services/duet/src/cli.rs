@@ -22,12 +22,23 @@ enum Verb {
     /// Run one service in this process
     Serve(serve::Options),
     /// Show the mode, or switch it
+    ///
+    /// A switch ends once each service follows; it needs no restart, and loses and repeats nothing. The pair is that of `duet up` on
+    /// this machine, unless --context, --namespace or --release says that it is in a Kubernetes cluster.
     Mode(mode::Options),
     /// Show what each service says of the channel, and what is down
+    ///
+    /// In a Kubernetes cluster also what the operator observed, and each pod. Exits with 3 unless all is ready.
     Status(status::Options),
     /// Show one trace as a tree
+    ///
+    /// From the Jaeger of `duet up`, or of the release in a Kubernetes cluster; no port needs to be forwarded for it. What is
+    /// missing is told, and where Jaeger shows the same.
     Trace(trace::Options),
     /// Make traffic at a fixed rate, and tell whether all of it arrived
+    ///
+    /// It writes posts of its own and reacts to them, until the time is over or Ctrl-C. Then it waits until Notification shows what
+    /// was accepted, and compares. Exits with 8 if a reaction is missing or doubled, with 1 if requests failed.
     Load(load::Options),
     /// Measure the pair here
     Bench(bench::Options),

@@ -26,7 +26,7 @@ const DEFAULT: &str = ".duet";
 /// Which directory a verb works on.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct DataDir {
-    /// Where the pair keeps its stores, its Channel document and its addresses
+    /// Where the pair on this machine keeps its stores, its Channel document and its addresses
     #[arg(long = "data-dir", value_name = "DIR", default_value = DEFAULT)]
     path: PathBuf,
 }

@@ -27,7 +27,7 @@ const SERVICES: u32 = 500;
 const EXPORTED: Duration = Duration::from_secs(2);
 
 /// Under this `--help` lists what only a cluster has.
-const HEADING: &str = "In a Kubernetes cluster";
+const HEADING: &str = "In a Kubernetes cluster (any of these says that the pair is there)";
 
 /// Which cluster, and what in it. Any of these says that the pair is in a cluster.
 #[derive(Debug, Clone, clap::Args)]

@@ -23,7 +23,7 @@ pub(crate) struct Options {
     length: Option<duet_crd::duration::Duration>,
     #[command(flatten)]
     place: Place,
-    /// Reaction's public address, instead of a pair that is looked for
+    /// Reaction's public address, for a pair that neither --data-dir nor --namespace leads to
     #[arg(
         long,
         value_name = "URL",

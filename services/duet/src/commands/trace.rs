@@ -19,7 +19,7 @@ pub(crate) struct Options {
     /// The trace's id, 32 hex digits; an answer's `traceresponse` header has it
     #[arg(required_unless_present = "last", conflicts_with = "last")]
     id: Option<TraceId>,
-    /// The latest request to Reaction
+    /// The latest request to Reaction, instead of an id
     #[arg(long)]
     last: bool,
     #[command(flatten)]

@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::future::ready;
 use std::time::Duration;
 
+use duet_channel::settings::kubernetes_client;
 use futures::{Stream, StreamExt, stream};
 use kube::config::InferConfigError;
 use kube::runtime::WatchStreamExt;
@@ -39,15 +40,7 @@ impl Cluster {
     /// # Errors
     /// If what the configuration says makes no client.
     pub(crate) fn client(&self, answer: Duration) -> Result<Client, kube::Error> {
-        let mut config = self.config.clone();
-        config.connect_timeout = Some(answer);
-        config.read_timeout = Some(answer);
-        config.write_timeout = Some(answer);
-        // The time that a connection was idle before is not the request's.
-        config.reset_reader_on_write = true;
-        // Where the API says that it can't now, kube would ask again for minutes, and the caller know nothing.
-        config.default_retry = false;
-        Client::try_from(config)
+        kubernetes_client(self.config.clone(), answer, Duration::ZERO)
     }
 
     /// A client for [`watch`].
@@ -55,7 +48,7 @@ impl Cluster {
     /// # Errors
     /// As [`Cluster::client`].
     pub(crate) fn watching(&self) -> Result<Client, kube::Error> {
-        self.client(WATCH + ANSWER)
+        kubernetes_client(self.config.clone(), ANSWER, WATCH)
     }
 }
 
@@ -92,32 +85,9 @@ pub(crate) fn said(error: &kube::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use kube::api::ListParams;
-
     use super::*;
     use crate::fixtures::api_server;
     use crate::stored::Stored;
-
-    #[tokio::test]
-    async fn an_api_that_can_not_now_is_an_error_at_once() {
-        let asked = Arc::<AtomicUsize>::default();
-        let count = asked.clone();
-        let config = api_server(move |_, before| {
-            count.store(before + 1, Ordering::Relaxed);
-            ("503 Service Unavailable", "{}".to_owned())
-        });
-        let cluster = Cluster {
-            config: config.await,
-            namespace: "demo".to_owned(),
-        };
-        let client = cluster.client(ANSWER).unwrap();
-        let api: Api<Stored> = Api::namespaced(client, &cluster.namespace);
-        assert!(api.list(&ListParams::default()).await.is_err());
-        assert_eq!(asked.load(Ordering::Relaxed), 1);
-    }
 
     #[tokio::test]
     async fn after_an_error_a_watch_tells_all_there_is_although_nothing_changed() {

@@ -250,13 +250,16 @@ fn seen(status: &Status) -> Seen {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use duet_channel::settings::kubernetes_client;
     use duet_crd::{Channel, EXAMPLE};
     use duet_telemetry::{Config, Telemetry};
-    use kube::Client;
     use kube::runtime::reflector;
     use kube::runtime::watcher::Event;
 
     use super::*;
+    use crate::cluster::ANSWER;
     use crate::fixtures::api_server;
     use crate::observe::http;
 
@@ -274,9 +277,8 @@ mod tests {
     #[tokio::test]
     async fn what_was_seen_before_is_not_shown_when_a_look_fails() {
         for (case, is_async) in [("at a finalizer", true), ("at the status", false)] {
-            let mut config = api_server(|_, _| ("503 Service Unavailable", "{}".to_owned())).await;
-            config.default_retry = false;
-            let client = Client::try_from(config).unwrap();
+            let config = api_server(|_, _| ("503 Service Unavailable", "{}".to_owned())).await;
+            let client = kubernetes_client(config, ANSWER, Duration::ZERO).unwrap();
             let telemetry = Telemetry::start(Config::new("operator", "0.0.0")).unwrap();
             let meters = Meters::new(&telemetry.metrics());
             let (channels, mut writer) = reflector::store();

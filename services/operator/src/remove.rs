@@ -96,18 +96,16 @@ async fn there(channels: &Api<Stored>) -> Result<Vec<Stored>, kube::Error> {
 
 #[cfg(test)]
 mod tests {
+    use duet_channel::settings::kubernetes_client;
     use serde_json::json;
 
     use super::*;
     use crate::fixtures::api_server;
 
-    /// A client that knows of no API that can't now: as [`crate::cluster::Cluster::client`] makes them.
     async fn asking(
         answer: impl Fn(&str, usize) -> (&'static str, String) + Send + 'static,
     ) -> Client {
-        let mut config = api_server(answer).await;
-        config.default_retry = false;
-        Client::try_from(config).unwrap()
+        kubernetes_client(api_server(answer).await, LONG, Duration::ZERO).unwrap()
     }
 
     fn list(names: &[&str]) -> (&'static str, String) {

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use file::FileSource;
 #[cfg(feature = "kubernetes")]
-pub use kubernetes::{KubernetesError, KubernetesSource, Side};
+pub use kubernetes::{KubernetesError, KubernetesSource, Side, kubernetes_client};
 
 /// What a source knows now.
 #[derive(Clone, Debug)]

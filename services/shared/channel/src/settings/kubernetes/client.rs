@@ -4,19 +4,24 @@ use std::time::Duration;
 
 use kube::{Client, Config};
 
-use super::WATCH;
-
-/// What an answer may take, beyond what a watch lasts.
-const ANSWER: Duration = Duration::from_secs(5);
-
-/// A client for watches of that length.
-pub(super) fn watching(mut config: Config) -> Result<Client, kube::Error> {
-    config.connect_timeout = Some(ANSWER);
-    config.read_timeout = Some(WATCH + ANSWER);
-    config.write_timeout = Some(ANSWER);
+/// A client of the Kubernetes API that gives up a request which is not answered within `answer`, or a watch that says nothing for as
+/// long beyond `watch`, which is what one lasts: zero for a client that watches nothing. Where the API says that it can't now, that is
+/// an error at once.
+///
+/// # Errors
+/// If what the configuration says makes no client.
+pub fn kubernetes_client(
+    mut config: Config,
+    answer: Duration,
+    watch: Duration,
+) -> Result<Client, kube::Error> {
+    config.connect_timeout = Some(answer);
+    config.read_timeout = Some(watch + answer);
+    config.write_timeout = Some(answer);
+    // The time that a connection was idle before is not the request's.
     config.reset_reader_on_write = true;
-    // Where the API says that it can't now, kube would ask again by itself, ever more rarely: nobody would hear that it is away, and
-    // settings would be late for minutes once it is back.
+    // kube would ask again by itself, ever more rarely: nobody would hear that the API is away, and what changed meanwhile would be late
+    // for minutes once it is back.
     config.default_retry = false;
     Client::try_from(config)
 }
@@ -45,7 +50,8 @@ mod tests {
                 let _ = connection.write_all(answer).await;
             }
         });
-        let client = watching(Config::new(url.parse().unwrap())).unwrap();
+        let config = Config::new(url.parse().unwrap());
+        let client = kubernetes_client(config, Duration::from_secs(5), Duration::ZERO).unwrap();
         assert!(client.apiserver_version().await.is_err());
         assert_eq!(asked.load(Ordering::Relaxed), 1);
     }

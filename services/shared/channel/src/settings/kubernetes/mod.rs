@@ -33,10 +33,13 @@ use crate::clock::Clock;
 use crate::pause::Pauses;
 
 pub use self::channels::Side;
+pub use self::client::kubernetes_client;
 
 /// How long one watch lasts before it is asked for anew. One that says nothing for longer is given up: so long can a connection be
 /// dead unnoticed.
 const WATCH: Duration = Duration::from_secs(20);
+/// What an answer may take, beyond what a watch lasts.
+const ANSWER: Duration = Duration::from_secs(5);
 /// Between two attempts to reach the API.
 const PAUSES: Pauses = Pauses {
     first: Duration::from_millis(100),
@@ -82,7 +85,7 @@ impl KubernetesSource {
         clock: Clock,
     ) -> Result<Self, KubernetesError> {
         let config = Config::infer().await.map_err(KubernetesError::because)?;
-        let client = client::watching(config).map_err(KubernetesError::because)?;
+        let client = kubernetes_client(config, ANSWER, WATCH).map_err(KubernetesError::because)?;
         let namespace = client.default_namespace().to_owned();
         let channel = ApiResource {
             group: GROUP.to_owned(),

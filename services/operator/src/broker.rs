@@ -15,6 +15,9 @@ const LOOK: Duration = Duration::from_secs(1);
 /// How long it may take to do what it is asked.
 const WORK: Duration = Duration::from_secs(10);
 
+/// What to do about a login that is refused.
+const REFUSED: &str = "the broker refuses the operator's login: its user and password are not those that NATS was started with";
+
 /// What came of asking the broker.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Broker {
@@ -24,6 +27,8 @@ pub(crate) enum Broker {
     NotConfigured,
     /// It does not answer, for this reason.
     Silent(String),
+    /// It answers, and refuses the operator's login, as this says.
+    Refused(String),
     /// It told what there is.
     Seen(Box<jetstream::Observed>),
 }
@@ -83,8 +88,10 @@ pub(crate) async fn observe(nats: Option<&Nats>, wanted: Option<&Wanted>) -> Bro
     let Some(nats) = nats else {
         return Broker::NotConfigured;
     };
-    match timeout(LOOK, wanted.provision(nats).observe()).await {
+    let looked = timeout(LOOK, wanted.provision(nats).observe()).await;
+    match looked {
         Ok(Ok(seen)) => Broker::Seen(Box::new(seen)),
+        _ if nats.is_refused() => Broker::Refused(REFUSED.to_owned()),
         Ok(Err(ProvisionError::Unreachable(why))) => Broker::Silent(why.to_string()),
         Ok(Err(error)) => Broker::Silent(error.to_string()),
         Err(_) => Broker::Silent(format!("no answer in {} s", LOOK.as_secs())),

@@ -9,7 +9,7 @@ use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 
 use crate::apply::{MANAGER, Outcome};
 use crate::cluster::said;
-use crate::conditions::{ACCEPTED, BROKER_READY, DEGRADED, NO_ANSWER, READY, find};
+use crate::conditions::{ACCEPTED, BROKER_READY, DEGRADED, LOGIN_REFUSED, NO_ANSWER, READY, find};
 use crate::cut::cut;
 use crate::plan::Finalizer;
 use crate::stored::Subject;
@@ -157,11 +157,9 @@ fn broker(before: Option<&Condition>, after: Option<&Condition>) -> Option<News>
     let after_ = after?;
     match (gone(before), gone(after)) {
         (false, true) => Some(News::warning("BrokerLost", "Observe", &after_.message)),
-        (true, false) if after_.reason != NO_ANSWER => Some(News::normal(
-            "BrokerBack",
-            "Observe",
-            "the broker answers again",
-        )),
+        (true, false) if ![NO_ANSWER, LOGIN_REFUSED].contains(&after_.reason.as_str()) => Some(
+            News::normal("BrokerBack", "Observe", "the broker answers again"),
+        ),
         _ if after_.status == "False" && after_.reason != NO_ANSWER => {
             Some(News::warning(&after_.reason, "Provision", &after_.message))
         }
@@ -257,6 +255,8 @@ mod tests {
             o.broker = Ok(Steps(vec!["a".to_owned(), "b".to_owned()]))
         };
         let silent = |o: &mut Observed, _: &mut Outcome| o.broker = Broker::Silent("no".to_owned());
+        let login =
+            |o: &mut Observed, _: &mut Outcome| o.broker = Broker::Refused("a login".to_owned());
         let refused = |_: &mut Observed, o: &mut Outcome| {
             o.broker = Err(ProvisionError::Conflict("another's".into()))
         };
@@ -277,6 +277,11 @@ mod tests {
                 ("gone", &silent),
                 ("still gone", &silent),
                 ("back", &well),
+                ("away", &silent),
+                ("gone again", &silent),
+                ("a login is refused", &login),
+                ("it still is", &login),
+                ("well", &well),
                 ("a blip", &silent),
                 ("well", &well),
                 ("refused", &refused),
@@ -295,6 +300,8 @@ mod tests {
                 "drift: DriftCorrected a; b",
                 "gone: BrokerLost the broker does not answer: no",
                 "back: BrokerBack the broker answers again",
+                "gone again: BrokerLost the broker does not answer: no",
+                "a login is refused: LoginRefused a login",
                 "refused: StreamRefused another's",
                 "regressed: SenderRegressed reaction-0: why",
                 "waits: NotStored reaction-0: why",

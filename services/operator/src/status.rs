@@ -96,7 +96,7 @@ fn oldest_age(subject: &Subject, pods: &[Participant]) -> Option<String> {
 fn lag(broker: &Broker) -> Option<u64> {
     match broker {
         Broker::Seen(seen) => seen.unsettled.values().max().copied(),
-        Broker::NotNeeded | Broker::NotConfigured | Broker::Silent(_) => None,
+        Broker::NotNeeded | Broker::NotConfigured | Broker::Silent(_) | Broker::Refused(_) => None,
     }
 }
 

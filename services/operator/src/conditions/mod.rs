@@ -27,6 +27,8 @@ pub(crate) const DEGRADED: &str = "Degraded";
 
 /// BrokerReady's reason while the broker does not answer.
 pub(crate) const NO_ANSWER: &str = "NoAnswer";
+/// BrokerReady's reason while the broker refuses the operator's login.
+pub(crate) const LOGIN_REFUSED: &str = "LoginRefused";
 /// BrokerReady's reason when the stream is another's, or can't become what it should be.
 pub(crate) const STREAM_REFUSED: &str = "StreamRefused";
 
@@ -162,6 +164,7 @@ fn broker_ready(
             "the operator knows no NATS server; start it with --nats",
         ),
         (Broker::Silent(why), _) => silent(why, before, observed.at),
+        (Broker::Refused(why), _) => verdict(Holds::False, LOGIN_REFUSED, why.clone()),
         (Broker::Seen(_), Err(ProvisionError::Unreachable(why))) => {
             silent(why, before, observed.at)
         }

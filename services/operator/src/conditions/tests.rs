@@ -153,6 +153,11 @@ fn broker_ready() {
                 "Unknown NoAnswer: the broker does not answer: no answer in 1 s",
             ),
             (
+                "the login is refused",
+                |o, _| o.broker = Broker::Refused("the password is wrong".to_owned()),
+                "False LoginRefused: the password is wrong",
+            ),
+            (
                 "silent while it was provisioned",
                 |_, done| done.broker = Err(ProvisionError::Unreachable("lost".into())),
                 "Unknown NoAnswer: the broker does not answer: lost",

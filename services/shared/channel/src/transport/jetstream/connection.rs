@@ -2,12 +2,13 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_nats::connection::State;
 use async_nats::jetstream::{Context, ContextBuilder};
-use async_nats::{Auth, AuthError, Client, ConnectOptions, Event};
+use async_nats::{Auth, AuthError, Client, ClientError, ConnectErrorKind, ConnectOptions, Event};
 use futures::{Stream, stream};
 use tokio::sync::watch;
 
@@ -70,6 +71,8 @@ pub(super) struct Connections {
     pub(super) made: u64,
     /// How often it was lost.
     pub(super) lost: u64,
+    /// Whether the last attempt to make it failed at the login.
+    is_refused: bool,
 }
 
 /// Why there is no connection, nor will there be.
@@ -140,6 +143,11 @@ impl Nats {
         })
     }
 
+    /// Whether the broker answers, and refuses the login.
+    pub fn is_refused(&self) -> bool {
+        self.connected.borrow().is_refused
+    }
+
     pub(super) fn is_connected(&self) -> bool {
         self.client.connection_state() == State::Connected
     }
@@ -155,10 +163,20 @@ fn note(connections: &mut Connections, event: &Event) -> bool {
         Event::Connected => {
             tracing::info!("connected to NATS");
             connections.made += 1;
+            connections.is_refused = false;
         }
         Event::Disconnected => {
             tracing::warn!("the connection to NATS is lost");
             connections.lost += 1;
+        }
+        Event::ClientError(ClientError::Other(why)) => {
+            // An attempt to connect failed; the client tells nothing but the kind's text.
+            let is_refused = *why == ConnectErrorKind::AuthorizationViolation.to_string();
+            let was_refused = mem::replace(&mut connections.is_refused, is_refused);
+            if is_refused && !was_refused {
+                tracing::warn!("NATS refuses the login");
+            }
+            return is_refused != was_refused;
         }
         Event::SlowConsumer(subscription) => {
             tracing::warn!(

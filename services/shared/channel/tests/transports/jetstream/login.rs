@@ -1,11 +1,13 @@
 //! Logging in at a broker that knows its users.
 
 use std::fs;
+use std::pin::pin;
 use std::time::Duration;
 
 use duet_channel::transport::Provision;
 use duet_channel::transport::jetstream::{JetStreamProvision, Login, Nats, ensure};
 use duet_testkit::NatsServer;
+use futures::StreamExt;
 
 use super::conformance::{receivers, settings};
 
@@ -36,10 +38,20 @@ async fn the_password_is_read_at_each_attempt_and_answers_come_to_its_own_inbox(
     let nats = connect("reaction").await;
     let moment = Duration::from_millis(300);
     assert!(!nats.connected_within(moment).await, "no file");
+    assert!(!nats.is_refused(), "nothing was asked of the broker");
+    let mut changes = pin!(nats.changes());
     fs::write(&login.password_file, "wrong").unwrap();
-    assert!(!nats.connected_within(moment).await, "the wrong password");
+    let refused = async {
+        while !nats.is_refused() {
+            changes.next().await;
+        }
+    };
+    let refused = tokio::time::timeout(PATIENCE, refused).await;
+    assert!(refused.is_ok(), "the wrong password");
+    assert!(!nats.connected_within(Duration::ZERO).await);
     fs::write(&login.password_file, "right\n").unwrap();
     assert!(nats.connected_within(PATIENCE).await, "the right one");
+    assert!(!nats.is_refused());
 
     let provision =
         |nats: &Nats| JetStreamProvision::new(nats.clone(), "reactions", settings(), receivers());

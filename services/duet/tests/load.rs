@@ -14,6 +14,12 @@ use std::{
     process::{Child, Command, Output, Stdio},
     time::Duration,
 };
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -53,6 +59,48 @@ impl Load {
         let output = self.ends(code).await;
         serde_json::from_slice(&output.stdout)
             .unwrap_or_else(|error| panic!("{error} in {output:?}"))
+    }
+}
+
+/// A way to a service that can break: what it carries then ends without an answer, and the next connection is carried again.
+struct Way {
+    url: String,
+    breaks: watch::Sender<()>,
+    carrying: JoinHandle<()>,
+}
+
+impl Way {
+    async fn to(service: &str) -> Self {
+        let to = service.trim_start_matches("http://").to_owned();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (breaks, broken) = watch::channel(());
+        let carrying = tokio::spawn(async move {
+            let mut carried = JoinSet::new();
+            while let Ok((mut here, _)) = listener.accept().await {
+                let (to, mut broken) = (to.clone(), broken.clone());
+                broken.mark_unchanged();
+                carried.spawn(async move {
+                    if let Ok(mut there) = TcpStream::connect(to).await {
+                        tokio::select! {
+                            _ = copy_bidirectional(&mut here, &mut there) => {}
+                            _ = broken.changed() => {}
+                        }
+                    }
+                });
+            }
+        });
+        Self {
+            url,
+            breaks,
+            carrying,
+        }
+    }
+}
+
+impl Drop for Way {
+    fn drop(&mut self) {
+        self.carrying.abort();
     }
 }
 
@@ -149,6 +197,36 @@ async fn requests_that_fail_while_reaction_is_away_are_counted_and_the_rest_goes
     let [sent, delivered] = ["sent", "delivered"].map(|it| report[it].as_u64().unwrap());
     let failed = failures(&report);
     assert!(failed > 0 && delivered == sent - failed, "{report:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_taken_back_after_its_caller_has_lost_the_connection_is_not_missing() {
+    let pair = Pair::start(env!("CARGO_BIN_EXE_duet"), Mode::Sync).await;
+    let way = Way::to(&pair.reaction.public()).await;
+    let load = Load::at(&way.url, &pair.notification.public(), "--rate 100");
+    more(&pair, 50).await;
+    pair.notification.pause();
+    more(&pair, 20).await;
+    way.breaks.send_replace(());
+    // Their rows still stand, and the comparison begins.
+    let load = load.stop();
+    let standing = rows::sent(&pair);
+    until(PATIENCE, || async {
+        let now = rows::sent(&pair);
+        (now < standing)
+            .then_some(())
+            .ok_or(format!("{now} of {standing} stand"))
+    })
+    .await;
+    pair.notification.resume();
+    let report = load.reports(1).await;
+
+    all_arrived(&report, &pair);
+    assert!(
+        report["failed"]["unanswered"].as_u64() > Some(0),
+        "{report:#}"
+    );
+    assert!(report["notCompared"].is_null(), "{report:#}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

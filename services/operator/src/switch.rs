@@ -65,6 +65,16 @@ impl Switch {
         pods: &[Participant],
         now: Timestamp,
     ) -> Option<Report> {
+        // Of a pod that was not asked before, what was repeated earlier is not this switch's.
+        for (pod, told) in pods
+            .iter()
+            .filter_map(|pod| Some((pod, pod.told(subject)?)))
+        {
+            if let Some(repeated) = told.retransmissions {
+                let first = self.retransmissions.entry(pod.pod.clone());
+                first.or_insert(repeated);
+            }
+        }
         let follows = |pod: &&Participant| pod.divergence(subject, self.to).is_none();
         for pod in pods.iter().filter(follows) {
             // By the pod's clock, as far as it can be right.
@@ -247,6 +257,18 @@ mod tests {
         let report = switch.observe(&subject(), &pods, at(2_000)).unwrap();
         assert!(
             report.to_string().contains("; 1 event sent again"),
+            "{report}"
+        );
+    }
+
+    #[test]
+    fn what_was_sent_again_before_an_operator_that_just_began_is_not_the_switchs() {
+        let pods = pods();
+        let mut switch = Switch::begin(&subject(), Mode::Async, &[], at(0));
+        switch.observe(&subject(), &pods, at(0));
+        let report = switch.observe(&subject(), &pods, at(2_000)).unwrap();
+        assert!(
+            report.to_string().contains("; 0 events sent again"),
             "{report}"
         );
     }

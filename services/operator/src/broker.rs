@@ -77,6 +77,7 @@ impl Wanted {
             self.jetstream.clone(),
             self.receivers.clone(),
         )
+        .of_all_receivers()
     }
 }
 

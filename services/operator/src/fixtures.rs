@@ -100,6 +100,7 @@ pub(crate) fn provisioned(
             Action::CreateStream(config)
             | Action::UpdateStream { config, .. }
             | Action::TakeSubject(config) => seen.stream = Some(*config),
+            Action::RemoveConsumer(name) => unreachable!("{name}"),
             Action::PutConsumer { config, .. } => {
                 seen.consumers = BTreeMap::from([(receivers[0].clone(), *config)]);
                 seen.unsettled = BTreeMap::from([(receivers[0].clone(), 0)]);

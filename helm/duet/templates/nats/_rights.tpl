@@ -34,6 +34,9 @@ operator:
     - $JS.API.STREAM.DELETE.{{ $stream }}
     - $JS.API.CONSUMER.INFO.{{ $stream }}.*
     - $JS.API.CONSUMER.CREATE.{{ $stream }}.*
+    # Of receivers that the Channel has no more.
+    - $JS.API.CONSUMER.NAMES.{{ $stream }}
+    - $JS.API.CONSUMER.DELETE.{{ $stream }}.*
   subscribe:
     - _INBOX.operator.>
 {{- end }}

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use duet_testkit::until;
 use serde_json::{Value, json};
 
 use crate::browser;
@@ -137,6 +138,41 @@ async fn a_deleted_channel_takes_its_stream_along_where_it_says_so_and_the_pods_
         answer.json::<Value>().await.unwrap()["streams"].clone()
     };
     assert_eq!(streams().await, 1);
+
+    // A receiver that was named by mistake leaves nothing behind that messages would wait for.
+    let receiver = |name: &str| {
+        let patch = json!({"spec": {"to": [{"name": name}]}}).to_string();
+        release.kubectl(&[
+            "patch",
+            "channel",
+            "reactions",
+            "--type=merge",
+            "-p",
+            &patch,
+        ]);
+    };
+    let consumer = |name: &'static str| {
+        let url = format!("{}/jsz?consumers=true", nats.url);
+        until(crate::PATIENCE, move || {
+            let url = url.clone();
+            async move {
+                let answer = reqwest::get(url).await.map_err(|error| error.to_string())?;
+                let told: Value = answer.json().await.map_err(|error| error.to_string())?;
+                let stream = &told["account_details"][0]["stream_detail"][0];
+                let consumers = stream["consumer_detail"].as_array().into_iter().flatten();
+                let names: Vec<_> = consumers.map(|it| it["name"].clone()).collect();
+                if names == [name] {
+                    Ok(())
+                } else {
+                    Err(told.to_string())
+                }
+            }
+        })
+    };
+    receiver("nowhere");
+    consumer("nowhere").await;
+    receiver("duet-notification");
+    consumer("duet-notification").await;
 
     let policy = |policy: &str| {
         let patch = json!({"spec": {"deletionPolicy": policy}}).to_string();

@@ -110,3 +110,27 @@ pub(super) async fn put_consumer(
         ask::<consumer::Info>(nats, format!("CONSUMER.CREATE.{stream}.{name}"), &put).await?;
     answer.map(drop).map_err(refused)
 }
+
+/// The names of a stream's consumers: the first page of them, which holds a thousand.
+pub(super) async fn consumer_names(nats: &Nats, stream: &str) -> Result<Vec<String>, ApiError> {
+    #[derive(Deserialize)]
+    struct Names {
+        consumers: Option<Vec<String>>,
+    }
+    let answer = ask::<Names>(nats, format!("CONSUMER.NAMES.{stream}"), &Nothing {}).await?;
+    let names = or_none(answer, &[ErrorCode::STREAM_NOT_FOUND])?;
+    Ok(names.and_then(|names| names.consumers).unwrap_or_default())
+}
+
+/// Deletes a consumer; none of the name is as good.
+pub(super) async fn delete_consumer(nats: &Nats, stream: &str, name: &str) -> Result<(), ApiError> {
+    #[derive(Deserialize)]
+    struct Deleted {}
+    let subject = format!("CONSUMER.DELETE.{stream}.{name}");
+    let answer = ask::<Deleted>(nats, subject, &Nothing {}).await?;
+    or_none(
+        answer,
+        &[ErrorCode::CONSUMER_NOT_FOUND, ErrorCode::STREAM_NOT_FOUND],
+    )
+    .map(drop)
+}

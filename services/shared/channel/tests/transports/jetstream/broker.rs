@@ -13,6 +13,7 @@ use duet_channel::transport::{
     Urgency,
 };
 use duet_protocol::event::Event;
+use duet_protocol::receipt::ReceiverName;
 use duet_protocol::sender::{Backlog, BrokerPlace};
 use duet_protocol::settings::{JetStreamSettings, Storage};
 use duet_testkit::{NatsServer, until};
@@ -301,6 +302,36 @@ async fn a_stream_is_removed_by_its_own_channel_and_once() {
     );
     assert_eq!(ours.observe().await.unwrap().stream, None);
     assert!(ours.remove().await.unwrap().0.is_empty());
+}
+
+#[tokio::test]
+async fn the_consumer_of_a_receiver_that_left_is_removed_and_a_strangers_stays() {
+    let broker = Broker::start(settings()).await;
+    let stays = receivers()[..1].to_vec();
+    let provision = |receivers| {
+        JetStreamProvision::new(broker.nats.clone(), "reactions", settings(), receivers)
+    };
+    let joined = ReceiverName::new("joined").unwrap();
+    let with_it = [&stays[..], &[joined]].concat();
+    ensure(&provision(with_it)).await.unwrap();
+    let context =
+        async_nats::jetstream::new(async_nats::connect(broker.server.url()).await.unwrap());
+    let stream = context.get_stream("REACTIONS").await.unwrap();
+    let strangers = async_nats::jetstream::consumer::pull::Config {
+        durable_name: Some("stranger".to_owned()),
+        ..Default::default()
+    };
+    stream.create_consumer(strangers).await.unwrap();
+
+    let some = ensure(&provision(stays.clone())).await.unwrap();
+    assert_eq!(some.0, [""; 0], "one that knows only itself removes nobody");
+    let all = provision(stays).of_all_receivers();
+    assert_eq!(
+        ensure(&all).await.unwrap().0,
+        ["consumer joined: removed, for it is no receiver any more"]
+    );
+    assert_eq!(all.observe().await.unwrap().left_behind, [""; 0]);
+    assert!(stream.consumer_info("stranger").await.is_ok());
 }
 
 #[tokio::test]

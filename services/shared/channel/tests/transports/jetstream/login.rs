@@ -107,6 +107,9 @@ async fn the_operators_rights_are_enough_to_provision_to_correct_and_to_remove()
             JetStreamProvision::new(nats.clone(), "reactions", settings.clone(), receivers());
         assert_ne!(ensure(&provision).await.unwrap().0, [""; 0]);
     }
+    let none = JetStreamProvision::new(nats.clone(), "reactions", settings.clone(), Vec::new());
+    let removed = ensure(&none.of_all_receivers()).await.unwrap();
+    assert_eq!(removed.0.len(), receivers().len(), "{removed:?}");
     let provision = JetStreamProvision::new(nats, "reactions", settings, receivers());
     assert_eq!(provision.remove().await.unwrap().0.len(), 1);
     assert_eq!(provision.observe().await.unwrap().stream, None);

@@ -28,6 +28,8 @@ pub struct JetStreamProvision {
     channel: String,
     settings: JetStreamSettings,
     receivers: Vec<ReceiverName>,
+    /// Whether these are all of the channel's receivers.
+    all: bool,
 }
 
 /// What there is.
@@ -39,6 +41,8 @@ pub struct Observed {
     pub consumers: BTreeMap<ReceiverName, consumer::Config>,
     /// For each of them, how many messages it has not settled: those it still has to give out, and those that are out.
     pub unsettled: BTreeMap<ReceiverName, u64>,
+    /// Consumers that were made for receivers of this channel which it has no more: messages wait for them, and for ever.
+    pub left_behind: Vec<String>,
 }
 
 impl Observed {
@@ -62,7 +66,31 @@ impl JetStreamProvision {
             channel: channel.to_owned(),
             settings,
             receivers,
+            all: false,
         }
+    }
+
+    /// These are all receivers that the channel has: consumers that were made for others of it are to go.
+    pub fn of_all_receivers(self) -> Self {
+        JetStreamProvision { all: true, ..self }
+    }
+
+    /// Which consumers nobody wants any more. One that was not made for this channel is a stranger's, and stays.
+    async fn left_behind(&self) -> Result<Vec<String>, ApiError> {
+        let stream = &self.settings.stream.name;
+        let mut left_behind = Vec::new();
+        for name in api::consumer_names(&self.nats, stream).await? {
+            let is_wanted = |receiver: &ReceiverName| receiver.as_str() == name;
+            if self.receivers.iter().any(is_wanted) {
+                continue;
+            }
+            let consumer = api::consumer(&self.nats, stream, &name).await?;
+            let owner = consumer.and_then(|mut consumer| consumer.config.metadata.remove(OWNER));
+            if owner.as_ref() == Some(&self.channel) {
+                left_behind.push(name);
+            }
+        }
+        Ok(left_behind)
     }
 
     /// Deletes the stream, and with it the consumers and every message that it holds: what a channel leaves behind, if it is not to.
@@ -113,6 +141,9 @@ impl Provision for JetStreamProvision {
                 observed.consumers.insert(receiver.clone(), consumer.config);
             }
         }
+        if self.all {
+            observed.left_behind = self.left_behind().await?;
+        }
         Ok(observed)
     }
 
@@ -131,6 +162,9 @@ impl Provision for JetStreamProvision {
                 }
                 Action::PutConsumer { config, .. } => {
                     api::put_consumer(&self.nats, &self.settings.stream.name, &config).await?
+                }
+                Action::RemoveConsumer(name) => {
+                    api::delete_consumer(&self.nats, &self.settings.stream.name, &name).await?
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! What has to be done: pure.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use super::Observed;
 use crate::transport::ProvisionError;
 use crate::transport::jetstream::subjects;
 
-/// The metadata of a stream that names the channel it is of.
+/// The metadata of a stream or a consumer that names the channel it is of.
 pub const OWNER: &str = "duet.dev/channel";
 
 /// What has to be done, in order.
@@ -40,6 +41,8 @@ pub enum Action {
     },
     /// Gives the stream its subject.
     TakeSubject(Box<stream::Config>),
+    /// Removes the consumer of a receiver that the channel has no more. What it did not receive is in the sender's outbox.
+    RemoveConsumer(String),
 }
 
 impl fmt::Display for Action {
@@ -72,6 +75,12 @@ impl fmt::Display for Action {
                 config.name,
                 config.subjects.join(", ")
             ),
+            Action::RemoveConsumer(name) => {
+                write!(
+                    f,
+                    "consumer {name}: removed, for it is no receiver any more"
+                )
+            }
         }
     }
 }
@@ -119,6 +128,7 @@ pub fn plan(
     };
     for receiver in receivers {
         plan.0.extend(plan_consumer(
+            channel,
             receiver,
             &settings.consumer,
             observed.consumers.get(receiver),
@@ -130,6 +140,8 @@ pub fn plan(
             ..*seen
         })));
     }
+    let left_behind = observed.left_behind.iter().cloned();
+    plan.0.extend(left_behind.map(Action::RemoveConsumer));
     Ok(plan)
 }
 
@@ -220,6 +232,7 @@ impl Differences<'_> {
 }
 
 fn plan_consumer(
+    channel: &str,
     receiver: &ReceiverName,
     wanted: &ConsumerSettings,
     seen: Option<&consumer::Config>,
@@ -242,6 +255,7 @@ fn plan_consumer(
             name: Some(receiver.to_string()),
             deliver_policy: DeliverPolicy::All,
             ack_policy: AckPolicy::Explicit,
+            metadata: HashMap::from([(OWNER.to_owned(), channel.to_owned())]),
             ..consumer::Config::default()
         }),
     };

@@ -52,6 +52,7 @@ fn provisioned() -> Observed {
                 let name = ReceiverName::new(config.durable_name.as_deref().unwrap()).unwrap();
                 observed.consumers.insert(name, *config);
             }
+            Action::RemoveConsumer(name) => unreachable!("{name}"),
         }
     }
     observed
@@ -124,6 +125,11 @@ fn drift_is_corrected_and_what_is_not_ours_to_say_stays() {
             "a consumer's description",
             |o| consumer(o).description = Some("ours".to_owned()),
             &[],
+        ),
+        (
+            "a receiver that is none any more",
+            |o| o.left_behind.push("nowhere".to_owned()),
+            &["consumer nowhere: removed, for it is no receiver any more"],
         ),
         (
             "less room",

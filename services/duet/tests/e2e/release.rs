@@ -161,6 +161,9 @@ impl Release {
             }
         })
         .await;
+        // What the senders said at their start has been received: the Services' ways are there too.
+        self.status(PATIENCE, |status| status.condition("Drained") == "True")
+            .await;
     }
 
     /// The Channel as the API server has it.

@@ -245,10 +245,16 @@ fn ready(subject: &Subject, observed: &Observed, broker: Option<&Verdict>) -> Ve
     }
     match (mode, broker) {
         (Mode::Async, Some(broker)) if broker.holds != Holds::True => {
-            verdict(broker.holds, "BrokerNotReady", broker.message.clone())
+            return verdict(broker.holds, "BrokerNotReady", broker.message.clone());
         }
-        _ => verdict(Holds::True, "Following", ""),
+        _ => {}
     }
+    // Pods that follow may still not reach each other: a Service's way comes a moment after its pods.
+    let degraded = degraded(subject, Some(pods));
+    if degraded.holds == Holds::True {
+        return verdict(Holds::False, &degraded.reason, degraded.message);
+    }
+    verdict(Holds::True, "Following", "")
 }
 
 /// Whether no unreceived event was accepted under an older generation.

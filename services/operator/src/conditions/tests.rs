@@ -341,3 +341,17 @@ fn the_transition_time_moves_only_with_the_status() {
             .all(|condition| condition.observed_generation == Some(4))
     );
 }
+
+#[test]
+fn what_keeps_events_waiting_keeps_a_channel_from_being_ready() {
+    let mut observed = observed(at(0));
+    let pods = observed.participants.as_mut().unwrap();
+    told(&mut pods[0]).conditions = vec![condition(DEGRADED, "True", "NotApplied", "refused")];
+    let conditions = conditions(&subject(), &observed, &done(), &[]);
+    let ready = find(&conditions, READY).unwrap();
+    assert_eq!(
+        (ready.status.as_str(), ready.reason.as_str()),
+        ("False", "NotApplied")
+    );
+    assert!(ready.message.contains("refused"), "{}", ready.message);
+}

@@ -36,7 +36,7 @@ pub struct Status {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "i64")]
     pub lag: Option<i64>,
-    /// Accepted: this Channel is the one in force. Ready: every pod follows it, and Async has its broker where that is the mode; whether events get through is Degraded's to say. BrokerReady: the stream and the consumer are as asked for. Drained: no unreceived event was accepted under an older generation. Degraded: something keeps events waiting.
+    /// Accepted: this Channel is the one in force. Ready: every pod follows it, Async has its broker where that is the mode, and nothing keeps events waiting. BrokerReady: the stream and the consumer are as asked for. Drained: no unreceived event was accepted under an older generation. Degraded: something keeps events waiting.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,

@@ -141,15 +141,7 @@ async fn a_deleted_channel_takes_its_stream_along_where_it_says_so_and_the_pods_
 
     // A receiver that was named by mistake leaves nothing behind that messages would wait for.
     let receiver = |name: &str| {
-        let patch = json!({"spec": {"to": [{"name": name}]}}).to_string();
-        release.kubectl(&[
-            "patch",
-            "channel",
-            "reactions",
-            "--type=merge",
-            "-p",
-            &patch,
-        ]);
+        release.patch(&json!({"spec": {"to": [{"name": name}]}}));
     };
     let consumer = |name: &'static str| {
         let url = format!("{}/jsz?consumers=true", nats.url);
@@ -175,15 +167,7 @@ async fn a_deleted_channel_takes_its_stream_along_where_it_says_so_and_the_pods_
     consumer("duet-notification").await;
 
     let policy = |policy: &str| {
-        let patch = json!({"spec": {"deletionPolicy": policy}}).to_string();
-        release.kubectl(&[
-            "patch",
-            "channel",
-            "reactions",
-            "--type=merge",
-            "-p",
-            &patch,
-        ]);
+        release.patch(&json!({"spec": {"deletionPolicy": policy}}));
     };
     policy("Delete");
     let held = |status: &Status<'_>| status.0["metadata"]["finalizers"].is_array();

@@ -204,17 +204,23 @@ impl Release {
         })
     }
 
-    /// Patches the mode, as README says.
-    pub(crate) fn patch_mode(&self, mode: &str) {
-        let patch = format!(r#"{{"spec":{{"mode":"{mode}"}}}}"#);
-        self.kubectl(&[
+    /// Patches the Channel, as README says.
+    pub(crate) fn patch(&self, patch: &Value) {
+        let patch = patch.to_string();
+        let args = [
             "patch",
             "channel",
             "reactions",
             "--type=merge",
             "-p",
             &patch,
-        ]);
+        ];
+        self.kubectl(&args);
+    }
+
+    /// Patches the mode.
+    pub(crate) fn patch_mode(&self, mode: &str) {
+        self.patch(&serde_json::json!({"spec": {"mode": mode}}));
     }
 
     /// Waits until every pod does `mode`, and status says so of the newest generation.

@@ -6,14 +6,10 @@ mod app;
 mod config;
 /// Groups of reactions and what an event tells: no HTTP, no tables.
 pub mod domain;
-/// What senders deliver, on the internal port.
-pub mod intake;
 /// The public port.
 pub mod routes;
 /// The service as the channel sees it.
 pub mod service;
-/// What the process tells of the channel.
-mod status;
 /// The service's own tables.
 pub mod store;
 

@@ -1,17 +1,13 @@
 //! Notification as the channel sees it: its rows.
 
 use duet_channel::clock::Clock;
-use duet_channel::receiver::{Receiver, ReceivingService};
-use duet_channel::store::sqlite::SqliteStore;
+use duet_channel::receiver::ReceivingService;
 use duet_protocol::event::Event;
 use duet_telemetry::names::attribute;
 use opentelemetry::KeyValue;
 use rusqlite::Connection;
 
 use crate::store::apply::Table;
-
-/// What takes events in.
-pub type Receiving = Receiver<SqliteStore, Notifications>;
 
 /// Notification's part of the receiving transaction.
 #[derive(Clone, Copy, Debug)]

@@ -47,9 +47,6 @@ const VERSION: Version = Version {
     version: env!("CARGO_PKG_VERSION"),
 };
 
-/// The store's file in the data directory.
-const STORE: &str = "reaction.sqlite";
-
 /// Runs one process of the service until it is told to stop (SIGTERM or SIGINT; a second one aborts).
 ///
 /// # Errors
@@ -71,7 +68,7 @@ pub async fn run_until(config: Config, stop: Stop) -> Result<(), Error> {
     let receivers: Vec<_> = calls.keys().cloned().collect();
     let options = Options::new(store::MIGRATIONS, clock, rand::random());
     let options = options.sending(receivers.clone(), generation(&service.states.borrow()));
-    let (store, committed) = service.open_store(&config.args, STORE, options).await?;
+    let (store, committed) = service.open_store(&config.args, options).await?;
 
     let parts = Parts {
         store: store.clone(),

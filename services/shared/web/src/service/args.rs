@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use duet_channel::transport::jetstream::{Login, Nats, NatsError};
 use duet_crd::names::{NotAName, ServiceName};
+use duet_protocol::receipt::ReceiverName;
 
 use crate::drain::Patience;
 use crate::process::duration;
@@ -97,6 +98,12 @@ impl NatsArgs {
 }
 
 impl Args {
+    /// The name under which a Channel has this service: its Service's, or on a laptop its own.
+    pub(super) fn name_or(&self, own: &str) -> ReceiverName {
+        let name = self.service.as_ref().map_or(own, ServiceName::as_str);
+        ReceiverName::new(name).unwrap_or_else(|| unreachable!("a Service's name is short enough"))
+    }
+
     pub(super) fn patience(&self) -> Patience {
         Patience {
             drain_delay: self.drain_delay,

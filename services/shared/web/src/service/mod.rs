@@ -1,5 +1,8 @@
 //! A service on one side of a Channel: what its process starts from, and how it ends.
 
+/// A service that a Channel is `to`.
+pub mod receiving;
+
 mod args;
 
 use std::time::Duration;
@@ -64,6 +67,7 @@ pub struct Service {
     pub states: watch::Receiver<SettingsState>,
     /// Where it tells what it does.
     pub observer: Observer,
+    version: Version,
     settings: Box<dyn SettingsSource>,
     nats: Option<Nats>,
     provision: bool,
@@ -92,6 +96,7 @@ impl Service {
         let settings = settings(args, side, clock).await?;
         let nats = args.nats.connect(version.service).await?;
         Ok(Service {
+            version,
             clock,
             states: settings.states(),
             settings,
@@ -103,20 +108,21 @@ impl Service {
         })
     }
 
-    /// Opens its store. In Kubernetes the pod before may still have it: one that is deleted is replaced at once, and stops meanwhile. That
-    /// one is waited for as long as stopping may take.
+    /// Opens its store, the file in the data directory that is named for the service. In Kubernetes the pod before may still have it:
+    /// one that is deleted is replaced at once, and stops meanwhile. That one is waited for as long as stopping may take.
     ///
     /// # Errors
     /// If it can't be opened, or this process is told to stop before it can.
     pub fn open_store(
         &self,
         args: &Args,
-        file: &str,
         options: Options,
     ) -> impl Future<Output = Result<(SqliteStore, mpsc::UnboundedReceiver<CommittedGroup>), Error>>
     + use<> {
         let draining = self.process.stop.draining.clone();
-        let path = args.data_dir.join(file);
+        let path = args
+            .data_dir
+            .join(format!("{}.sqlite", self.version.service));
         let patience = match args.service {
             Some(_) => args.grace_period,
             None => Duration::ZERO,

@@ -10,8 +10,9 @@ use actix_web::http::header::HeaderMap;
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use duet_channel::clock::Clock;
-use duet_channel::receiver::ReceivingService;
+use duet_channel::receiver::{Receiver, ReceivingService};
 use duet_channel::store::StoreError;
+use duet_channel::store::sqlite::SqliteStore;
 use duet_channel::transport::http::intake::{self, Arrived, IntakeError};
 use duet_channel::transport::http::{EVENTS, HELLO};
 use duet_channel::transport::spans::Receiving as Spans;
@@ -21,36 +22,35 @@ use duet_protocol::receive::Outcome;
 use duet_protocol::sequence::StoreId;
 use duet_telemetry::names::{attribute, span};
 use duet_telemetry::{Observer, Span, propagation};
-use duet_web::body::{INTAKE_BODY, Raw};
-use duet_web::routes::at;
-use duet_web::{Kind, Problem};
 use opentelemetry::KeyValue;
 
-use crate::service::{Notifications, Receiving};
+use super::Connection;
+use crate::body::{INTAKE_BODY, Raw};
+use crate::routes::at;
+use crate::{Kind, Problem};
 
 /// What the two resources need.
-#[derive(Clone)]
-pub struct Intake {
+pub(super) struct Intake<A: ReceivingService<Connection>> {
     /// Takes events in.
-    pub receiver: Receiving,
+    pub(super) receiver: Receiver<SqliteStore, A>,
     /// The process's clock.
-    pub clock: Clock,
+    pub(super) clock: Clock,
     /// The service, which knows what its events are about.
-    pub service: Arc<Notifications>,
+    pub(super) own: Arc<A>,
     /// Where it is told what comes in.
-    pub observer: Observer,
+    pub(super) observer: Observer,
 }
 
 /// Registers the two resources. The app's data has an [`Intake`].
-pub fn configure(config: &mut ServiceConfig) {
+pub(super) fn configure<A: ReceivingService<Connection>>(config: &mut ServiceConfig) {
     config
-        .service(at(EVENTS).post(events))
-        .service(at(HELLO).post(hello));
+        .service(at(EVENTS).post(events::<A>))
+        .service(at(HELLO).post(hello::<A>));
 }
 
-async fn events(
+async fn events<A: ReceivingService<Connection>>(
     request: HttpRequest,
-    intake: Data<Intake>,
+    intake: Data<Intake<A>>,
     body: Result<Raw<INTAKE_BODY>, Problem>,
 ) -> HttpResponse {
     let (began, arrived) = (Instant::now(), SystemTime::now());
@@ -71,7 +71,10 @@ async fn events(
     response
 }
 
-async fn hello(intake: Data<Intake>, body: Raw<INTAKE_BODY>) -> Result<HttpResponse, Problem> {
+async fn hello<A: ReceivingService<Connection>>(
+    intake: Data<Intake<A>>,
+    body: Raw<INTAKE_BODY>,
+) -> Result<HttpResponse, Problem> {
     let question = cloudevents::hello_question_from_json(&body.0);
     let store: StoreId = question.map_err(|error| problem(error.into()))?;
     let answer = intake
@@ -84,7 +87,7 @@ async fn hello(intake: Data<Intake>, body: Raw<INTAKE_BODY>) -> Result<HttpRespo
         .body(cloudevents::hello_to_json(&answer)))
 }
 
-impl Intake {
+impl<A: ReceivingService<Connection>> Intake<A> {
     /// The request's SERVER span: part of the trace that the request names, recorded if that is.
     fn begin(&self, headers: &HeaderMap, arrived: SystemTime) -> Span {
         let name = span::server("POST", EVENTS);
@@ -119,7 +122,7 @@ impl Intake {
             .receive(events.clone(), urgency, deadline)
             .await;
         let received = received.map_err(|error| problem(refused(error)))?;
-        let describe = |event: &Event| self.service.describe(event);
+        let describe = |event: &Event| self.own.describe(event);
         spans.applied(
             &self.observer.tracer,
             &events,

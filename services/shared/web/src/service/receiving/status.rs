@@ -11,17 +11,18 @@ use duet_channel::store::Store;
 use duet_channel::store::sqlite::SqliteStore;
 use duet_telemetry::Instruments;
 use duet_telemetry::instruments::Held;
-use duet_web::channel::{Condition, Observed};
-use duet_web::time;
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+
+use crate::channel::{Condition, Observed};
+use crate::time;
 
 /// How old what the metrics tell of the parked table may be.
 const EVERY: Duration = Duration::from_secs(1);
 
 /// `GET /v1/channel`.
-pub(crate) async fn channel(
+pub(super) async fn channel(
     states: web::Data<watch::Receiver<SettingsState>>,
     failing: web::Data<watch::Receiver<Option<Failing>>>,
     store: web::Data<SqliteStore>,
@@ -39,7 +40,7 @@ pub(crate) async fn channel(
 }
 
 /// Keeps what the metrics tell of the parked table up to date, until `stop`.
-pub(crate) async fn measure(store: SqliteStore, instruments: Instruments, stop: CancellationToken) {
+pub(super) async fn measure(store: SqliteStore, instruments: Instruments, stop: CancellationToken) {
     let parked = Arc::new(AtomicU64::new(0));
     let asked = Arc::clone(&parked);
     instruments.observe_held(move || Held {

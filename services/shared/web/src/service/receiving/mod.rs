@@ -1,0 +1,133 @@
+//! A service that a Channel is `to`, put together: what it takes in by HTTP and from the broker, and what it tells of the channel.
+//! It brings its rows ([`ReceivingService`]) and its public routes.
+
+/// What senders deliver and ask, on the internal port.
+mod intake;
+/// What the process tells of the channel.
+mod status;
+
+use std::sync::Arc;
+
+use actix_web::web::{Data, ServiceConfig};
+use duet_channel::receiver::{
+    ConsumerParts, ConsumerTask, PARKED_RETRY, ParkedTask, Receiver, ReceivingService,
+};
+use duet_channel::settings::Side;
+use duet_channel::store::Store;
+use duet_channel::store::sqlite::{Options, SqliteStore};
+use duet_protocol::receipt::ReceiverName;
+use duet_protocol::rules::Rules;
+
+use super::{Args, Error, Service};
+use crate::drain::Stop;
+use crate::health::Version;
+use crate::routes::at;
+use crate::tasks::Tasks;
+use intake::Intake;
+
+/// What the service's rows are read and written over.
+pub type Connection = <SqliteStore as Store>::Connection;
+
+/// A receiving service's process: its ports are taken, its store is open, and it takes nothing in yet.
+pub struct Receiving {
+    /// What each service starts from.
+    pub service: Service,
+    /// The service's store: its own tables beside the channel's.
+    pub store: SqliteStore,
+    /// What runs until the process stops. The service may add to it.
+    pub tasks: Tasks,
+    name: ReceiverName,
+}
+
+impl Receiving {
+    /// Takes the ports and opens the store, whose own tables these migrations make (oldest first; one that was released never
+    /// changes). The Channel's `to` has it by the name of its Service, or on a laptop by its own. Needs a Tokio runtime.
+    ///
+    /// # Errors
+    /// If it can't start, in a sentence that says what to do.
+    pub async fn begin(
+        version: Version,
+        migrations: &'static [&'static str],
+        args: &Args,
+        stop: Stop,
+    ) -> Result<Self, Error> {
+        let service = Service::begin(version, Side::To, args, stop).await?;
+        let options = Options::new(migrations, service.clock, rand::random());
+        let (store, _) = service.open_store(args, options).await?;
+        Ok(Receiving {
+            tasks: Tasks::new(&service.process.stop),
+            name: args.name_or(version.service),
+            service,
+            store,
+        })
+    }
+
+    /// Takes events in, and serves these public routes, until told to stop; then stops in order. Handlers find the store in the app's
+    /// data.
+    ///
+    /// # Errors
+    /// If it ended other than by stopping in order.
+    pub async fn serve<A: ReceivingService<Connection>>(
+        self,
+        own: A,
+        routes: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
+    ) -> Result<(), Error> {
+        let Receiving {
+            service,
+            store,
+            mut tasks,
+            name,
+        } = self;
+        let (end, observer) = (service.process.stop.end.clone(), service.observer.clone());
+        let own = Arc::new(own);
+        let brokers = service.brokers(vec![name.clone()]);
+        let receiver = Receiver::new(
+            store.clone(),
+            own.clone(),
+            name,
+            Arc::new(Rules::default()),
+            service.clock,
+            PARKED_RETRY,
+        );
+        let consumer = ConsumerTask::new(ConsumerParts {
+            receiver: receiver.clone(),
+            broker: Arc::new(brokers),
+            settings: service.states.clone(),
+            observer: observer.clone(),
+        });
+        let failing = consumer.failing();
+        tasks.spawn("consumer", consumer.run(end.clone()));
+        tasks.spawn("parked", ParkedTask::new(receiver.clone()).run(end.clone()));
+        let instruments = observer.instruments.clone();
+        tasks.spawn("measure", status::measure(store.clone(), instruments, end));
+
+        let public = {
+            let store = Data::new(store.clone());
+            move |config: &mut ServiceConfig| {
+                config.app_data(store.clone());
+                routes(config);
+            }
+        };
+        let internal = {
+            let intake = Data::new(Intake {
+                receiver,
+                clock: service.clock,
+                own,
+                observer,
+            });
+            let states = Data::new(service.states.clone());
+            let failing = Data::new(failing);
+            let store = Data::new(store.clone());
+            move |config: &mut ServiceConfig| {
+                config
+                    .app_data(intake.clone())
+                    .app_data(states.clone())
+                    .app_data(failing.clone())
+                    .app_data(store.clone())
+                    .service(at("/v1/channel").get(status::channel));
+                intake::configure::<A>(config);
+            }
+        };
+        service.serve(public, internal, tasks, store).await
+    }
+}

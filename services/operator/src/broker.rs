@@ -49,7 +49,7 @@ impl Wanted {
         Some(Wanted {
             owner: format!("{}/{}", subject.namespace, subject.name),
             jetstream: jetstream.clone(),
-            receivers: ReceiverName::new(&settings.to).into_iter().collect(),
+            receivers: settings.to.clone(),
         })
     }
 

@@ -118,7 +118,10 @@ pub(crate) fn observed(at: Timestamp) -> Observed {
         rival: None,
         participants: Some(vec![
             follower("reaction-0", Role::Sender),
-            follower("notification-0", Role::Receiver("notification".to_owned())),
+            follower(
+                "notification-0",
+                Role::Receiver(ReceiverName::new("notification").unwrap()),
+            ),
         ]),
         broker: Broker::Seen(provisioned("demo/reactions", |_| {})),
     }

@@ -1,6 +1,7 @@
 //! What the settings promise, in a sentence.
 
 use duet_crd::duration;
+use duet_protocol::receipt::ReceiverName;
 use duet_protocol::settings::{
     JetStreamSettings, Mode, OnFailure, Settings, Storage, SyncTransport, TransportSettings,
 };
@@ -13,18 +14,40 @@ pub(crate) fn guarantee(settings: &Settings) -> String {
             format!(
                 "A caller is answered as soon as its event is durable at {}; NATS JetStream brings it to {}, where it is stored effectively once, whatever fails in between: {}.",
                 settings.from,
-                settings.to,
+                named(&settings.to),
                 broker_lost(jetstream)
             )
         }
         (Mode::Sync, _) | (Mode::Async, None) => format!(
-            "A caller is answered after {} has stored the event, effectively once, over {}; a call that fails, or takes longer than {}, {}.",
-            settings.to,
+            "A caller is answered after {} stored the event, effectively once, over {}; a call that fails, or takes longer than {}, {}.",
+            have(&settings.to),
             transport(settings.sync.transport),
             text(settings.sync.deadline),
             failed(settings.sync.on_failure)
         ),
     }
+}
+
+/// As a sentence lists them.
+fn named(receivers: &[ReceiverName]) -> String {
+    match receivers {
+        [] => String::new(),
+        [one] => one.to_string(),
+        [many @ .., last] => {
+            let many: Vec<_> = many.iter().map(ReceiverName::as_str).collect();
+            format!("{} and {last}", many.join(", "))
+        }
+    }
+}
+
+/// The receivers and the verb that goes with them.
+fn have(receivers: &[ReceiverName]) -> String {
+    let verb = if receivers.len() == 1 {
+        "has"
+    } else {
+        "have each"
+    };
+    format!("{} {verb}", named(receivers))
 }
 
 /// What the loss of the broker costs.
@@ -88,6 +111,10 @@ mod tests {
             (
                 |settings, _| settings.mode = Mode::Async,
                 "A caller is answered as soon as its event is durable at reaction; NATS JetStream brings it to notification, where it is stored effectively once, whatever fails in between: a broker that loses its disk costs a retransmission, not an event.",
+            ),
+            (
+                |settings, _| settings.to.extend(ReceiverName::new("trending")),
+                "A caller is answered after notification and trending have each stored the event, effectively once, over HTTP; a call that fails, or takes longer than 2s, is taken back before its caller is answered.",
             ),
             (
                 |settings, jetstream| {

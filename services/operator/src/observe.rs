@@ -129,11 +129,9 @@ impl Eyes {
         listed.ok()?.ok()?;
         let slices = self.slices.state();
         let mut pods = pods(&slices, &settings.from, Role::Sender);
-        pods.extend(self::pods(
-            &slices,
-            &settings.to,
-            Role::Receiver(settings.to.clone()),
-        ));
+        for to in &settings.to {
+            pods.extend(self::pods(&slices, to.as_str(), Role::Receiver(to.clone())));
+        }
         let asked = pods.into_iter().map(|(pod, role, url)| async move {
             Participant {
                 pod,

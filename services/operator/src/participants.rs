@@ -2,6 +2,7 @@
 
 use duet_crd::Mode;
 use duet_crd::kubernetes::{Diverging, Participants};
+use duet_protocol::receipt::ReceiverName;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
@@ -25,7 +26,7 @@ pub(crate) struct Participant {
 pub(crate) enum Role {
     Sender,
     /// Of the Service of this name.
-    Receiver(String),
+    Receiver(ReceiverName),
 }
 
 /// What came of asking a pod.

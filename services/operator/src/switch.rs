@@ -179,6 +179,7 @@ fn text(took: SignedDuration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use duet_protocol::receipt::ReceiverName;
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
     use super::*;
@@ -196,7 +197,10 @@ mod tests {
         told(&mut sender).slowest_caller = Some(SignedDuration::from_millis(12));
         [
             sender,
-            follower("notification-0", Role::Receiver("notification".to_owned())),
+            follower(
+                "notification-0",
+                Role::Receiver(ReceiverName::new("notification").unwrap()),
+            ),
         ]
     }
 

@@ -63,9 +63,9 @@ fn degraded(
     standing: &Standing,
     failing: BTreeMap<ReceiverName, Failing>,
 ) -> Option<(&'static str, String)> {
-    let is_known = |to: &str| standing.health.iter().any(|(name, _)| name.as_str() == to);
-    if let Some(settings) = settings.filter(|settings| !is_known(&settings.to)) {
-        let to = &settings.to;
+    let is_known = |to: &ReceiverName| standing.health.iter().any(|(name, _)| name == to);
+    let to = settings.map_or(&[][..], |settings| &settings.to);
+    if let Some(to) = to.iter().find(|to| !is_known(to)) {
         let message = format!(
             "the Channel is to {to}, and this process has no address for it: start it with --receiver {to}=URL"
         );

@@ -16,7 +16,7 @@ use crate::apply::Outcome;
 use crate::broker::Broker;
 use crate::cut::cut;
 use crate::observe::Observed;
-use crate::participants::Participant;
+use crate::participants::{Participant, Role};
 use crate::stored::Subject;
 
 pub(crate) const ACCEPTED: &str = "Accepted";
@@ -215,17 +215,10 @@ fn ready(subject: &Subject, observed: &Observed, broker: Option<&Verdict>) -> Ve
         );
     };
     let mode = document.spec.mode;
-    for (service, is_there) in [
-        (
-            &document.settings.from,
-            pods.iter().any(Participant::is_sender),
-        ),
-        (
-            &document.settings.to,
-            pods.iter().any(|pod| !pod.is_sender()),
-        ),
-    ] {
-        if !is_there {
+    let sides = std::iter::once((document.settings.from.as_str(), Role::Sender))
+        .chain((document.settings.to.iter()).map(|to| (to.as_str(), Role::Receiver(to.clone()))));
+    for (service, role) in sides {
+        if !pods.iter().any(|pod| pod.role == role) {
             let message =
                 format!("there is no pod behind the Service {service} with a port named internal");
             return verdict(Holds::False, "NoPods", message);

@@ -110,15 +110,10 @@ impl From<ValidationError<'_>> for Refusal {
                 (one(&path, says), Leaves::All)
             }
             ValidationErrorKind::MaxItems { limit } => {
+                let many = value.as_array().map_or(0, Vec::len);
+                let says = format!("must be {}, not one of {many}", allowed(schema));
                 let most = usize::try_from(*limit).unwrap_or(usize::MAX);
-                let beyond = |(index, item): (usize, &Value)| {
-                    let which = shown(item.get("name").unwrap_or(item));
-                    let says = format!("({which}) is not in force yet: the most is {most}");
-                    Problem::new(&path.item(index), says)
-                };
-                let items = value.as_array().into_iter().flatten();
-                let problems = items.enumerate().skip(most).map(beyond).collect();
-                (problems, Leaves::First(most))
+                (one(&path, says), Leaves::First(most))
             }
             _ => (one(&path, refused(schema, value, &path)), Leaves::Nothing),
         };

@@ -62,6 +62,11 @@ pub(crate) fn spec() -> Value {
             "message": "must name another Service than spec.from",
             "messageExpression": "'must name another Service than spec.from (' + self.from + ')'",
         },
+        {
+            "rule": "self.to.all(receiver, self.to.exists_one(other, other.name == receiver.name))",
+            "fieldPath": ".to",
+            "message": "must name each Service once",
+        },
     ])
 }
 

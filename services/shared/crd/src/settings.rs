@@ -3,6 +3,7 @@
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
+use duet_protocol::receipt::ReceiverName;
 use duet_protocol::settings::{
     self as protocol, AsyncSettings, BatchSettings, ConsumerSettings, Generation,
     JetStreamSettings, Settings, StreamSettings, SyncSettings, TransportSettings,
@@ -10,8 +11,8 @@ use duet_protocol::settings::{
 
 use crate::problem::{Problem, Problems};
 use crate::{
-    AsyncSpec, AsyncTransport, Channel, Mode, NatsJetStream, OnFailure, Storage, SyncSpec,
-    SyncTransport, TracesAsync,
+    AsyncSpec, AsyncTransport, Channel, Mode, NatsJetStream, OnFailure, Receiver, Storage,
+    SyncSpec, SyncTransport, TracesAsync,
 };
 
 /// A document without a generation is its first.
@@ -23,13 +24,11 @@ impl TryFrom<&Channel> for Settings {
         let value = serde_json::to_value(channel)
             .map_err(|error| Problem::of_document(format!("can't be written: {error}")))?;
         let Channel { metadata, spec, .. } = Channel::from_value(value)?;
-        let [to] = <[_; 1]>::try_from(spec.to)
-            .map_err(|_| missing("spec.to", "must be a list of one Service"))?;
         Ok(Settings {
             channel: metadata.name.into(),
             generation: metadata.generation.map_or(Generation::FIRST, Generation),
             from: spec.from.into(),
-            to: to.name.into(),
+            to: receivers(spec.to)?,
             mode: match spec.mode {
                 Mode::Sync => protocol::Mode::Sync,
                 Mode::Async => protocol::Mode::Async,
@@ -42,6 +41,12 @@ impl TryFrom<&Channel> for Settings {
             },
         })
     }
+}
+
+fn receivers(to: Vec<Receiver>) -> Result<Vec<ReceiverName>, Problems> {
+    let name = |to: Receiver| ReceiverName::new(to.name.as_str());
+    let names: Option<Vec<_>> = to.into_iter().map(name).collect();
+    names.ok_or_else(|| missing("spec.to", "must name Services"))
 }
 
 fn sync(spec: &SyncSpec) -> Result<SyncSettings, Problems> {

@@ -23,7 +23,10 @@ pub(crate) fn allowed(schema: &Value) -> String {
             (None, Some(most)) => format!("a whole number of at most {most}"),
             (None, None) => "a whole number".to_owned(),
         },
-        Some("array") => "a list".to_owned(),
+        Some("array") => match (bound("minItems"), bound("maxItems")) {
+            (Some(least), Some(most)) => format!("a list of {least} to {most}"),
+            _ => "a list".to_owned(),
+        },
         Some("object") => match fields(schema).as_slice() {
             [] => "a map of texts".to_owned(),
             fields => format!("a map with {}", fields.join(", ")),

@@ -38,7 +38,7 @@ fn it_is_read_and_means_what_it_says() {
         ("reactions", Generation::FIRST)
     );
     assert_eq!(
-        (settings.from.as_str(), settings.to.as_str()),
+        (settings.from.as_str(), settings.to[0].as_str()),
         ("reaction", "notification")
     );
     assert_eq!(settings.mode, Mode::Sync);

@@ -74,11 +74,6 @@ fn what_is_designed_but_not_in_force_is_refused_by_name() {
         json!("Async"),
         "spec.sync.onFailure may not be \"Async\" yet: it must be Fail",
     )]);
-    each_refused(&[(
-        "spec.to",
-        json!([{"name": "notification"}, {"name": "trending"}]),
-        "spec.to[1] (\"trending\") is not in force yet: the most is 1",
-    )]);
 }
 
 #[test]
@@ -156,7 +151,11 @@ fn a_required_field_that_is_missing_is_named_with_what_it_must_be() {
             Value::Null,
             "spec.from is required: a Service's name, 1 to 63 of a-z 0-9 - that begin with a letter and end with a letter or digit",
         ),
-        ("spec.to", Value::Null, "spec.to is required: a list"),
+        (
+            "spec.to",
+            Value::Null,
+            "spec.to is required: a list of 1 to 16",
+        ),
         (
             "spec.mode",
             Value::Null,
@@ -257,7 +256,7 @@ fn a_value_of_the_wrong_type_is_refused_with_the_right_one() {
         (
             "spec.to",
             json!("notification"),
-            "spec.to must be a list, not \"notification\"",
+            "spec.to must be a list of 1 to 16, not \"notification\"",
         ),
         (
             "spec.to",
@@ -488,12 +487,25 @@ fn a_size_beyond_all_numbers_is_refused_as_one_out_of_bounds() {
 }
 
 #[test]
-fn nobody_receives_is_refused() {
-    each_refused(&[(
-        "spec.to",
-        json!([]),
-        "spec.to must be a list, not an empty one",
-    )]);
+fn nobody_receives_or_too_many_or_one_twice_is_refused() {
+    let thirty: Vec<Value> = (0..30).map(|n| json!({"name": format!("s{n}")})).collect();
+    each_refused(&[
+        (
+            "spec.to",
+            json!([]),
+            "spec.to must be a list of 1 to 16, not an empty one",
+        ),
+        (
+            "spec.to",
+            json!(thirty),
+            "spec.to must be a list of 1 to 16, not one of 30",
+        ),
+        (
+            "spec.to",
+            json!([{"name": "notification"}, {"name": "trending"}, {"name": "notification"}]),
+            "spec.to must name each Service once",
+        ),
+    ]);
 }
 
 #[test]
@@ -620,6 +632,6 @@ fn a_channel_made_in_code_is_held_to_the_same_rules() {
     assert_eq!(
         problems,
         "spec.sync.batch.maxEvents must be a whole number from 1 to 512, not 0; \
-         spec.to[1] (\"notification\") is not in force yet: the most is 1"
+         spec.to must name each Service once"
     );
 }

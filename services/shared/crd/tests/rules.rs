@@ -96,6 +96,19 @@ fn cases() -> Vec<Case> {
             "must name another Service than spec.from (reaction)",
         ),
         case(
+            "nobody receives twice",
+            one(
+                "spec.to",
+                json!([{"name": "notification"}, {"name": "trending"}]),
+            ),
+            one(
+                "spec.to",
+                json!([{"name": "trending"}, {"name": "trending"}]),
+            ),
+            "spec.to",
+            "must name each Service once",
+        ),
+        case(
             "a transport has its member",
             vec![],
             one("spec.async.natsJetStream", json!(null)),

@@ -6,6 +6,8 @@ use std::fmt;
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
+use crate::receipt::ReceiverName;
+
 /// Everything one generation of a Channel says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -15,8 +17,8 @@ pub struct Settings {
     pub generation: Generation,
     /// The service that sends.
     pub from: String,
-    /// The service that receives.
-    pub to: String,
+    /// The services that receive, in the document's order: at least one, each once.
+    pub to: Vec<ReceiverName>,
     /// How a new event leaves. What was accepted earlier drains the same way.
     pub mode: Mode,
     /// How [`Mode::Sync`] works; also how background events travel while it is the mode.

@@ -170,8 +170,8 @@ pub struct Spec {
     /// The name of the Service that sends. It may not change.
     #[schemars(extend("x-kubernetes-validations" = rules::from()))]
     pub from: ServiceName,
-    /// The Services that receive. One, for now.
-    #[schemars(length(min = 1, max = 1), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    /// The Services that receive, each on its own: 1 to 16. One that joins starts at what is accepted from then on; one that leaves is forgotten.
+    #[schemars(length(min = 1, max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub to: Vec<Receiver>,
     /// Whether the sender's callers wait for the receiver. A change takes effect within a second and converts nothing: what was accepted before is delivered the new way.
     pub mode: Mode,

@@ -3,6 +3,7 @@
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
+use duet_protocol::receipt::ReceiverName;
 use duet_protocol::sender::{Capacity, Timing};
 use duet_protocol::settings::{
     AsyncSettings, BatchSettings, ConsumerSettings, Generation, JetStreamSettings, Mode, Settings,
@@ -90,7 +91,7 @@ pub(crate) fn settings(mode: Mode, generation: Generation, dice: &mut Dice) -> S
         channel: "reactions".into(),
         generation,
         from: "reaction".into(),
-        to: "notification".into(),
+        to: ReceiverName::new("notification").into_iter().collect(),
         mode,
         sync,
         r#async: Some(AsyncSettings {

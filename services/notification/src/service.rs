@@ -3,7 +3,7 @@
 use duet_channel::clock::Clock;
 use duet_channel::receiver::ReceivingService;
 use duet_protocol::event::Event;
-use duet_telemetry::names::attribute;
+use duet_web::reaction_event;
 use opentelemetry::KeyValue;
 use rusqlite::Connection;
 
@@ -24,13 +24,6 @@ impl ReceivingService<Connection> for Notifications {
     }
 
     fn describe(&self, event: &Event) -> Vec<KeyValue> {
-        let key = event.data().map_or("", |data| data.key.as_str());
-        match key.split_once('/') {
-            Some((post, user)) => vec![
-                KeyValue::new(attribute::POST, post.to_owned()),
-                KeyValue::new(attribute::USER, user.to_owned()),
-            ],
-            None => Vec::new(),
-        }
+        reaction_event::describe(event)
     }
 }

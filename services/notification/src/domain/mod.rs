@@ -2,8 +2,6 @@
 
 /// What a post's owner sees: reactions grouped by post.
 mod group;
-/// What an event about a reaction tells.
-mod told;
 
+pub use duet_web::reaction_event::{ReactionKind, Told};
 pub use group::{Group, Newness};
-pub use told::{ReactionKind, Told};

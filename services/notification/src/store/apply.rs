@@ -32,7 +32,7 @@ impl<'c> Table<'c> {
             connection, now, ..
         } = *self;
         let was_shown = held.and_then(|held| Some((&held.owner, held.shown(&told.user)?)));
-        let shown = told.kind.as_ref().filter(|_| told.is_shown());
+        let shown = told.kind.as_ref().filter(|_| told.user != told.owner);
 
         // An event that restores is news only if what it restores never came here.
         let is_news = shown.is_some() && (!told.restores || held.is_none());

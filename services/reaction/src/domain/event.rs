@@ -1,14 +1,10 @@
 use bytes::Bytes;
 use duet_protocol::event::{Data, Key};
 use duet_protocol::time::Timestamp;
+use duet_web::reaction_event::{REMOVED, SET};
 use serde::Serialize;
 
 use super::Kind;
-
-/// The CloudEvents type of a reaction that was made or changed.
-const SET: &str = "dev.duet.reaction.set";
-/// The CloudEvents type of a reaction that was undone.
-const REMOVED: &str = "dev.duet.reaction.removed";
 
 /// What an event about a pair tells: the pair's state afterwards, and the post as it was then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -11,6 +11,8 @@ pub mod body;
 pub mod cursor;
 /// Lists: `?cursor=…&limit=…` in, `{items, next}` out.
 pub mod page;
+/// What an event about a reaction tells.
+pub mod reaction_event;
 /// Resources by path and method; anything else is a problem too.
 pub mod routes;
 /// Times as RFC 3339 text.

@@ -1,17 +1,23 @@
+//! What an event about a reaction tells, as each of its receivers reads it. Reaction writes it.
+
 use std::fmt;
 use std::str::FromStr;
 
-use duet_protocol::event::Data;
+use duet_protocol::event::{Data, Event};
 use duet_protocol::time::Timestamp;
-use duet_web::ids::{PostId, Title, UserId};
+use duet_telemetry::names::attribute;
+use opentelemetry::KeyValue;
 use serde::{Deserialize, Deserializer};
 
-/// The CloudEvents type of a reaction that was made or changed.
-const SET: &str = "dev.duet.reaction.set";
-/// The CloudEvents type of a reaction that was undone.
-const REMOVED: &str = "dev.duet.reaction.removed";
+use crate::ids::{PostId, Title, UserId};
 
-/// A kind of reaction, by its name. Which ones there are is the sender's business: a new one needs no new Notification.
+/// The CloudEvents type of a reaction that was made or changed.
+pub const SET: &str = "dev.duet.reaction.set";
+/// The CloudEvents type of a reaction that was undone.
+pub const REMOVED: &str = "dev.duet.reaction.removed";
+
+/// A kind of reaction, by its name. Which ones there are is the sender's business: a new one needs no new
+/// receiver.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReactionKind(Box<str>);
 
@@ -64,21 +70,21 @@ pub struct Told {
     pub post: PostId,
     /// Whose reaction.
     pub user: UserId,
-    /// Whom to notify.
+    /// The post's owner.
     pub owner: UserId,
     /// The post's title, as it was.
     pub title: Title,
     /// The reaction; none if it was undone.
     pub kind: Option<ReactionKind>,
     /// Since when.
-    #[serde(deserialize_with = "duet_web::time::from_rfc3339")]
+    #[serde(deserialize_with = "crate::time::from_rfc3339")]
     pub at: Timestamp,
     /// It takes a failed change back: nobody is notified anew.
     #[serde(default)]
     pub restores: bool,
 }
 
-/// Why an event can't be applied. It may be once this service is newer.
+/// Why an event can't be applied. It may be once its receiver is newer.
 #[derive(Debug, thiserror::Error)]
 pub enum NotUnderstood {
     /// A type that this version doesn't know.
@@ -112,9 +118,16 @@ impl Told {
         }
         Ok(told)
     }
+}
 
-    /// Whether somebody is to see it: it stands, and isn't the owner's own.
-    pub fn is_shown(&self) -> bool {
-        self.kind.is_some() && self.user != self.owner
+/// Post and user, as an event's spans tell them.
+pub fn describe(event: &Event) -> Vec<KeyValue> {
+    let key = event.data().map_or("", |data| data.key.as_str());
+    match key.split_once('/') {
+        Some((post, user)) => vec![
+            KeyValue::new(attribute::POST, post.to_owned()),
+            KeyValue::new(attribute::USER, user.to_owned()),
+        ],
+        None => Vec::new(),
     }
 }

@@ -57,11 +57,8 @@ async fn a_channel_file_that_cannot_be_right_leaves_the_last_good_settings_in_fo
         ("not YAML", Some("spec: [".to_owned()), "is no good"),
         (
             "a field that is not in force",
-            Some(good.replace(
-                "  mode: Sync",
-                "  canary: {mode: Async, percent: 10}\n  mode: Sync",
-            )),
-            "canary",
+            Some(good.replace("  mode: Sync", "  delivery: {maxAttempts: 8}\n  mode: Sync")),
+            "delivery",
         ),
         (
             "a mode that does not exist",

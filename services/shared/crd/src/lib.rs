@@ -20,12 +20,14 @@ pub mod quantity; // sizes as Kubernetes writes them
 mod rules; // what is said in CEL: bounds of durations and sizes, fields that depend on another or may not change
 mod schema; // the schema of the document, from the custom resource's
 mod settings; // into the protocol's settings
+pub mod time; // moments as RFC 3339 writes them
 mod wording; // the schema in words
 
 pub use channel::{
-    API_VERSION, AsyncBatch, AsyncSpec, AsyncTransport, Channel, ConsumerSpec, DeletionPolicy,
-    GROUP, KIND, Metadata, Mode, NatsJetStream, OnFailure, Receiver, Spec, Storage, StreamSpec,
-    SyncBatch, SyncSpec, SyncTransport, TracesAsync, TracesSpec, VERSION,
+    API_VERSION, AsyncBatch, AsyncSpec, AsyncTransport, CanarySpec, Channel, ConsumerSpec,
+    DeletionPolicy, FaultsSpec, GROUP, KIND, Metadata, Mode, NatsJetStream, OnFailure, Receiver,
+    Spec, Storage, StreamSpec, SyncBatch, SyncSpec, SyncTransport, TracesAsync, TracesSpec,
+    VERSION,
 };
 pub use document::MAX_BYTES;
 pub use problem::{Problem, Problems};

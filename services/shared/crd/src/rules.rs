@@ -57,6 +57,17 @@ pub(crate) fn spec() -> Value {
             "message": "is required where spec.mode is Async",
         },
         {
+            "rule": "!has(self.canary) || self.canary.mode != 'Async' || has(self.async)",
+            "fieldPath": ".async",
+            "reason": "FieldValueRequired",
+            "message": "is required where spec.canary.mode is Async",
+        },
+        {
+            "rule": "!has(self.faults) || !has(self.faults.receiver) || self.to.exists(receiver, receiver.name == self.faults.receiver)",
+            "fieldPath": ".faults.receiver",
+            "message": "must be one of the Services in spec.to",
+        },
+        {
             "rule": "self.to.all(receiver, receiver.name != self.from)",
             "fieldPath": ".to",
             "message": "must name another Service than spec.from",

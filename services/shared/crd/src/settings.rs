@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::settings::{
-    self as protocol, AsyncSettings, BatchSettings, ConsumerSettings, Generation,
-    JetStreamSettings, Settings, StreamSettings, SyncSettings, TransportSettings,
+    self as protocol, AsyncSettings, BatchSettings, Canary, ConsumerSettings, Faults, Generation,
+    JetStreamSettings, Percent, Settings, StreamSettings, SyncSettings, TransportSettings,
 };
 
 use crate::problem::{Problem, Problems};
 use crate::{
-    AsyncSpec, AsyncTransport, Channel, Mode, NatsJetStream, OnFailure, Receiver, Storage,
-    SyncSpec, SyncTransport, TracesAsync,
+    AsyncSpec, AsyncTransport, CanarySpec, Channel, FaultsSpec, Mode, NatsJetStream, OnFailure,
+    Receiver, Storage, SyncSpec, SyncTransport, TracesAsync,
 };
 
 /// A document without a generation is its first.
@@ -29,16 +29,15 @@ impl TryFrom<&Channel> for Settings {
             generation: metadata.generation.map_or(Generation::FIRST, Generation),
             from: spec.from.into(),
             to: receivers(spec.to)?,
-            mode: match spec.mode {
-                Mode::Sync => protocol::Mode::Sync,
-                Mode::Async => protocol::Mode::Async,
-            },
+            mode: mode(spec.mode),
+            canary: spec.canary.map(canary).transpose()?,
             sync: sync(&spec.sync)?,
             r#async: spec.r#async.map(background).transpose()?,
             traces: match spec.traces.r#async {
                 TracesAsync::Continue => protocol::TracesAsync::Continue,
                 TracesAsync::Link => protocol::TracesAsync::Link,
             },
+            faults: spec.faults.map(faults).transpose()?,
         })
     }
 }
@@ -47,6 +46,45 @@ fn receivers(to: Vec<Receiver>) -> Result<Vec<ReceiverName>, Problems> {
     let name = |to: Receiver| ReceiverName::new(to.name.as_str());
     let names: Option<Vec<_>> = to.into_iter().map(name).collect();
     names.ok_or_else(|| missing("spec.to", "must name Services"))
+}
+
+const fn mode(mode: Mode) -> protocol::Mode {
+    match mode {
+        Mode::Sync => protocol::Mode::Sync,
+        Mode::Async => protocol::Mode::Async,
+    }
+}
+
+fn canary(spec: CanarySpec) -> Result<Canary, Problems> {
+    Ok(Canary {
+        mode: mode(spec.mode),
+        percent: percent(spec.percent, "spec.canary.percent")?,
+    })
+}
+
+fn faults(spec: FaultsSpec) -> Result<Faults, Problems> {
+    let max_per_second = spec
+        .max_per_second
+        .map(|most| NonZeroU32::new(most).ok_or_else(|| zero("spec.faults.maxPerSecond")));
+    let receiver = spec.receiver.map(|name| {
+        ReceiverName::new(name.as_str())
+            .ok_or_else(|| missing("spec.faults.receiver", "must name a Service"))
+    });
+    Ok(Faults {
+        delay: spec.delay.into(),
+        jitter: spec.jitter.into(),
+        errors: percent(spec.error_percent, "spec.faults.errorPercent")?,
+        hangs: percent(spec.hang_percent, "spec.faults.hangPercent")?,
+        max_per_second: max_per_second.transpose()?,
+        receiver: receiver.transpose()?,
+        until: spec.until.map(Into::into),
+    })
+}
+
+/// The schema has refused more than a hundred already.
+fn percent(number: u32, field: &str) -> Result<Percent, Problems> {
+    let percent = u8::try_from(number).ok().and_then(Percent::new);
+    percent.ok_or_else(|| missing(field, "must be at most 100"))
 }
 
 fn sync(spec: &SyncSpec) -> Result<SyncSettings, Problems> {

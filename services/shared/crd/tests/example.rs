@@ -94,9 +94,23 @@ fn it_shows_every_field_that_is_in_force() {
     }
     let mut found = Vec::new();
     missing(duet_crd::schema(), &read, "", &mut found);
-    // What the Kubernetes API fills in, and what means nothing on a laptop.
+    // What the Kubernetes API fills in, and what means nothing on a laptop; and what is shown in a comment, for it is not wanted at first.
     let theirs = ["annotations", "generation", "labels", "namespace", "uid"];
-    assert_eq!(found, theirs.map(|field| format!(".metadata.{field}")));
+    let mut expected: Vec<_> = theirs.map(|field| format!(".metadata.{field}")).into();
+    expected.extend([".spec.canary", ".spec.faults"].map(str::to_owned));
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn what_it_shows_in_comments_is_good_too() {
+    let shown = EXAMPLE.replace("\n  # canary:", "\n  canary:");
+    let shown = settings(&shown.replace("\n  # faults:", "\n  faults:"));
+    let canary = shown.canary.unwrap();
+    assert_eq!((canary.mode, canary.percent.get()), (Mode::Async, 10));
+    let faults = shown.faults.unwrap();
+    assert_eq!(faults.delay, Duration::from_millis(200));
+    assert_eq!((faults.errors.get(), faults.hangs.get()), (5, 1));
+    assert_eq!(faults.max_per_second.map(|most| most.get()), Some(500));
 }
 
 #[test]

@@ -58,9 +58,7 @@ fn what_is_designed_but_not_in_force_is_refused_by_name() {
             [format!("{path} is not in force yet")]
         );
     };
-    not_yet("spec.canary", json!({"mode": "Async", "percent": 10}));
     not_yet("spec.delivery", json!({"maxAttempts": 8}));
-    not_yet("spec.faults", json!({"delay": "200ms"}));
     not_yet("spec.sync.retry", json!({"maxAttempts": 3}));
     not_yet("spec.sync.circuitBreaker", json!({"window": "10s"}));
     not_yet("spec.sync.concurrency", json!({"max": 256}));
@@ -107,13 +105,13 @@ fn an_unknown_field_is_refused_with_what_may_have_been_meant() {
         (
             "spec.priority",
             json!(1),
-            "spec.priority is not a field; the fields are async, deletionPolicy, from, mode, sync, to, traces",
+            "spec.priority is not a field; the fields are async, canary, deletionPolicy, faults, from, mode, sync, to, traces",
         ),
         ("sepc", json!({}), "sepc is not a field; did you mean spec?"),
         (
             "spec.a b",
             json!(1),
-            "spec[\"a b\"] is not a field; the fields are async, deletionPolicy, from, mode, sync, to, traces",
+            "spec[\"a b\"] is not a field; the fields are async, canary, deletionPolicy, faults, from, mode, sync, to, traces",
         ),
     ]);
     assert_eq!(
@@ -144,7 +142,7 @@ fn a_required_field_that_is_missing_is_named_with_what_it_must_be() {
         (
             "spec",
             Value::Null,
-            "spec is required: a map with async, deletionPolicy, from, mode, sync, to, traces",
+            "spec is required: a map with async, canary, deletionPolicy, faults, from, mode, sync, to, traces",
         ),
         (
             "spec.from",
@@ -246,7 +244,7 @@ fn a_value_of_the_wrong_type_is_refused_with_the_right_one() {
         (
             "spec",
             json!([]),
-            "spec must be a map with async, deletionPolicy, from, mode, sync, to, traces, not a list",
+            "spec must be a map with async, canary, deletionPolicy, faults, from, mode, sync, to, traces, not a list",
         ),
         (
             "spec.from",
@@ -539,11 +537,89 @@ fn fields_that_contradict_one_another_are_refused() {
 }
 
 #[test]
+fn a_canary_that_makes_no_sense_is_refused() {
+    let canary = |mode: &str, percent: i64| json!({"mode": mode, "percent": percent});
+    for good in [canary("Async", 0), canary("Sync", 100)] {
+        assert_eq!(with(&[("spec.canary", good)]), [""; 0]);
+    }
+    each_refused(&[
+        (
+            "spec.canary",
+            json!({"mode": "Async"}),
+            "spec.canary.percent is required: a whole number from 0 to 100",
+        ),
+        (
+            "spec.canary",
+            json!({"percent": 5}),
+            "spec.canary.mode is required: Sync or Async",
+        ),
+        (
+            "spec.canary",
+            canary("Fast", 5),
+            "spec.canary.mode must be Sync or Async, not \"Fast\"",
+        ),
+        (
+            "spec.canary",
+            canary("Async", 101),
+            "spec.canary.percent must be a whole number from 0 to 100, not 101",
+        ),
+        (
+            "spec.canary",
+            json!({"mode": "Async", "percent": 5, "users": []}),
+            "spec.canary.users is not a field; the fields are mode, percent",
+        ),
+    ]);
+    assert_eq!(
+        with(&[
+            ("spec.canary", canary("Async", 5)),
+            ("spec.async", Value::Null)
+        ]),
+        ["spec.async is required where spec.canary.mode is Async"]
+    );
+}
+
+#[test]
+fn faults_that_make_no_sense_are_refused() {
+    let all = json!({
+        "delay": "1m", "jitter": "1m", "errorPercent": 100, "hangPercent": 100, "maxPerSecond": 1_000_000,
+        "receiver": "notification", "until": "2026-11-24T09:27:00.5+01:00",
+    });
+    for good in [json!({}), all] {
+        assert_eq!(with(&[("spec.faults", good)]), [""; 0]);
+    }
+    let whole = |least: u32, most: u32| format!("must be a whole number from {least} to {most}");
+    let duration = "must be a duration from 0s to 1m, written like 250ms, 2s or 1h30m";
+    let time = "must be a time of RFC 3339, written like 2026-11-24T09:27:00Z";
+    for (field, value, because) in [
+        ("delay", json!("61s"), duration.to_owned()),
+        ("jitter", json!("fast"), duration.to_owned()),
+        ("errorPercent", json!(-1), whole(0, 100)),
+        ("hangPercent", json!(101), whole(0, 100)),
+        ("maxPerSecond", json!(0), whole(1, 1_000_000)),
+        ("until", json!("30s"), time.to_owned()),
+        ("until", json!(1_764_000_000), time.to_owned()),
+        (
+            "receiver",
+            json!("trending"),
+            "must be one of the Services in spec.to".to_owned(),
+        ),
+    ] {
+        let sentence = format!("spec.faults.{field} {because}, not {value}");
+        assert_eq!(with(&[("spec.faults", json!({field: value}))]), [sentence]);
+    }
+    let no_such_day = with(&[("spec.faults", json!({"until": "2026-02-30T00:00:00Z"}))]);
+    assert!(
+        no_such_day.len() == 1 && no_such_day[0].contains(time),
+        "{no_such_day:?}"
+    );
+}
+
+#[test]
 fn everything_that_is_wrong_is_said_at_once_and_nothing_that_only_follows() {
     let said = with(&[
         ("kind", json!("Chanel")),
         ("spec.mode", json!("Fast")),
-        ("spec.canary", json!({})),
+        ("spec.delivery", json!({})),
         ("spec.sync.deadline", json!("1h")),
         ("spec.async.natsJetStream.stream.maxAge", json!("soon")),
         ("spec.to", json!([{"name": "reaction"}])),
@@ -553,7 +629,7 @@ fn everything_that_is_wrong_is_said_at_once_and_nothing_that_only_follows() {
         [
             "kind must be Channel, not \"Chanel\"",
             "spec.async.natsJetStream.stream.maxAge must be a duration from 10s to 8760h, written like 250ms, 2s or 1h30m, not \"soon\"",
-            "spec.canary is not in force yet",
+            "spec.delivery is not in force yet",
             "spec.mode must be Sync or Async, not \"Fast\"",
             "spec.sync.deadline must be a duration from 10ms to 5m, written like 250ms, 2s or 1h30m, not \"1h\"",
             "spec.to must name another Service than spec.from (reaction)",

@@ -89,6 +89,43 @@ fn cases() -> Vec<Case> {
             "is required where spec.mode is Async",
         ),
         case(
+            "an Async canary says how",
+            one("spec.canary", json!({"mode": "Async", "percent": 5})),
+            vec![
+                ("spec.canary", json!({"mode": "Async", "percent": 5})),
+                ("spec.async", json!(null)),
+            ],
+            "spec.async",
+            "is required where spec.canary.mode is Async",
+        ),
+        case(
+            "faults are at a receiver",
+            one("spec.faults", json!({"receiver": "notification"})),
+            one("spec.faults", json!({"receiver": "reaction"})),
+            "spec.faults.receiver",
+            "must be one of the Services in spec.to",
+        ),
+        case(
+            "a fault's delay has bounds",
+            one("spec.faults", json!({"delay": "60s", "jitter": "0s"})),
+            one("spec.faults", json!({"delay": "61s"})),
+            "spec.faults.delay",
+            "must be a duration from 0s to 1m, written like 250ms, 2s or 1h30m",
+        ),
+        case(
+            "a fault ends at a time",
+            one(
+                "spec.faults",
+                json!({"until": "2026-11-24T09:27:00.123456789+01:00"}),
+            ),
+            one(
+                "spec.faults",
+                json!({"until": "2026-11-24 at nine o'clock"}),
+            ),
+            "spec.faults.until",
+            "must be a time of RFC 3339, written like 2026-11-24T09:27:00Z",
+        ),
+        case(
             "nobody receives their own",
             one("spec.to", json!([{"name": "trending"}])),
             one("spec.to", json!([{"name": "reaction"}])),

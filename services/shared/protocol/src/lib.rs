@@ -14,6 +14,7 @@ pub mod receipt;
 pub mod receipts;
 pub mod receive;
 pub mod record;
+pub mod route;
 pub mod rules;
 pub mod runs;
 pub mod sender;

@@ -7,6 +7,7 @@ use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
 use crate::receipt::ReceiverName;
+use crate::time::Timestamp;
 
 /// Everything one generation of a Channel says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,12 +22,16 @@ pub struct Settings {
     pub to: Vec<ReceiverName>,
     /// How a new event leaves. What was accepted earlier drains the same way.
     pub mode: Mode,
+    /// A share of the pairs that takes another mode.
+    pub canary: Option<Canary>,
     /// How [`Mode::Sync`] works; also how background events travel while it is the mode.
     pub sync: SyncSettings,
     /// How [`Mode::Async`] works. Always there when it is the mode; without it the channel has no broker.
     pub r#async: Option<AsyncSettings>,
     /// How a message's trace relates to the one it was created in.
     pub traces: TracesAsync,
+    /// What goes wrong on purpose where events are received.
+    pub faults: Option<Faults>,
 }
 
 /// Counts the versions of one Channel document. It only grows; the first is 1, and 0 means that none was ever in force.
@@ -72,6 +77,63 @@ impl fmt::Display for Mode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
+}
+
+/// A share, in hundredths.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Percent(u8);
+
+impl Percent {
+    /// Nothing.
+    pub const NONE: Percent = Percent(0);
+
+    /// 0 to 100; `None` for more.
+    pub const fn new(percent: u8) -> Option<Percent> {
+        if percent <= 100 {
+            Some(Percent(percent))
+        } else {
+            None
+        }
+    }
+
+    /// 0 to 100.
+    pub const fn get(self) -> u8 {
+        self.0
+    }
+
+    /// Whether a number that is spread evenly over all there are falls into this share. What falls into a share also falls
+    /// into every larger one.
+    pub const fn covers(self, evenly: u64) -> bool {
+        ((evenly as u128 * 100) >> 64) < self.0 as u128
+    }
+}
+
+/// A share of the pairs that takes another mode than the channel's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Canary {
+    /// The mode that it takes.
+    pub mode: Mode,
+    /// How large it is.
+    pub percent: Percent,
+}
+
+/// What goes wrong on purpose where a receiver takes events, just before they are applied.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Faults {
+    /// How long a batch waits before it is applied.
+    pub delay: Duration,
+    /// By how much that is longer or shorter, at random.
+    pub jitter: Duration,
+    /// The share of events that can't be applied.
+    pub errors: Percent,
+    /// The share of requests and messages that get no answer.
+    pub hangs: Percent,
+    /// The most events a second that a process takes; others wait their turn.
+    pub max_per_second: Option<NonZeroU32>,
+    /// At which receiver; none means all.
+    pub receiver: Option<ReceiverName>,
+    /// No effect from then on.
+    pub until: Option<Timestamp>,
 }
 
 /// Settings of synchronous calls.

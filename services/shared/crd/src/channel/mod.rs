@@ -5,6 +5,8 @@
 #![allow(clippy::duplicated_attributes)] // printer columns have their type in common
 
 mod background; // how Async works
+mod canary; // a share of the traffic that takes another mode
+mod faults; // faults of a receiver, for demonstrations
 mod sync; // how Sync works
 
 use std::collections::BTreeMap;
@@ -20,6 +22,8 @@ use crate::schema::plain_enum;
 pub use background::{
     AsyncBatch, AsyncSpec, AsyncTransport, ConsumerSpec, NatsJetStream, Storage, StreamSpec,
 };
+pub use canary::CanarySpec;
+pub use faults::FaultsSpec;
 pub use sync::{OnFailure, SyncBatch, SyncSpec, SyncTransport};
 
 /// The API group of everything Duet defines.
@@ -33,9 +37,7 @@ pub const KIND: &str = "Channel";
 
 /// Fields of the design that nothing obeys yet, by path.
 pub(crate) const NOT_IN_FORCE: &[&str] = &[
-    "spec.canary",
     "spec.delivery",
-    "spec.faults",
     "spec.sync.retry",
     "spec.sync.circuitBreaker",
     "spec.sync.concurrency",
@@ -175,6 +177,10 @@ pub struct Spec {
     pub to: Vec<Receiver>,
     /// Whether the sender's callers wait for the receiver. A change takes effect within a second and converts nothing: what was accepted before is delivered the new way.
     pub mode: Mode,
+    /// A share of the traffic that takes another mode, so that a switch can be tried on few first. A change converts nothing either.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "CanarySpec")]
+    pub canary: Option<CanarySpec>,
     /// How Sync works. Events that no caller waits for travel this way too while the mode is Sync.
     #[serde(default)]
     pub sync: SyncSpec,
@@ -185,6 +191,10 @@ pub struct Spec {
     /// What traces of the channel look like.
     #[serde(default)]
     pub traces: TracesSpec,
+    /// What goes wrong on purpose where a receiver takes events, for demonstrations. Only a service that was started with --allow-faults obeys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "FaultsSpec")]
+    pub faults: Option<FaultsSpec>,
     /// What becomes of the stream when the Channel is deleted. Means nothing on a laptop.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,

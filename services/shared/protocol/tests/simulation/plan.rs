@@ -6,8 +6,8 @@ use std::time::Duration;
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::sender::{Capacity, Timing};
 use duet_protocol::settings::{
-    AsyncSettings, BatchSettings, ConsumerSettings, Generation, JetStreamSettings, Mode, Settings,
-    Storage, StreamSettings, SyncSettings, TracesAsync, TransportSettings,
+    AsyncSettings, BatchSettings, Canary, ConsumerSettings, Generation, JetStreamSettings, Mode,
+    Percent, Settings, Storage, StreamSettings, SyncSettings, TracesAsync, TransportSettings,
 };
 
 use crate::dice::Dice;
@@ -93,6 +93,10 @@ pub(crate) fn settings(mode: Mode, generation: Generation, dice: &mut Dice) -> S
         from: "reaction".into(),
         to: ReceiverName::new("notification").into_iter().collect(),
         mode,
+        canary: dice.chance(3_000).then(|| Canary {
+            mode: dice.one_of(&[Mode::Sync, Mode::Async]),
+            percent: dice.one_of(&[0, 10, 50, 100].map(|of| Percent::new(of).unwrap_or_default())),
+        }),
         sync,
         r#async: Some(AsyncSettings {
             transport: TransportSettings::NatsJetStream(JetStreamSettings { stream, consumer }),
@@ -102,5 +106,6 @@ pub(crate) fn settings(mode: Mode, generation: Generation, dice: &mut Dice) -> S
             },
         }),
         traces: TracesAsync::Continue,
+        faults: None,
     }
 }

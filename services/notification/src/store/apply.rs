@@ -1,4 +1,5 @@
 use duet_channel::store::StoreError;
+use duet_protocol::decision::Decision;
 use duet_protocol::event::{Data, Event, Key};
 use duet_protocol::receive::{Apply, Failure};
 use duet_protocol::sequence::{Lane, Version};
@@ -7,7 +8,7 @@ use rusqlite::{Connection, Result};
 
 use super::groups::{self, Member};
 use super::pairs::{self, Held};
-use crate::domain::{Newness, Told};
+use crate::domain::{Newness, Told, decision};
 
 /// The rows that events write, in the transaction that their inbox is in.
 pub struct Table<'c> {
@@ -92,7 +93,11 @@ impl Apply for Table<'_> {
         Ok(version)
     }
 
-    fn apply(&mut self, event: &Event, data: &Data) -> Result<Result<(), Failure>, StoreError> {
+    fn apply(
+        &mut self,
+        event: &Event,
+        data: &Data,
+    ) -> Result<Result<Option<Decision>, Failure>, StoreError> {
         let told = match Told::read(data) {
             Ok(told) => told,
             Err(error) => {
@@ -106,7 +111,16 @@ impl Apply for Table<'_> {
             _ => pairs::get(self.connection, told.post.as_str(), told.user.as_str())?,
         };
         self.apply_told(event, &told, held.as_ref())?;
-        Ok(Ok(()))
+        let own = told.user == told.owner;
+        Ok(Ok(Some(decision(told.kind.is_some(), own))))
+    }
+
+    fn decided(&mut self, key: &Key) -> Result<Option<Decision>, StoreError> {
+        let Some((post, user)) = split(key) else {
+            return Ok(None);
+        };
+        let held = pairs::get(self.connection, post, user)?;
+        Ok(held.map(|held| decision(held.kind.is_some(), held.owner.as_str() == user)))
     }
 
     fn tombstones(

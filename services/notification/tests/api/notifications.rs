@@ -14,7 +14,8 @@ async fn a_reaction_that_was_answered_is_in_its_owners_inbox() {
         (&answer["delivery"]["mode"], &answer["delivery"]["status"]),
         (&json!("sync"), &json!("delivered"))
     );
-    assert_eq!(answer["delivery"]["outcome"], "applied");
+    assert_eq!(answer["delivery"]["outcome"], "notified");
+    assert_eq!(answer["delivery"]["outcomes"]["notification"], "notified");
 
     let mut notifications = app.notifications("bob").await;
     let at = notifications[0]["at"].take();
@@ -82,7 +83,8 @@ async fn notifications_are_grouped_by_post_the_newest_first() {
 async fn an_own_reaction_and_an_undone_one_are_not_there() {
     let app = TestApp::start().await;
     app.put_post("p1", "bob").await;
-    app.react("p1", "bob", "like").await;
+    let own = app.react("p1", "bob", "like").await;
+    assert_eq!(own["delivery"]["outcome"], "own");
     assert_eq!(app.texts("bob").await, [""; 0]);
     app.react("p1", "ana", "like").await;
     app.react("p1", "ana", "angry").await;
@@ -93,7 +95,7 @@ async fn an_own_reaction_and_an_undone_one_are_not_there() {
     let undone = app.undo("p1", "ana").await;
     assert_eq!(
         (&undone["kind"], &undone["delivery"]["outcome"]),
-        (&Value::Null, &json!("applied"))
+        (&Value::Null, &json!("withdrawn"))
     );
     assert_eq!(app.texts("bob").await, [""; 0]);
     assert_eq!(app.unread("bob").await, 0);

@@ -1,5 +1,7 @@
 //! The public port: posts and reactions.
 
+/// How a change reaches the owner, as the answers tell it.
+mod delivery;
 /// The OpenAPI document.
 mod openapi;
 /// Path parameters.

@@ -5,7 +5,6 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use duet_channel::sender::{Delivery, Reply, SendError};
 use duet_channel::store::Store;
 use duet_protocol::event::TraceContext;
-use duet_protocol::receive::Outcome;
 use duet_protocol::sender::{FailureCause, MayBeApplied};
 use duet_protocol::settings::Mode;
 use duet_protocol::time::Timestamp;
@@ -20,6 +19,7 @@ use duet_web::{Kind as ProblemKind, Problem};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::delivery::{DeliveryState, Status, named};
 use super::path::InPath;
 use super::posts::post_not_found;
 use super::{overloaded, unavailable};
@@ -60,65 +60,6 @@ pub(super) struct ChangedReaction {
     /// The reaction; null if there is none now.
     kind: Option<Kind>,
     delivery: DeliveryState,
-}
-
-/// How an event stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Status {
-    /// Every receiver holds it.
-    Delivered,
-    /// It is durable, and will be delivered.
-    Accepted,
-}
-
-/// How a change reaches the owner.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct DeliveryState {
-    /// The channel's mode: `sync` or `async`.
-    mode: &'static str,
-    status: Status,
-    /// What the receiver made of it, if this request saw its answer: `applied`, or `superseded` by something newer.
-    outcome: Option<&'static str>,
-    /// How often its event was sent before this answer; 0 if nothing had to be.
-    attempts: u32,
-    /// Milliseconds from the request to this answer.
-    took_ms: f64,
-}
-
-impl DeliveryState {
-    fn new(
-        Reply {
-            mode,
-            delivery,
-            attempts,
-            took,
-            ..
-        }: &Reply,
-    ) -> Self {
-        let (status, outcome) = match delivery {
-            Delivery::Accepted => (Status::Accepted, None),
-            Delivery::Delivered(None) => (Status::Delivered, None),
-            Delivery::Delivered(Some(Outcome::Superseded)) => {
-                (Status::Delivered, Some("superseded"))
-            }
-            Delivery::Delivered(Some(_)) => (Status::Delivered, Some("applied")),
-        };
-        Self {
-            mode: named(*mode),
-            status,
-            outcome,
-            attempts: *attempts,
-            took_ms: (took.as_secs_f64() * 1e6).round() / 1e3,
-        }
-    }
-}
-
-fn named(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Sync => "sync",
-        Mode::Async => "async",
-    }
 }
 
 /// Where a page of a post's reactions ended.
@@ -211,7 +152,9 @@ async fn change(
         .extensions_mut()
         .insert(Dispatched { mode, outcome });
     let reply = reply.map_err(|error| problem(error, &pair.post))?;
-    let delivery = DeliveryState::new(&reply);
+    let state = sending.settings();
+    let first = state.settings().and_then(|settings| settings.to.first());
+    let delivery = DeliveryState::new(&reply, first);
     let status = match delivery.status {
         Status::Delivered => StatusCode::OK,
         Status::Accepted => StatusCode::ACCEPTED,

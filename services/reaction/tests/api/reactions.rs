@@ -9,7 +9,7 @@ async fn in_async_mode_a_reaction_is_accepted_and_stands_at_once() {
     let mut answer = app.react("p1", "ana", "love").await.ok(202);
     let took = answer["delivery"]["took_ms"].take();
     assert!(took.as_f64().is_some_and(|took| took > 0.0), "{took}");
-    let delivery = json!({"mode": "async", "status": "accepted", "outcome": null, "attempts": 0, "took_ms": null});
+    let delivery = json!({"mode": "async", "status": "accepted", "outcome": null, "outcomes": null, "attempts": 0, "took_ms": null});
     assert_eq!(
         answer,
         json!({"post": "p1", "user": "ana", "kind": "love", "delivery": delivery})

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub};
+use std::str::FromStr;
 
 use bytes::Bytes;
 use xxhash_rust::xxh3::Xxh3;
@@ -170,13 +171,69 @@ impl Event {
     }
 }
 
-/// An event's name: unique for ever.
+/// An event's name: unique for ever. Its text form, which callers know as a position, is
+/// `{store}.{partitions}.{partition}.{epoch}.{sequence}`, store and epoch as 16 hexadecimal digits: safe in a header and in a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventId {
     /// Its source.
     pub source: Source,
     /// Its place there.
     pub sequence: Sequence,
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let EventId { source, sequence } = self;
+        let Lane {
+            store,
+            partitions,
+            partition,
+        } = source.lane;
+        let epoch = source.epoch;
+        write!(f, "{store}.{partitions}.{}.{epoch}.{sequence}", partition.0)
+    }
+}
+
+/// A text that is no event's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a position is STORE.PARTITIONS.PARTITION.EPOCH.SEQUENCE, store and epoch as 16 hexadecimal digits"
+)]
+pub struct NotAnEventId;
+
+impl FromStr for EventId {
+    type Err = NotAnEventId;
+
+    /// Only as it is written: no other spelling of the same numbers.
+    fn from_str(text: &str) -> Result<Self, NotAnEventId> {
+        const LONGEST: usize = 16 + 5 + 5 + 16 + 20 + 4;
+        if text.len() > LONGEST {
+            return Err(NotAnEventId);
+        }
+        let mut parts = text.split('.');
+        let mut part = || parts.next().ok_or(NotAnEventId);
+        let hex = |part: &str| u64::from_str_radix(part, 16).map_err(|_| NotAnEventId);
+        let store = StoreId(hex(part()?)?);
+        let partitions: u16 = part()?.parse().map_err(|_| NotAnEventId)?;
+        let partition = Partition(part()?.parse().map_err(|_| NotAnEventId)?);
+        let epoch = Epoch(hex(part()?)?);
+        let sequence = Sequence(part()?.parse().map_err(|_| NotAnEventId)?);
+        let lane = Lane {
+            store,
+            partitions,
+            partition,
+        };
+        let id = EventId {
+            source: lane.source(epoch),
+            sequence,
+        };
+        let makes_sense = partition.0 < partitions && sequence >= Sequence::FIRST;
+        if makes_sense && id.to_string() == text {
+            Ok(id)
+        } else {
+            Err(NotAnEventId)
+        }
+    }
 }
 
 /// The sum, modulo 2^64, of events' hashes: the same whatever the order.
@@ -200,5 +257,42 @@ impl Sub for RollingHash {
     type Output = RollingHash;
     fn sub(self, other: RollingHash) -> RollingHash {
         RollingHash(self.0.wrapping_sub(other.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_survives_its_text_form_and_nothing_else_is_one() {
+        let lane = Lane {
+            store: StoreId(u64::MAX),
+            partitions: u16::MAX,
+            partition: Partition(u16::MAX - 1),
+        };
+        let longest = EventId {
+            source: lane.source(Epoch(u64::MAX)),
+            sequence: Sequence(u64::MAX),
+        };
+        let text = "000000000000feed.16.3.000000000000002a.7";
+        assert_eq!(text.parse::<EventId>().unwrap().to_string(), text);
+        assert_eq!(longest.to_string().parse(), Ok(longest));
+        for text in [
+            "",
+            "x",
+            "000000000000feed.16.3.000000000000002a",
+            "000000000000feed.16.3.000000000000002a.0",
+            "000000000000feed.16.3.000000000000002a.7.1",
+            "000000000000feed.16.3.000000000000002a.07",
+            "000000000000feed.16.3.000000000000002a.+7",
+            "000000000000FEED.16.3.000000000000002a.7",
+            "feed.16.3.000000000000002a.7",
+            "000000000000feed.16.16.000000000000002a.7",
+            "000000000000feed.16.3.000000000000002a.18446744073709551616",
+            &"1.".repeat(1000),
+        ] {
+            assert_eq!(text.parse::<EventId>(), Err(NotAnEventId), "{text:?}");
+        }
     }
 }

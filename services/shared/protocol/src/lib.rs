@@ -7,6 +7,7 @@
 
 pub mod accept;
 pub mod calls;
+pub mod decision;
 pub mod event;
 pub mod inbox;
 pub mod outbox;

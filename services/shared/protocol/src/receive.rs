@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::time::Duration;
 
+use crate::decision::Decision;
 use crate::event::{Body, Data, Event, EventId, Key};
 use crate::inbox::{Inbox, Standing};
 use crate::rules::{Rule, Rules};
@@ -14,8 +15,8 @@ use crate::time::Timestamp;
 /// What became of one event at a receiver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Its effect is stored.
-    Applied,
+    /// Its effect is stored; and what the service decided, if it said so.
+    Applied(Option<Decision>),
     /// Something newer of its key is stored.
     Superseded,
     /// It is stored, and will be applied later.
@@ -35,7 +36,7 @@ pub enum Outcome {
 impl Outcome {
     /// Whether a caller that waits may be told that the event was delivered.
     pub fn is_delivered(&self) -> bool {
-        matches!(self, Outcome::Applied | Outcome::Superseded)
+        matches!(self, Outcome::Applied(_) | Outcome::Superseded)
     }
 
     /// Whether the receiver holds the event, or never will: there is no use in sending it again.
@@ -108,8 +109,17 @@ pub trait Apply {
 
     /// The version that the key's row or tombstone holds.
     fn held(&mut self, key: &Key) -> Result<Option<Version>, Self::Error>;
-    /// Applies the event and stores its version in its key's row. A `Failure` has written nothing.
-    fn apply(&mut self, event: &Event, data: &Data) -> Result<Result<(), Failure>, Self::Error>;
+    /// Applies the event, stores its version in its key's row, and says what it decided. A `Failure` has written nothing.
+    fn apply(
+        &mut self,
+        event: &Event,
+        data: &Data,
+    ) -> Result<Result<Option<Decision>, Failure>, Self::Error>;
+    /// What was decided about the event whose version the key's row holds, where the row can still tell.
+    fn decided(&mut self, key: &Key) -> Result<Option<Decision>, Self::Error> {
+        let _ = key;
+        Ok(None)
+    }
     /// The keys of at most `limit` of the lane's tombstones up to and including a version.
     fn tombstones(
         &mut self,
@@ -181,7 +191,7 @@ impl<I: InboxTables, A: Apply<Error = I::Error>> Receiving<'_, I, A> {
 
     fn first_copy(&mut self, event: &Event, arrival: Arrival) -> Result<Outcome, I::Error> {
         let Body::Data(data) = &event.body else {
-            return Ok(Outcome::Applied);
+            return Ok(Outcome::Applied(None));
         };
         match (self.apply_if_newer(event, data)?, arrival) {
             (Ok(outcome), _) => Ok(outcome),
@@ -204,22 +214,28 @@ impl<I: InboxTables, A: Apply<Error = I::Error>> Receiving<'_, I, A> {
         if held.is_some_and(|held| held >= event.version()) && self.rules.holds(Rule::NewestWins) {
             return Ok(Ok(Outcome::Superseded));
         }
-        Ok(self.rows.apply(event, data)?.map(|()| Outcome::Applied))
+        Ok(self.rows.apply(event, data)?.map(Outcome::Applied))
     }
 
     /// How the first copy stands: the only thing a second copy may be answered with.
     fn second_copy(&mut self, event: &Event) -> Result<Outcome, I::Error> {
         let Some(data) = event.data() else {
-            return Ok(Outcome::Applied);
+            return Ok(Outcome::Applied(None));
         };
         if let Some(parked) = self.inbox.parked(event.id())? {
             let honest = self.rules.holds(Rule::CopyStandsAsFirst);
-            return Ok(if honest { parked } else { Outcome::Applied });
+            return Ok(if honest {
+                parked
+            } else {
+                Outcome::Applied(None)
+            });
         }
         // Without a row it was applied and undone long ago, or is from a store that is gone. Which one
         // can't be told, so no success is claimed.
         Ok(match self.rows.held(&data.key)? {
-            Some(held) if held == event.version() => Outcome::Applied,
+            Some(held) if held == event.version() => {
+                Outcome::Applied(self.rows.decided(&data.key)?)
+            }
             Some(held) if held > event.version() => Outcome::Superseded,
             Some(_) | None => Outcome::Refused,
         })
@@ -263,7 +279,7 @@ impl<I: InboxTables, A: Apply<Error = I::Error>> Receiving<'_, I, A> {
     pub fn retry_parked(&mut self, event: &Event, retry: Duration) -> Result<Outcome, I::Error> {
         let tried = match event.data() {
             Some(data) => self.apply_if_newer(event, data)?,
-            None => Ok(Outcome::Applied),
+            None => Ok(Outcome::Applied(None)),
         };
         match tried {
             Ok(outcome) => {

@@ -263,7 +263,7 @@ impl Watched {
         );
         for (event, outcome) in events.iter().zip(&received.outcomes) {
             instruments.received(outcome_word(outcome), 1);
-            if *outcome == Outcome::Applied {
+            if matches!(outcome, Outcome::Applied(_)) {
                 instruments.notified("async", time_of(event.time), durable);
             }
         }

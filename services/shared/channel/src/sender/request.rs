@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use duet_protocol::accept::{Accepted, Accepting, Dispatch, Failed, Request};
 use duet_protocol::event::{EventId, Key, TraceContext};
-use duet_protocol::receive::Outcome;
-use duet_protocol::sender::{Answer, FailureCause, MayBeApplied};
+use duet_protocol::sender::{Answer, FailureCause, MayBeApplied, Outcomes};
 use duet_protocol::settings::{Mode, Settings};
 use duet_protocol::time::Moment;
 use tokio::sync::watch;
@@ -20,8 +19,8 @@ use crate::store::{Store, StoreError, Transaction};
 /// How an accepted change stands when its caller is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Delivery {
-    /// Every receiver holds it; the outcome, if this process saw it.
-    Delivered(Option<Outcome>),
+    /// Every receiver holds it; what came of it at each, if this process saw that.
+    Delivered(Outcomes),
     /// It is durable, and will be delivered.
     Accepted,
 }
@@ -82,7 +81,7 @@ impl<R> From<StoreError> for SendError<R> {
 }
 
 /// What the accepting transaction came to: the mode, and the answer to be waited for, if a call is under way.
-type Outcomes<V, R> = Result<(Mode, Accepted<V>, Option<watch::Receiver<Option<Answer>>>), R>;
+type AcceptedAs<V, R> = Result<(Mode, Accepted<V>, Option<watch::Receiver<Option<Answer>>>), R>;
 
 /// A caller that waits, counted when it no longer does, whatever the reason.
 struct Waiting<'s> {
@@ -156,11 +155,14 @@ impl<S: Store, V: SendingService<S::Connection>> Sender<S, V> {
         };
         let event = match accepted {
             Accepted::Unchanged { last: None } => {
-                return Ok(reply(None, Delivery::Delivered(None), 0));
+                return Ok(reply(None, Delivery::Delivered(Outcomes::default()), 0));
             }
             Accepted::Unchanged {
                 last: Some((id, true)),
-            } => return Ok(reply(Some(id), Delivery::Delivered(None), 0)),
+            } => {
+                let unseen = Delivery::Delivered(Outcomes::default());
+                return Ok(reply(Some(id), unseen, 0));
+            }
             Accepted::Unchanged {
                 last: Some((id, false)),
             } => return Ok(reply(Some(id), Delivery::Accepted, 0)),
@@ -175,8 +177,8 @@ impl<S: Store, V: SendingService<S::Connection>> Sender<S, V> {
             .ok()
             .and_then(|answer| answer.clone());
         match answer {
-            Some(Answer::Delivered(outcome)) => {
-                Ok(reply(Some(event), Delivery::Delivered(Some(outcome)), 1))
+            Some(Answer::Delivered(outcomes)) => {
+                Ok(reply(Some(event), Delivery::Delivered(outcomes), 1))
             }
             Some(Answer::Accepted) => Ok(reply(Some(event), Delivery::Accepted, 1)),
             Some(Answer::Failed { cause, applied }) => Err(SendError::Failed { cause, applied }),
@@ -189,7 +191,7 @@ impl<S: Store, V: SendingService<S::Connection>> Sender<S, V> {
         mut request: Request<V::Value>,
         mut settings: Arc<Settings>,
         began: Moment,
-    ) -> Result<Outcomes<V::Value, V::Refusal>, StoreError> {
+    ) -> Result<AcceptedAs<V::Value, V::Refusal>, StoreError> {
         let (service, calls, rules, clock) = (
             self.service.clone(),
             self.calls.clone(),

@@ -7,6 +7,7 @@ use duet_channel::receiver::ReceivingService;
 use duet_channel::store::StoreError;
 use duet_channel::transport::conformance::FAILS;
 use duet_channel::transport::{Batch, Outgoing, Urgency, cloudevents};
+use duet_protocol::decision::Decision;
 use duet_protocol::event::{self, Event, Key};
 use duet_protocol::receive::{Apply, Failure};
 use duet_protocol::sequence::{Epoch, Lane, Sequence, Version};
@@ -60,7 +61,7 @@ impl Apply for Rows<'_> {
         &mut self,
         event: &Event,
         data: &event::Data,
-    ) -> Result<Result<(), Failure>, StoreError> {
+    ) -> Result<Result<Option<Decision>, Failure>, StoreError> {
         if &*data.kind == FAILS {
             return Ok(Err(Failure {
                 cause: "it is made to fail".into(),
@@ -75,7 +76,7 @@ impl Apply for Rows<'_> {
             insert,
             params![data.key.as_str(), epoch, sequence, &*as_json(event)],
         )?;
-        Ok(Ok(()))
+        Ok(Ok(None))
     }
 
     fn tombstones(&mut self, _: Lane, _: Version, _: usize) -> Result<Vec<Key>, StoreError> {

@@ -1,6 +1,5 @@
 //! One synchronous call, from the commit of its event to the answer.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::wire::{CallEnd, FailureCause, MayBeApplied};
@@ -18,11 +17,14 @@ pub enum CallStep {
     Answer(Answer),
 }
 
+/// What came of an event at each receiver, by the receivers' names. Empty where that is not known.
+pub type Outcomes = Arc<[(ReceiverName, Outcome)]>;
+
 /// What a caller is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// Every receiver holds it.
-    Delivered(Outcome),
+    /// Every receiver holds it: what came of it at each.
+    Delivered(Outcomes),
     /// It failed, and was taken back.
     Failed {
         /// Why.
@@ -41,9 +43,8 @@ pub enum Answer {
 pub(super) struct CallUnderWay {
     pub(super) event: Arc<Event>,
     pub(super) deadline: Moment,
-    waits_for: BTreeSet<ReceiverName>,
-    /// The weakest outcome so far: applied everywhere, or superseded somewhere.
-    outcome: Outcome,
+    /// What each receiver answered; [`None`] where it has not.
+    outcomes: Vec<(ReceiverName, Option<Outcome>)>,
     /// It went out and no answer said what became of it.
     unanswered: bool,
     pub(super) failed: Option<(FailureCause, MayBeApplied)>,
@@ -58,8 +59,7 @@ impl CallUnderWay {
         CallUnderWay {
             event,
             deadline,
-            waits_for: receivers.collect(),
-            outcome: Outcome::Applied,
+            outcomes: receivers.map(|name| (name, None)).collect(),
             unanswered: false,
             failed: None,
         }
@@ -77,15 +77,17 @@ impl CallUnderWay {
     ) -> Option<CallEnd> {
         self.unanswered = false;
         let cause = match outcome {
-            Outcome::Applied | Outcome::Superseded => {
-                self.waits_for.remove(receiver);
-                if *outcome == Outcome::Superseded {
-                    self.outcome = Outcome::Superseded;
+            Outcome::Applied(_) | Outcome::Superseded => {
+                for (name, answered) in &mut self.outcomes {
+                    if name == receiver {
+                        *answered = Some(outcome.clone());
+                    }
                 }
-                return self
-                    .waits_for
-                    .is_empty()
-                    .then(|| CallEnd::Delivered(self.outcome.clone()));
+                let all = self
+                    .outcomes
+                    .iter()
+                    .map(|(name, outcome)| Some((name.clone(), outcome.clone()?)));
+                return all.collect::<Option<Outcomes>>().map(CallEnd::Delivered);
             }
             Outcome::Parked | Outcome::Dead => FailureCause::Parked,
             Outcome::Failed(_) => FailureCause::Failed,

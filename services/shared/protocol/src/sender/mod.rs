@@ -18,7 +18,7 @@ mod wire;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-pub use call::{Answer, CallStep};
+pub use call::{Answer, CallStep, Outcomes};
 pub use timing::{Capacity, Policy, Timing};
 pub use wants::{Load, SayHello, Standing};
 pub use wire::{
@@ -237,10 +237,10 @@ impl Sender {
         };
         self.deadlines.remove(&(call.deadline, id));
         match end {
-            CallEnd::Delivered(outcome) => {
+            CallEnd::Delivered(outcomes) => {
                 self.calls.remove(&id);
                 self.steps
-                    .push_back((id, CallStep::Answer(Answer::Delivered(outcome))));
+                    .push_back((id, CallStep::Answer(Answer::Delivered(outcomes))));
             }
             CallEnd::Failed { cause, applied } => {
                 if !self.common.rules.holds(Rule::CompensateBeforeAnswer) {

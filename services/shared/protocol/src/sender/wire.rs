@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::call::Outcomes;
 use crate::event::Event;
 use crate::receipt::ReceiverName;
 use crate::receive::Outcome;
@@ -159,7 +160,7 @@ pub enum MayBeApplied {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallEnd {
     /// Every receiver holds it: applied, or superseded by something newer.
-    Delivered(Outcome),
+    Delivered(Outcomes),
     /// Not so; the write is to be taken back before the caller is told.
     Failed {
         /// Why.

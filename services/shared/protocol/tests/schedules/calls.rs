@@ -243,7 +243,7 @@ fn what_takes_a_failed_call_back_goes_out_before_it() {
         for seconds in 10..20 {
             for request in pair.sends(&mut machine, at(seconds)) {
                 order.extend(request.events.iter().map(|(event, _)| event.id()));
-                let applied = vec![Outcome::Applied; request.events.len()];
+                let applied = vec![Outcome::Applied(None); request.events.len()];
                 let sent = Sent::Answered(applied);
                 machine.transmitted(&notification(), request.id, sent, at(seconds));
             }

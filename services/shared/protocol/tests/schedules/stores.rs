@@ -28,7 +28,7 @@ fn schedule_5_a_restored_sender_reuses_no_number() {
         pair.receives_event(&in_the_broker, background),
         Outcome::Refused
     );
-    assert_eq!(pair.receives(love), Outcome::Applied);
+    assert_eq!(pair.receives(love), Outcome::Applied(None));
     assert_eq!(pair.notified(), LOVE);
 }
 
@@ -87,7 +87,7 @@ fn schedule_8b_an_older_epoch_that_is_not_complete_holds_the_tombstone() {
     assert_eq!(the_late_one(Pair::new()), (Outcome::Superseded, UNDONE));
     assert_eq!(
         the_late_one(Pair::without(Rule::TombstoneUntilOlderEpochs)),
-        (Outcome::Applied, LIKE),
+        (Outcome::Applied(None), LIKE),
         "brought back"
     );
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use duet_protocol::accept::{Dispatch, Row, Rows, Write};
+use duet_protocol::decision::Decision;
 use duet_protocol::event::{Body, Data, Event, EventId, Key, RollingHash};
 use duet_protocol::inbox::Inbox;
 use duet_protocol::outbox::{EpochState, Mark, OutboxTables};
@@ -377,7 +378,11 @@ impl Apply for NotificationRows {
         Ok(self.rows.get(key).map(|(_, id)| version(*id)))
     }
 
-    fn apply(&mut self, event: &Event, data: &Data) -> Result<Result<(), Failure>, Infallible> {
+    fn apply(
+        &mut self,
+        event: &Event,
+        data: &Data,
+    ) -> Result<Result<Option<Decision>, Failure>, Infallible> {
         if self.failing.contains(&data.key) {
             let cause = "told to fail".into();
             return Ok(Err(Failure { cause }));
@@ -385,7 +390,7 @@ impl Apply for NotificationRows {
         self.witness.applied(event, data);
         self.rows
             .insert(data.key.clone(), (value(data), event.id()));
-        Ok(Ok(()))
+        Ok(Ok(None))
     }
 
     fn tombstones(

@@ -50,7 +50,7 @@ impl Witness {
             if let Body::Opened {
                 previous: Some(seal),
             } = &event.body
-                && *outcome == Outcome::Applied
+                && matches!(outcome, Outcome::Applied(_))
             {
                 self.seals
                     .insert(event.source.lane.source(seal.epoch), seal.last);

@@ -155,13 +155,15 @@ struct WireOutcome<'a> {
     #[serde(borrow)]
     outcome: Cow<'a, str>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    decision: Option<Cow<'a, str>>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     cause: Option<Cow<'a, str>>,
 }
 
 /// An outcome in a word.
 pub fn outcome_word(outcome: &Outcome) -> &'static str {
     match outcome {
-        Outcome::Applied => "applied",
+        Outcome::Applied(_) => "applied",
         Outcome::Superseded => "superseded",
         Outcome::Parked => "parked",
         Outcome::Dead => "dead",
@@ -174,7 +176,8 @@ pub fn outcome_word(outcome: &Outcome) -> &'static str {
 
 fn outcome(wire: WireOutcome<'_>) -> Result<Outcome, NotAnAnswer> {
     Ok(match &*wire.outcome {
-        "applied" => Outcome::Applied,
+        // What is no decision here is a newer receiver's: that it applied the event is what counts.
+        "applied" => Outcome::Applied(wire.decision.and_then(|word| word.parse().ok())),
         "superseded" => Outcome::Superseded,
         "parked" => Outcome::Parked,
         "dead" => Outcome::Dead,
@@ -196,10 +199,15 @@ struct WireDelivered<'a> {
     receipts: Vec<WireReceipt<'a>>,
 }
 
-/// The answer to a request: `{"outcomes": [{"outcome": "applied"}, …], "receipts": […]}`, an outcome for each event, in order.
+/// The answer to a request: `{"outcomes": [{"outcome": "applied", "decision": "notified"}, …], "receipts": […]}`, an outcome for each
+/// event, in order; `decision` may be absent.
 pub fn outcomes_to_json(delivered: &Delivered) -> Vec<u8> {
     let wire = |outcome| WireOutcome {
         outcome: outcome_word(outcome).into(),
+        decision: match outcome {
+            Outcome::Applied(Some(decision)) => Some(decision.as_str().into()),
+            _ => None,
+        },
         cause: match outcome {
             Outcome::Failed(failure) => Some((*failure.cause).into()),
             _ => None,

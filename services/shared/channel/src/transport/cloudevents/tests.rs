@@ -2,6 +2,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use duet_protocol::decision::Decision;
 use duet_protocol::event::{Body, Data, Event, Key, RollingHash, Seal, TraceContext};
 use duet_protocol::receipt::{Receipt, ReceiverName};
 use duet_protocol::receive::{Failure, Outcome};
@@ -327,7 +328,8 @@ fn what_a_receiver_says_arrives_as_it_was() {
         cause: "no \"post\"".into(),
     });
     let outcomes = vec![
-        Outcome::Applied,
+        Outcome::Applied(None),
+        Outcome::Applied(Some(Decision::named("notified"))),
         Outcome::Superseded,
         Outcome::Parked,
         Outcome::Dead,
@@ -375,13 +377,30 @@ fn what_no_receiver_says_is_refused() {
         "too many runs"
     );
     let one = outcomes_to_json(&Delivered {
-        outcomes: vec![Outcome::Applied],
+        outcomes: vec![Outcome::Applied(None)],
         receipts: Vec::new(),
     });
     assert!(
         outcomes_from_json(&one, 2).is_err(),
         "an outcome for each event"
     );
+}
+
+/// An older receiver says none, and a newer one may say what is no word here.
+#[test]
+fn an_answer_without_a_decision_that_can_be_read_is_still_applied() {
+    let too_long = format!(",\"decision\":\"{}\"", "a".repeat(33));
+    for decision in [
+        "",
+        ",\"decision\":null",
+        ",\"decision\":\"Zwei Wörter\"",
+        &too_long,
+    ] {
+        let json =
+            format!("{{\"outcomes\":[{{\"outcome\":\"applied\"{decision}}}],\"receipts\":[]}}");
+        let read = outcomes_from_json(json.as_bytes(), 1).unwrap();
+        assert_eq!(read.outcomes, [Outcome::Applied(None)], "{json}");
+    }
 }
 
 /// Everything that comes in, changed at random: an answer or an error, no panic; and what is read can be written and read again.

@@ -40,7 +40,10 @@ async fn inline(call: &impl Call, events: &[Event]) -> Result<Delivered, CallErr
 
 async fn applied(call: &impl Call, events: &[Event]) -> Delivered {
     let delivered = inline(call, events).await.unwrap();
-    assert_eq!(delivered.outcomes, vec![Outcome::Applied; events.len()]);
+    assert_eq!(
+        delivered.outcomes,
+        vec![Outcome::Applied(None); events.len()]
+    );
     delivered
 }
 
@@ -193,7 +196,11 @@ pub async fn a_failure_is_the_callers_inline_and_parked_in_the_background(
     let all = vec![events.opened(), events.failing(), events.one()];
     let delivered = inline(&call, &all).await.unwrap();
     match &delivered.outcomes[..] {
-        [Outcome::Applied, Outcome::Failed(failure), Outcome::Applied] => {
+        [
+            Outcome::Applied(None),
+            Outcome::Failed(failure),
+            Outcome::Applied(None),
+        ] => {
             assert!(!failure.cause.is_empty())
         }
         other => panic!("{other:?}"),
@@ -205,7 +212,11 @@ pub async fn a_failure_is_the_callers_inline_and_parked_in_the_background(
         .unwrap();
     assert_eq!(
         delivered.outcomes,
-        [Outcome::Applied, Outcome::Parked, Outcome::Applied]
+        [
+            Outcome::Applied(None),
+            Outcome::Parked,
+            Outcome::Applied(None)
+        ]
     );
     assert_eq!(
         (delivered.receipts[0].watermark, delivered.receipts[0].hash),

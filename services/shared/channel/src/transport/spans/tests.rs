@@ -156,7 +156,7 @@ fn describe(event: &Event) -> Vec<KeyValue> {
 }
 
 fn applied(count: usize) -> Vec<Outcome> {
-    vec![Outcome::Applied; count]
+    vec![Outcome::Applied(None); count]
 }
 
 /// The traces' trees, each as often as it is there.
@@ -428,7 +428,7 @@ async fn a_failure_is_recorded_even_where_nothing_was_sampled() {
     let failed = Outcome::Failed(Failure {
         cause: "the post is gone".into(),
     });
-    two.by_request(&batch, &[Outcome::Applied, failed]);
+    two.by_request(&batch, &[Outcome::Applied(None), failed]);
     let spans = two.end().await;
     let receive = named(&spans, "notification", "receive reaction");
     assert_eq!(receive.len(), 1);

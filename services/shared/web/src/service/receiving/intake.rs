@@ -135,7 +135,7 @@ impl<A: ReceivingService<Connection>> Intake<A> {
             self.observer
                 .instruments
                 .received(cloudevents::outcome_word(outcome), 1);
-            if urgency == Urgency::Inline && *outcome == Outcome::Applied {
+            if urgency == Urgency::Inline && matches!(outcome, Outcome::Applied(_)) {
                 let accepted = SystemTime::UNIX_EPOCH
                     + Duration::from_micros(event.time.micros().unsigned_abs());
                 self.observer

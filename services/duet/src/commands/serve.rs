@@ -1,4 +1,4 @@
-//! `duet serve reaction|notification`: one service in this process, as its own binary runs it.
+//! `duet serve reaction|notification|trending`: one service in this process, as its own binary runs it.
 
 use crate::failure::{Doing, Failure, Kind};
 use clap::Subcommand;
@@ -16,6 +16,8 @@ enum Service {
     Reaction(duet_reaction::Config),
     /// The inboxes of post owners: applies each event once
     Notification(duet_notification::Config),
+    /// The posts with most reactions in the last hour: a second receiver of the same events
+    Trending(duet_trending::Config),
 }
 
 pub(crate) fn run(options: Options) -> Result<(), Failure> {
@@ -25,6 +27,9 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
                 .await
                 .map_err(|error| failure(error.is_port_taken(), &error)),
             Service::Notification(config) => duet_notification::run(config)
+                .await
+                .map_err(|error| failure(error.is_port_taken(), &error)),
+            Service::Trending(config) => duet_trending::run(config)
                 .await
                 .map_err(|error| failure(error.is_port_taken(), &error)),
         }

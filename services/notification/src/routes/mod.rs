@@ -10,8 +10,8 @@ pub use openapi::{DOCUMENT, document};
 use actix_web::HttpResponse;
 use actix_web::web::ServiceConfig;
 use duet_channel::store::StoreError;
+use duet_web::Problem;
 use duet_web::routes::{at, problems};
-use duet_web::{Kind, Problem};
 
 /// Registers every resource of the public port. The app's data has the store.
 pub fn configure(config: &mut ServiceConfig) {
@@ -28,11 +28,5 @@ pub fn configure(config: &mut ServiceConfig) {
 
 /// The store did not give what was asked for.
 fn unavailable(error: StoreError) -> Problem {
-    match error {
-        StoreError::Overloaded => {
-            let detail = "The store has too much to do: ask again in a moment.";
-            Problem::new(Kind::Overloaded, detail).retry_after(std::time::Duration::from_secs(1))
-        }
-        other => Problem::store(other),
-    }
+    Problem::not_read(error)
 }

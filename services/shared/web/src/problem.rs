@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
+use duet_channel::store::StoreError;
 use opentelemetry::trace::TraceId;
 use serde::Serialize;
 use utoipa::{IntoResponses, ToSchema};
@@ -178,6 +179,17 @@ impl Problem {
         tracing::error!(%error, "the store failed");
         let detail = "Ask again in a moment. The service's log has the cause under this trace id.";
         Self::new(Kind::StoreUnavailable, detail).retry_after(Duration::from_secs(1))
+    }
+
+    /// The store did not give what was asked for.
+    pub fn not_read(error: StoreError) -> Self {
+        match error {
+            StoreError::Overloaded => {
+                let detail = "The store has too much to do: ask again in a moment.";
+                Self::new(Kind::Overloaded, detail).retry_after(Duration::from_secs(1))
+            }
+            other => Self::store(other),
+        }
     }
 
     /// Names one more thing that is wrong, and where.

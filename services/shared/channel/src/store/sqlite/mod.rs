@@ -11,9 +11,12 @@
 //! | `standing` | how the outbox stands, as read beside the writer |
 //! | `readers` | the threads that read |
 //! | `codec` | how events and runs are kept in columns |
+//! | `column` | what a service reads from a column |
 //! | `savepoint` | what a service wraps an apply in that may fail half-way |
+//! | `versions` | the versions of a receiving service's keys, if it keeps none itself |
 
 mod codec;
+mod column;
 mod error;
 mod inbox;
 mod lock;
@@ -26,6 +29,7 @@ mod standing;
 #[cfg(test)]
 mod tests;
 mod transaction;
+pub mod versions;
 mod writer;
 
 use std::sync::Arc;
@@ -39,6 +43,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::{Counts, Identity, Oldest, OutboxStanding, Store, StoreError};
 use crate::transport::Position;
 
+pub use column::checked;
 pub use open::{OpenError, Options, Outbox};
 pub use savepoint::in_savepoint;
 pub use transaction::SqliteTx;

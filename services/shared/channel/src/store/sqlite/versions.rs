@@ -1,0 +1,274 @@
+//! Versions that the store keeps for a receiving service, key by key, so that the service's own tables need not: all it brings is what
+//! an event changes. It costs a row a key beside the service's own.
+
+use std::sync::Arc;
+
+use duet_protocol::decision::Decision;
+use duet_protocol::event::{Data, Event, Key};
+use duet_protocol::receive::{Apply, Failure};
+use duet_protocol::sequence::{Epoch, Lane, Sequence, Version};
+use opentelemetry::KeyValue;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::codec::{signed, unsigned};
+use super::savepoint::in_savepoint;
+use crate::receiver::ReceivingService;
+use crate::store::StoreError;
+
+/// The table, as a migration of the channel's.
+pub(super) const TABLE: &str = "
+-- Of a receiving service that leaves that to the store: the version that each of its keys holds.
+CREATE TABLE versions (
+    key        TEXT    PRIMARY KEY,
+    gone       INTEGER NOT NULL, -- the service has nothing of it: the row goes once nothing older can come
+    store      INTEGER NOT NULL, -- with partitions and partition: the lane of the event that it is of
+    partitions INTEGER NOT NULL,
+    partition  INTEGER NOT NULL,
+    epoch      INTEGER NOT NULL,
+    sequence   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX versions_gone ON versions (store, partitions, partition, epoch, sequence) WHERE gone;
+";
+
+/// What a service has of a key after an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// Something.
+    Something,
+    /// Nothing: that it was there may be forgotten once nothing older of the key can come any more.
+    Nothing,
+}
+
+/// What a receiving service brings that leaves its keys' versions to the store, as [`Versioned`].
+pub trait Changes: Send + Sync + 'static {
+    /// Changes the service's tables as an event says that is newer than all that were applied of its key. What a [`Failure`] has
+    /// written is taken back.
+    ///
+    /// # Errors
+    /// Those of the tables; then the whole transaction is rolled back.
+    fn change(
+        &self,
+        connection: &Connection,
+        event: &Event,
+        data: &Data,
+    ) -> Result<Result<Kept, Failure>, StoreError>;
+
+    /// What an event's spans tell of it, asked of recorded events only.
+    fn describe(&self, event: &Event) -> Vec<KeyValue> {
+        let _ = event;
+        Vec::new()
+    }
+}
+
+/// A service whose keys' versions the store keeps. Cheap to clone.
+#[derive(Clone)]
+pub struct Versioned(Arc<dyn Changes>);
+
+impl Versioned {
+    /// Keeps the versions of this service's keys.
+    pub fn new(service: impl Changes) -> Self {
+        Versioned(Arc::new(service))
+    }
+}
+
+impl ReceivingService<Connection> for Versioned {
+    type Rows<'t> = VersionedRows<'t>;
+
+    fn rows<'t>(&self, connection: &'t Connection) -> VersionedRows<'t> {
+        VersionedRows {
+            connection,
+            service: self.0.clone(),
+        }
+    }
+
+    fn describe(&self, event: &Event) -> Vec<KeyValue> {
+        self.0.describe(event)
+    }
+}
+
+/// The keys of a [`Versioned`] service, inside a transaction.
+pub struct VersionedRows<'t> {
+    connection: &'t Connection,
+    service: Arc<dyn Changes>,
+}
+
+impl Apply for VersionedRows<'_> {
+    type Error = StoreError;
+
+    fn held(&mut self, key: &Key) -> Result<Option<Version>, StoreError> {
+        let mut select = self
+            .connection
+            .prepare_cached("SELECT epoch, sequence FROM versions WHERE key = ?1")?;
+        let version = |row: &rusqlite::Row<'_>| {
+            Ok(Version {
+                epoch: Epoch(unsigned(row.get(0)?)),
+                sequence: Sequence(unsigned(row.get(1)?)),
+            })
+        };
+        Ok(select.query_row([key.as_str()], version).optional()?)
+    }
+
+    fn apply(
+        &mut self,
+        event: &Event,
+        data: &Data,
+    ) -> Result<Result<Option<Decision>, Failure>, StoreError> {
+        let change = |connection: &Connection| self.service.change(connection, event, data);
+        let kept = match in_savepoint(self.connection, change)? {
+            Ok(kept) => kept,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        let Lane {
+            store,
+            partitions,
+            partition,
+        } = event.source.lane;
+        self.connection
+            .prepare_cached("REPLACE INTO versions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
+            .execute(params![
+                data.key.as_str(),
+                kept == Kept::Nothing,
+                signed(store.0),
+                partitions,
+                partition.0,
+                signed(event.source.epoch.0),
+                signed(event.sequence.0),
+            ])?;
+        Ok(Ok(None))
+    }
+
+    fn tombstones(
+        &mut self,
+        lane: Lane,
+        up_to: Version,
+        limit: usize,
+    ) -> Result<Vec<Key>, StoreError> {
+        let mut select = self.connection.prepare_cached(
+            "SELECT key FROM versions
+             WHERE gone AND store = ?1 AND partitions = ?2 AND partition = ?3 AND (epoch, sequence) <= (?4, ?5)
+             ORDER BY epoch, sequence LIMIT ?6",
+        )?;
+        let Lane {
+            store,
+            partitions,
+            partition,
+        } = lane;
+        let keys = select.query_map(
+            params![
+                signed(store.0),
+                partitions,
+                partition.0,
+                signed(up_to.epoch.0),
+                signed(up_to.sequence.0),
+                i64::try_from(limit).unwrap_or(i64::MAX),
+            ],
+            |row| row.get::<_, String>(0),
+        )?;
+        let keys = keys.filter_map(|key| key.map(Key::new).transpose());
+        Ok(keys.collect::<Result<_, _>>()?)
+    }
+
+    fn drop_tombstone(&mut self, key: &Key) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached("DELETE FROM versions WHERE key = ?1 AND gone")?
+            .execute([key.as_str()])?;
+        Ok(())
+    }
+}
+
+/// The service has nothing of a key any more, by its own doing and not by an event: it was too old, say. Its version is kept as long
+/// as something older may come, and would bring it back.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn gone(connection: &Connection, key: &str) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("UPDATE versions SET gone = 1 WHERE key = ?1")?
+        .execute([key])?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use duet_protocol::event::Body;
+
+    use super::*;
+    use crate::transport::conformance::Events;
+
+    /// Keeps the last text of each key; `bad` can't be, after something was written.
+    struct Texts;
+
+    impl Changes for Texts {
+        fn change(
+            &self,
+            connection: &Connection,
+            _: &Event,
+            data: &Data,
+        ) -> Result<Result<Kept, Failure>, StoreError> {
+            let (key, text) = (data.key.as_str(), &*data.kind);
+            connection.execute("REPLACE INTO texts VALUES (?1, ?2)", [key, text])?;
+            Ok(match text {
+                "bad" => Err(Failure {
+                    cause: "it is bad".into(),
+                }),
+                "" => Ok(Kept::Nothing),
+                _ => Ok(Kept::Something),
+            })
+        }
+    }
+
+    fn event(sequence: u64, key: &str, text: &str) -> (Event, Data) {
+        let data = Data {
+            kind: text.into(),
+            key: Key::new(key).unwrap(),
+            json: "{}".into(),
+        };
+        let mut event = Events::of(1).one();
+        event.sequence = Sequence(sequence);
+        event.body = Body::Data(data.clone());
+        (event, data)
+    }
+
+    #[test]
+    fn a_version_is_held_until_its_key_is_gone_and_nothing_older_can_come() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(TABLE).unwrap();
+        connection
+            .execute_batch("CREATE TABLE texts (key PRIMARY KEY, text)")
+            .unwrap();
+        let service = Versioned::new(Texts);
+        let mut rows = service.rows(&connection);
+        for (sequence, key, text) in [(2, "a", "one"), (3, "b", ""), (5, "c", "two")] {
+            let (event, data) = event(sequence, key, text);
+            assert_eq!(rows.apply(&event, &data).unwrap(), Ok(None));
+            assert_eq!(rows.held(&data.key).unwrap(), Some(event.version()));
+        }
+        let (bad, data) = event(6, "c", "bad");
+        rows.apply(&bad, &data).unwrap().unwrap_err();
+        let text: String = connection
+            .query_row("SELECT text FROM texts WHERE key = 'c'", [], |row| {
+                row.get(0)
+            })
+            .unwrap();
+        assert_eq!(text, "two", "what failed has written nothing");
+        assert_eq!(rows.held(&data.key).unwrap().unwrap().sequence, Sequence(5));
+
+        gone(&connection, "c").unwrap();
+        let mut tombstones = |up_to| {
+            let up_to = bad.source.version(Sequence(up_to));
+            let keys = rows.tombstones(bad.source.lane, up_to, 10).unwrap();
+            keys.iter()
+                .map(|key| key.as_str().to_owned())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            (tombstones(4), tombstones(5)),
+            (vec!["b".to_owned()], vec!["b".to_owned(), "c".to_owned()])
+        );
+        for key in ["a", "b"].map(|key| Key::new(key).unwrap()) {
+            rows.drop_tombstone(&key).unwrap();
+        }
+        let held = ["a", "b"].map(|key| rows.held(&Key::new(key).unwrap()).unwrap().is_some());
+        assert_eq!(held, [true, false], "what stands keeps its version");
+    }
+}

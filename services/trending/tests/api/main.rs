@@ -1,0 +1,10 @@
+//! Trending over real HTTP, with a real Reaction that sends to it.
+#![allow(
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a test that can't go on panics"
+)]
+
+mod app;
+mod document;
+mod trending;

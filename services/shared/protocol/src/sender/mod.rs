@@ -10,6 +10,7 @@ mod loss;
 mod outcome;
 mod path_state;
 mod peer;
+mod sorted;
 mod timing;
 mod track;
 mod wants;
@@ -148,6 +149,9 @@ impl Sender {
 
     /// Other settings are in force. What waits drains the new way; what is under way stays under way.
     pub fn configure(&mut self, policy: Policy, now: Moment) {
+        if policy == self.common.policy {
+            return;
+        }
         self.common.policy = policy;
         for peer in self.peers.values_mut() {
             peer.path_changed(&self.common, now);
@@ -294,7 +298,7 @@ impl Sender {
     /// What to read back from the store.
     pub fn poll_load(&mut self) -> Option<Load> {
         // Always at least a batch: what memory is full of may have to wait for it.
-        let batch = self.common.policy.capacity(self.common.policy.path).events;
+        let batch = self.common.policy.batch();
         let taken = self.kept + self.loading;
         let room = self.common.timing.max_kept.saturating_sub(taken);
         let limit = room.min(batch.max(256)).max(batch);
@@ -463,7 +467,7 @@ impl Sender {
         Some(SayHello {
             id,
             receiver,
-            path: self.common.policy.path,
+            path: self.common.policy.route.mode.into(),
         })
     }
 

@@ -76,7 +76,7 @@ impl Peer {
             Sent::Unknown => {
                 let until = state.failed(now, None, &common.timing, &mut common.jitter);
                 if path == Path::Broker
-                    && common.policy.path == Path::Broker
+                    && common.policy.is_way_of(&under_way.transmission)
                     && common.rules.holds(Rule::RepeatUnanswered)
                 {
                     under_way.repeat_at = Some(until);

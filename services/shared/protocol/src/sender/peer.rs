@@ -117,7 +117,13 @@ impl Peer {
             .and_then(|track| track.slot(sequence));
         matches!(
             slot,
-            Some(Slot::Fresh | Slot::Inline | Slot::Again { .. } | Slot::UnderWay { .. })
+            Some(
+                Slot::Fresh
+                    | Slot::Inline
+                    | Slot::Again { .. }
+                    | Slot::Sorted { .. }
+                    | Slot::UnderWay { .. }
+            )
         )
     }
 
@@ -245,26 +251,68 @@ impl Peer {
         if let Some(transmission) = self.poll_repeat(now) {
             return Some(transmission);
         }
-        let path = common.policy.path;
-        let capacity = common.policy.capacity(path);
-        let state = self.path(path);
-        if state.is_resting(now) || state.in_flight >= capacity.in_flight {
-            return None;
+        if common.policy.route.is_split() {
+            self.sort(sources, common, now);
         }
-        let linger = common.policy.linger;
+        let mut paths = common.policy.paths();
+        paths.find_map(|path| self.poll_path(path, sources, common, now))
+    }
+
+    /// What is due goes to its way, whether that has room or not: else what can't go would stand before what can.
+    fn sort(&mut self, sources: &mut BTreeMap<Source, Kept>, common: &Common, now: Moment) {
+        let (policy, full) = (&common.policy, common.policy.least_full());
         for (source, track) in &mut self.tracks {
-            if !track.is_due(now, linger, capacity.events) {
+            if !track.is_due(now, policy.linger, full) {
                 continue;
             }
             let Some(kept) = sources.get_mut(source).filter(|kept| !kept.waits(now)) else {
                 continue;
             };
+            let path_of = |sequence| Some(policy.path_of(kept.events.get(&sequence)?));
+            if let Some(unknown) = track.sort(now, path_of) {
+                kept.wanted = Some(unknown.previous());
+            }
+            track.taken(now);
+        }
+    }
+
+    fn poll_path(
+        &mut self,
+        path: Path,
+        sources: &mut BTreeMap<Source, Kept>,
+        common: &mut Common,
+        now: Moment,
+    ) -> Option<Transmission> {
+        let capacity = common.policy.capacity(path);
+        let state = self.path(path);
+        if state.is_resting(now) || state.in_flight >= capacity.in_flight {
+            return None;
+        }
+        let (linger, is_split) = (common.policy.linger, common.policy.route.is_split());
+        for (source, track) in &mut self.tracks {
+            let is_due = match is_split {
+                true => !track.sorted(path).is_empty(),
+                false => track.is_due(now, linger, capacity.events),
+            };
+            if !is_due {
+                continue;
+            }
+            // What is sorted and at hand need not wait until what is still to be sorted is read.
+            let Some(kept) = sources
+                .get_mut(source)
+                .filter(|kept| is_split || !kept.waits(now))
+            else {
+                continue;
+            };
             let mut events: Vec<(Arc<Event>, Attempt)> = Vec::new();
             let mut sends = Vec::new();
             let mut bytes = 0;
-            for sequence in track.candidates(now) {
+            let sorted = is_split.then(|| track.sorted(path).iter().copied());
+            let unsorted = (!is_split).then(|| track.candidates(now));
+            let candidates = sorted.into_iter().flatten();
+            for sequence in candidates.chain(unsorted.into_iter().flatten()) {
                 let Some(event) = kept.events.get(&sequence) else {
-                    if events.is_empty() {
+                    if events.is_empty() && !kept.waits(now) {
                         kept.wanted = Some(sequence.previous());
                     }
                     break;
@@ -274,10 +322,7 @@ impl Peer {
                 {
                     break;
                 }
-                let sent = match track.slot(sequence) {
-                    Some(Slot::Again { sends, .. }) => sends,
-                    _ => 0,
-                };
+                let sent = track.slot(sequence).map_or(0, Slot::sends);
                 sends.push((sequence, sent));
                 events.push((
                     event.clone(),
@@ -320,15 +365,16 @@ impl Peer {
         Some(transmission)
     }
 
-    /// What waits to be repeated on a path that is not taken any more goes the new way.
+    /// What waits for a way that it does not take any more goes the new one.
     pub(super) fn path_changed(&mut self, common: &Common, now: Moment) {
-        if common.policy.path == Path::Broker {
-            return;
+        for track in self.tracks.values_mut() {
+            track.unsort(now);
         }
+        let goes_on = |under_way: &UnderWay| common.policy.is_way_of(&under_way.transmission);
         let waits: Vec<TransmissionId> = self
             .under_way
             .iter()
-            .filter(|(_, under_way)| under_way.repeat_at.is_some())
+            .filter(|(_, under_way)| under_way.repeat_at.is_some() && !goes_on(under_way))
             .map(|(id, _)| *id)
             .collect();
         for id in waits {
@@ -399,26 +445,38 @@ impl Peer {
         sources: &BTreeMap<Source, Kept>,
         common: &Common,
     ) -> Option<Moment> {
-        let path = common.policy.path;
-        let state = match path {
-            Path::Call => &self.call_path,
-            Path::Broker => &self.broker_path,
-        };
+        let policy = &common.policy;
         let mut wake = self
             .under_way
             .values()
             .filter_map(|under_way| under_way.repeat_at)
             .min();
-        if state.in_flight < common.policy.capacity(path).in_flight {
+        let due = |at: &dyn Fn(&Track) -> Option<Moment>| {
             let due = self.tracks.iter().filter_map(|(source, track)| {
                 let read = sources.get(source).and_then(Kept::may_be_read)?;
-                Some(track.due_at(common.policy.linger)?.max(read))
+                Some(at(track)?.max(read))
             });
-            let due = due.min();
-            wake = sooner(
-                wake,
-                due.map(|due| due.max(state.rests_until.unwrap_or(due))),
-            );
+            due.min()
+        };
+        let unsorted = |track: &Track| track.due_at(policy.linger);
+        if policy.route.is_split() {
+            wake = sooner(wake, due(&unsorted));
+        }
+        for path in policy.paths() {
+            let state = match path {
+                Path::Call => &self.call_path,
+                Path::Broker => &self.broker_path,
+            };
+            if state.in_flight >= policy.capacity(path).in_flight {
+                continue;
+            }
+            let sorted = |track: &Track| (!track.sorted(path).is_empty()).then_some(Moment::START);
+            let due = match policy.route.is_split() {
+                true => due(&sorted),
+                false => due(&unsorted),
+            };
+            let due = due.map(|due| due.max(state.rests_until.unwrap_or(due)));
+            wake = sooner(wake, due);
         }
         if self.awaits_broker() {
             wake = sooner(wake, Some(self.broker_path.backlog_due(&common.timing)));

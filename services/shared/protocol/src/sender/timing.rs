@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::wire::Path;
+use super::wire::{Path, Transmission};
+use crate::event::Event;
+use crate::route::Route;
 use crate::settings::{Mode, Settings};
 use crate::time::Moment;
 
@@ -83,9 +85,9 @@ pub struct Capacity {
 /// What the settings in force and the transports at hand come to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// Which way the background goes.
-    pub path: Path,
-    /// How long a batch that isn't full waits for more on that way.
+    /// Which way each event goes.
+    pub route: Route,
+    /// How long a batch that isn't full waits for more.
     pub linger: Duration,
     /// What a request may carry.
     pub call: Capacity,
@@ -111,13 +113,13 @@ impl Policy {
         let batch = asynchronous
             .map(|settings| settings.batch)
             .unwrap_or_default();
-        let (path, linger) = match settings.mode {
-            Mode::Sync => (Path::Call, Duration::ZERO),
-            Mode::Async => (Path::Broker, batch.linger),
-        };
+        let route = settings.route();
         Policy {
-            path,
-            linger,
+            route,
+            linger: match route.uses(Mode::Async) {
+                true => batch.linger,
+                false => Duration::ZERO,
+            },
             call: sync,
             broker: within(broker, batch.max_events.get()),
             ack_wait: asynchronous.map_or(Duration::from_secs(30), |settings| {
@@ -129,12 +131,49 @@ impl Policy {
     /// Before any settings are known: what the outbox holds goes by calls.
     pub fn idle(call: Capacity) -> Self {
         Policy {
-            path: Path::Call,
+            route: Route::all(Mode::Sync),
             linger: Duration::ZERO,
             call,
             broker: call,
             ack_wait: Duration::from_secs(30),
         }
+    }
+
+    /// The ways that are taken, first the one that all take who don't take another.
+    pub(super) fn paths(&self) -> impl Iterator<Item = Path> + use<> {
+        let main = Path::from(self.route.mode);
+        let other = match main {
+            Path::Call => Path::Broker,
+            Path::Broker => Path::Call,
+        };
+        std::iter::once(main).chain(self.route.is_split().then_some(other))
+    }
+
+    /// Which way an event goes. An epoch's opening is about no key.
+    pub fn path_of(&self, event: &Event) -> Path {
+        let mode = match event.data() {
+            Some(data) if self.route.is_split() => self.route.mode_of(&data.key),
+            Some(_) | None => self.route.mode,
+        };
+        mode.into()
+    }
+
+    /// Whether all that was sent still goes the same way.
+    pub(super) fn is_way_of(&self, sent: &Transmission) -> bool {
+        let mut events = sent.events.iter();
+        events.all(|(event, _)| self.path_of(event) == sent.path)
+    }
+
+    /// The most events that travel together on any way that is taken.
+    pub(super) fn batch(&self) -> usize {
+        let events = self.paths().map(|path| self.capacity(path).events);
+        events.max().unwrap_or(1)
+    }
+
+    /// So many fill a batch of some way that is taken.
+    pub(super) fn least_full(&self) -> usize {
+        let events = self.paths().map(|path| self.capacity(path).events);
+        events.min().unwrap_or(1)
     }
 
     pub(super) fn capacity(&self, path: Path) -> Capacity {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+use super::sorted::Sorted;
 use super::timing::sooner;
 use super::wire::{BrokerPlace, Path, TransmissionId};
 use crate::outbox::Mark;
@@ -18,6 +19,8 @@ pub(super) enum Slot {
     Inline,
     /// To be sent again, not before a moment.
     Again { sends: u32, not_before: Moment },
+    /// To be sent now, by this way: where not all events take one.
+    Sorted { sends: u32, path: Path },
     /// On its way.
     UnderWay {
         sends: u32,
@@ -33,6 +36,19 @@ pub(super) enum Slot {
     },
     /// Received.
     Received,
+}
+
+impl Slot {
+    /// How often it was sent; none once it is received.
+    pub(super) fn sends(self) -> u32 {
+        match self {
+            Slot::Again { sends, .. }
+            | Slot::Sorted { sends, .. }
+            | Slot::UnderWay { sends, .. }
+            | Slot::Sent { sends, .. } => sends,
+            Slot::Fresh | Slot::Inline | Slot::Received => 0,
+        }
+    }
 }
 
 /// The unacknowledged events of one source, for one receiver: a slot for each, from the first that is not known to be received.
@@ -51,6 +67,8 @@ pub(super) struct Track {
     again: BTreeMap<Sequence, Moment>,
     /// The same by time.
     again_at: BTreeSet<(Moment, Sequence)>,
+    /// Those that are [`Slot::Sorted`].
+    sorted: Sorted,
     /// How many slots are [`Slot::Sent`].
     sent: usize,
     /// Events of failed calls, each behind the later event that takes it back: they go out once that has.
@@ -147,6 +165,12 @@ impl Track {
         }
         self.sent -= usize::from(matches!(old, Slot::Sent { .. }));
         self.sent += usize::from(matches!(slot, Slot::Sent { .. }));
+        if let Slot::Sorted { path, .. } = *old {
+            self.sorted.remove(path, sequence);
+        }
+        if let Slot::Sorted { path, .. } = slot {
+            self.sorted.put(path, sequence);
+        }
         *old = slot;
         let next = match slot {
             Slot::Again { not_before, .. } => Some(not_before),
@@ -248,6 +272,7 @@ impl Track {
         for (sequence, at) in std::mem::replace(&mut self.again, above) {
             self.again_at.remove(&(at, sequence));
         }
+        self.sorted.drop_up_to(self.base);
         self.cursor = self.cursor.max(self.base);
         if self.base > base_before {
             self.hurry(now);
@@ -326,6 +351,42 @@ impl Track {
         })
     }
 
+    /// Sorts what is due by the way it takes; where a way is not known, for want of the event, it stops there and says where.
+    pub(super) fn sort(
+        &mut self,
+        now: Moment,
+        path_of: impl Fn(Sequence) -> Option<Path>,
+    ) -> Option<Sequence> {
+        let mut unknown = None;
+        let known = self.candidates(now).map_while(|sequence| {
+            let path = path_of(sequence);
+            if path.is_none() {
+                unknown = Some(sequence);
+            }
+            Some((sequence, path?))
+        });
+        let known: Vec<(Sequence, Path)> = known.collect();
+        for (sequence, path) in known {
+            let sends = self.slot(sequence).map_or(0, Slot::sends);
+            self.set(sequence, Slot::Sorted { sends, path });
+        }
+        unknown
+    }
+
+    /// What was sorted is to be sorted anew: the ways are others.
+    pub(super) fn unsort(&mut self, now: Moment) {
+        for sequence in self.sorted.take() {
+            let sends = self.slot(sequence).map_or(0, Slot::sends);
+            let not_before = now;
+            self.set(sequence, Slot::Again { sends, not_before });
+        }
+    }
+
+    /// What is sorted to go by a way.
+    pub(super) fn sorted(&self, path: Path) -> &BTreeSet<Sequence> {
+        self.sorted.on(path)
+    }
+
     /// A batch was taken: what is left lingers anew.
     pub(super) fn taken(&mut self, now: Moment) {
         self.waiting_since = self.waiting_since.map(|_| now);
@@ -346,12 +407,7 @@ impl Track {
 
     /// How often the most sent of what is unreceived was sent.
     pub(super) fn most_sends(&self) -> u32 {
-        let sends = self.slots.iter().map(|slot| match slot {
-            Slot::Again { sends, .. } | Slot::UnderWay { sends, .. } | Slot::Sent { sends, .. } => {
-                *sends
-            }
-            Slot::Fresh | Slot::Inline | Slot::Received => 0,
-        });
+        let sends = self.slots.iter().map(|slot| slot.sends());
         sends.max().unwrap_or(0)
     }
 }
@@ -467,6 +523,43 @@ mod tests {
         assert_eq!(track.due_at(LINGER), Some(at(9_000)));
         track.receive(&mark(1, &[]), at(2), ALL);
         assert_eq!(candidates(&track, at(2)), [2, 3]);
+    }
+
+    #[test]
+    fn what_is_sorted_waits_for_its_way_and_holds_nothing_up() {
+        let mut track = track(6);
+        track.set(Sequence(1), Slot::Inline);
+        again(&mut track, 4, at(9));
+        // Of the third, only its event tells.
+        let odd_calls = |sequence: Sequence| match sequence.0 {
+            3 => None,
+            n if n % 2 == 1 => Some(Path::Call),
+            _ => Some(Path::Broker),
+        };
+        assert_eq!(track.sort(at(0), odd_calls), Some(Sequence(3)));
+        let all = |path: Path, track: &Track| -> Vec<u64> {
+            track
+                .sorted(path)
+                .iter()
+                .map(|sequence| sequence.0)
+                .collect()
+        };
+        assert_eq!(all(Path::Broker, &track), [2]);
+        assert_eq!(candidates(&track, at(0)), [3, 5, 6]);
+
+        let all_known = |sequence: Sequence| odd_calls(sequence).or(Some(Path::Call));
+        assert_eq!(track.sort(at(9), all_known), None);
+        assert_eq!(all(Path::Call, &track), [3, 5]);
+        assert_eq!(all(Path::Broker, &track), [2, 4, 6]);
+        assert_eq!(candidates(&track, at(9)), []);
+        assert_eq!(track.due_at(LINGER), None);
+
+        track.receive(&mark(3, &[5..=5]), at(9), ALL);
+        assert_eq!(all(Path::Call, &track), []);
+        assert_eq!(all(Path::Broker, &track), [4, 6]);
+        track.unsort(at(9));
+        assert_eq!(all(Path::Broker, &track), []);
+        assert_eq!(candidates(&track, at(9)), [4, 6]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::event::Event;
 use crate::receipt::ReceiverName;
 use crate::receive::Outcome;
 use crate::sequence::{Epoch, Source};
+use crate::settings::Mode;
 
 /// Which way a batch goes. Order of sending is kept for each path, and loss is judged on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,6 +18,15 @@ pub enum Path {
     Call,
     /// Through a broker: its word is only that it stored the message.
     Broker,
+}
+
+impl From<Mode> for Path {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Sync => Path::Call,
+            Mode::Async => Path::Broker,
+        }
+    }
 }
 
 /// Where a broker put a message; grows with each message.

@@ -11,10 +11,11 @@ use duet_protocol::outbox::{self, OutboxTables};
 use duet_protocol::receipt::{Receipt, ReceiverName};
 use duet_protocol::receive::{Arrival, Outcome, Receiving};
 use duet_protocol::record::{Asked, Health, HelloAnswer, Recorded, judge, record};
+use duet_protocol::route::Route;
 use duet_protocol::rules::{Rule, Rules};
 use duet_protocol::sender::{Capacity, Path, Policy, Sender, Timing, Transmission};
 use duet_protocol::sequence::{Epoch, Sequence, StoreId};
-use duet_protocol::settings::Generation;
+use duet_protocol::settings::{Generation, Mode};
 use duet_protocol::time::{Moment, Timestamp};
 
 use crate::tables::{Outbox, ReactionRows, ReceiverStore, SenderStore, Value};
@@ -279,18 +280,10 @@ impl Pair {
 
     /// A sender's machine that starts on the store.
     pub(crate) fn machine(&mut self, path: Path) -> Sender {
-        let capacity = Capacity {
-            events: 16,
-            bytes: 1 << 20,
-            in_flight: 16,
-        };
-        let policy = Policy {
-            path,
-            linger: Duration::ZERO,
-            call: capacity,
-            broker: capacity,
-            ack_wait: 30 * SECOND,
-        };
+        let policy = policy(Route::all(match path {
+            Path::Call => Mode::Sync,
+            Path::Broker => Mode::Async,
+        }));
         let process = self.opening().source.epoch;
         let mut machine = Sender::new(self.rules.clone(), Timing::default(), policy, process, 1);
         for (source, state) in self.sender.outbox.standing() {
@@ -318,6 +311,22 @@ impl Pair {
                 return sent;
             }
         }
+    }
+}
+
+/// Any transport, for a route.
+pub(crate) fn policy(route: Route) -> Policy {
+    let capacity = Capacity {
+        events: 16,
+        bytes: 1 << 20,
+        in_flight: 16,
+    };
+    Policy {
+        route,
+        linger: Duration::ZERO,
+        call: capacity,
+        broker: capacity,
+        ack_wait: 30 * SECOND,
     }
 }
 

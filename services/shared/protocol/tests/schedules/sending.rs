@@ -2,8 +2,10 @@
 
 use duet_protocol::event::EventId;
 use duet_protocol::receive::Outcome;
+use duet_protocol::route::Route;
 use duet_protocol::rules::Rule;
 use duet_protocol::sender::{Attempt, Backlog, BrokerPlace, Path, Sent};
+use duet_protocol::settings::{Canary, Mode, Percent};
 
 use crate::pair::*;
 
@@ -64,4 +66,33 @@ fn schedule_17_a_quiet_sources_last_event_is_missed_by_its_place_under_steady_lo
     let opening = pair.opening();
     assert_eq!(sent_again(pair), [(opening, Attempt::Again)]);
     assert_eq!(sent_again(Pair::without(Rule::LossByPlace)), []);
+}
+
+#[test]
+fn what_takes_the_canarys_way_is_not_held_up_by_what_can_not_go_the_other() {
+    let mut pair = Pair::new();
+    let opening = pair.opening();
+    let mut machine = pair.machine(Path::Broker);
+    let all = Percent::new(100).unwrap_or_default();
+    let canary = |mode| Canary { mode, percent: all };
+    let route = Route::new(Mode::Async, Some(canary(Mode::Sync)));
+    machine.configure(policy(route), at(0));
+    let like = pair.writes(LIKE);
+    let sent = pair.sends(&mut machine, at(0));
+    let ways: Vec<_> = sent.iter().map(|sent| sent.path).collect();
+    // An epoch's opening is about no pair: it goes the channel's way.
+    assert_eq!(ids(&sent), [opening, like]);
+    assert_eq!(ways, [Path::Broker, Path::Call]);
+
+    let not_sent = Sent::NotSent { retry_after: None };
+    machine.transmitted(&notification(), sent[0].id, not_sent, at(0));
+    let love = pair.writes(LOVE);
+    assert_eq!(ids(&pair.sends(&mut machine, at(0))), [love]);
+
+    // The canary ends, and what its way did not take goes the channel's.
+    machine.transmitted(&notification(), sent[1].id, Sent::Unknown, at(1));
+    machine.configure(policy(Route::all(Mode::Sync)), at(1));
+    let sent = pair.sends(&mut machine, at(30));
+    assert!(sent.iter().all(|sent| sent.path == Path::Call));
+    assert_eq!(ids(&sent), [opening, like]);
 }

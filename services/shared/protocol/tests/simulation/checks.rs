@@ -1,8 +1,11 @@
 //! What must hold, judged apart from the machines that are judged.
 
-use duet_protocol::event::{EventId, Key};
+use std::sync::Arc;
+
+use duet_protocol::event::{Event, EventId, Key};
 use duet_protocol::inbox::Inbox;
 use duet_protocol::record::Health;
+use duet_protocol::sender::{Transmission, Urgency};
 use duet_protocol::sequence::Sequence;
 
 use crate::tables::{Outbox, Received};
@@ -52,6 +55,22 @@ pub(crate) fn bounds(world: &World) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Everything goes the way that the settings in force give it, a canary's events in the background too.
+pub(crate) fn way(world: &World, transmission: &Transmission) -> Result<(), String> {
+    let policy = world.policy();
+    let strays = |event: &Arc<Event>| policy.path_of(event) != transmission.path;
+    let mut events = transmission.events.iter();
+    match events.find(|(event, _)| strays(event)) {
+        Some((event, _)) if transmission.urgency == Urgency::Background => Err(format!(
+            "{:?} goes by {:?}, against {:?}",
+            event.id(),
+            transmission.path,
+            policy.route
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// A hello's verdict is right to be bad only after something was damaged; and that a receiver regressed, only if it lacks something.

@@ -13,6 +13,7 @@ use duet_protocol::settings::Mode;
 use duet_protocol::time::Moment;
 use duet_protocol::unrecorded::Unrecorded;
 
+use crate::checks;
 use crate::faults::Fault;
 use crate::happening::Happening;
 use crate::model::Caller;
@@ -130,7 +131,7 @@ impl World {
     pub(crate) fn request(&mut self, key: Key, value: Option<Value>) {
         self.callers += 1;
         let caller = Caller(self.callers);
-        let dispatch = match self.settings.mode {
+        let dispatch = match self.settings.mode_of(&key) {
             Mode::Sync => Dispatch::Inline {
                 deadline: self.now + self.settings.sync.deadline,
             },
@@ -168,6 +169,7 @@ impl World {
             self.call_step(id, step);
         }
         while let Some(transmission) = machine!().poll_transmit(now) {
+            self.check(checks::way(self, &transmission));
             self.transmit(transmission);
         }
         self.record_receipts();

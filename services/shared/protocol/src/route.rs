@@ -30,7 +30,7 @@ impl Route {
     /// Which mode the events of a key take.
     pub fn mode_of(&self, key: &Key) -> Mode {
         match self.canary {
-            Some(canary) if canary.percent.covers(evenly(key)) => canary.mode,
+            Some(canary) if canary.covers(key) => canary.mode,
             Some(_) | None => self.mode,
         }
     }
@@ -43,6 +43,13 @@ impl Route {
     /// Whether any key may take this mode.
     pub fn uses(&self, mode: Mode) -> bool {
         self.mode == mode || self.is_split()
+    }
+}
+
+impl Canary {
+    /// Whether the events of a key belong to it.
+    pub fn covers(&self, key: &Key) -> bool {
+        self.percent.covers(evenly(key))
     }
 }
 

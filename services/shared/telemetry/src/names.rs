@@ -190,6 +190,8 @@ pub mod metric {
     };
 
     /// Events in the outbox, for each receiver.
+    pub const REQUESTS: &str = "duet.requests";
+    #[doc = "PLACEHOLDER"]
     pub const OUTBOX_UNACKNOWLEDGED: &str = "duet.outbox.unacknowledged";
     /// How long the oldest event has been in the outbox, for each receiver.
     pub const OUTBOX_OLDEST_AGE: &str = "duet.outbox.oldest.age";

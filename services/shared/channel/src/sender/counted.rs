@@ -4,17 +4,94 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use duet_protocol::settings::Generation;
+use duet_protocol::event::Key;
+use duet_protocol::settings::{Generation, Mode, Settings};
+
+/// Which way an accepted change took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Way {
+    pub(super) mode: Mode,
+    generation: Generation,
+    /// Where there is a canary, whether it belongs to that.
+    is_canary: Option<bool>,
+}
+
+impl Way {
+    pub(super) fn of(settings: &Settings, key: &Key) -> Self {
+        Way {
+            mode: settings.mode_of(key),
+            generation: settings.generation,
+            is_canary: settings.canary.map(|canary| canary.covers(key)),
+        }
+    }
+}
+
+/// How many changes were accepted since the process began, by the mode that they took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AcceptedByMode {
+    /// In Sync.
+    pub sync: u64,
+    /// In Async.
+    pub asynchronous: u64,
+}
+
+/// What a canary achieved since the settings with it are in force.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Achieved {
+    /// How many changes were accepted.
+    pub requests: u64,
+    /// How many of them belong to the canary.
+    pub canary: u64,
+}
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Counted {
+    sync: AtomicU64,
+    asynchronous: AtomicU64,
+    /// Under the newest generation that something was accepted under; held for a few instructions a request, and only where there is a canary.
+    canary: Mutex<(Generation, Achieved)>,
     retransmissions: AtomicU64,
     /// The longest wait that ended under a generation, the newest that one ended under. Held for a few instructions a request.
     slowest: Mutex<Option<(Generation, Duration)>>,
 }
 
 impl Counted {
+    pub(super) fn accepted(&self, way: Way) {
+        let mode = match way.mode {
+            Mode::Sync => &self.sync,
+            Mode::Async => &self.asynchronous,
+        };
+        mode.fetch_add(1, Ordering::Relaxed);
+        let Some(is_canary) = way.is_canary else {
+            return;
+        };
+        let mut counted = self.canary.lock().unwrap_or_else(PoisonError::into_inner);
+        if counted.0 < way.generation {
+            *counted = (way.generation, Achieved::default());
+        }
+        if counted.0 == way.generation {
+            counted.1.requests += 1;
+            counted.1.canary += u64::from(is_canary);
+        }
+    }
+
+    pub(super) fn by_mode(&self) -> AcceptedByMode {
+        AcceptedByMode {
+            sync: self.sync.load(Ordering::Relaxed),
+            asynchronous: self.asynchronous.load(Ordering::Relaxed),
+        }
+    }
+
+    /// What was achieved under this generation.
+    pub(super) fn achieved(&self, generation: Generation) -> Achieved {
+        let (under, achieved) = *self.canary.lock().unwrap_or_else(PoisonError::into_inner);
+        match under == generation {
+            true => achieved,
+            false => Achieved::default(),
+        }
+    }
+
     pub(super) fn sent_again(&self, events: usize) {
         self.retransmissions
             .fetch_add(events as u64, Ordering::Relaxed);
@@ -42,6 +119,34 @@ impl Counted {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_canary_is_counted_by_the_generation_that_is_in_force() {
+        let counted = Counted::default();
+        let way = |generation, is_canary| Way {
+            mode: if is_canary == Some(true) {
+                Mode::Async
+            } else {
+                Mode::Sync
+            },
+            generation: Generation(generation),
+            is_canary,
+        };
+        for is_canary in [true, false, false, false] {
+            counted.accepted(way(2, Some(is_canary)));
+        }
+        let achieved = |requests, canary| Achieved { requests, canary };
+        assert_eq!(counted.achieved(Generation(2)), achieved(4, 1));
+        counted.accepted(way(3, Some(true)));
+        // One that was accepted before and is told late.
+        counted.accepted(way(2, Some(true)));
+        counted.accepted(way(4, None));
+        assert_eq!(counted.achieved(Generation(3)), achieved(1, 1));
+        assert_eq!(counted.achieved(Generation(4)), achieved(0, 0));
+        let (sync, asynchronous) = (4, 3);
+        let by_mode = AcceptedByMode { sync, asynchronous };
+        assert_eq!(counted.by_mode(), by_mode);
+    }
 
     #[test]
     fn the_slowest_caller_is_that_of_the_newest_generation() {

@@ -14,6 +14,7 @@ mod task;
 mod transmit;
 
 pub use broker::MakeBroker;
+pub use counted::{AcceptedByMode, Achieved};
 pub use request::{Delivery, Reply, SendError};
 pub use service::SendingService;
 pub use task::{Parts, SenderTask};
@@ -27,6 +28,7 @@ use duet_protocol::calls::Calls;
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::rules::Rules;
 use duet_protocol::sender::{Answer, Standing};
+use duet_protocol::settings::Canary;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use self::counted::Counted;
@@ -111,6 +113,18 @@ impl<S: Store, V: SendingService<S::Connection>> Sender<S, V> {
     /// How many events were sent again since the process began, whatever became of them before.
     pub fn retransmissions(&self) -> u64 {
         self.counted.retransmissions()
+    }
+
+    /// How many changes were accepted since the process began, by the mode that they took.
+    pub fn accepted_by_mode(&self) -> AcceptedByMode {
+        self.counted.by_mode()
+    }
+
+    /// The canary in force, and what it achieved since it is; `None` where there is none.
+    pub fn canary(&self) -> Option<(Canary, Achieved)> {
+        let state = self.settings.borrow();
+        let settings = state.settings()?;
+        Some((settings.canary?, self.counted.achieved(settings.generation)))
     }
 
     /// The longest that a caller waited for its answer since the settings in force began; `None` before the first.

@@ -10,7 +10,7 @@ use duet_protocol::settings::{Mode, Settings};
 use duet_protocol::time::Moment;
 use tokio::sync::watch;
 
-use super::counted::Counted;
+use super::counted::{Counted, Way};
 use super::{Sender, SendingService, lock};
 use crate::clock::Clock;
 use crate::settings::SettingsState;
@@ -30,7 +30,7 @@ pub enum Delivery {
 pub struct Reply {
     /// The event that stands for the change; `None` if there never was one (undoing what was never done).
     pub event: Option<EventId>,
-    /// The mode that the channel was in.
+    /// The mode that the change took: the channel's, or the canary's.
     pub mode: Mode,
     /// How it stands.
     pub delivery: Delivery,
@@ -80,8 +80,8 @@ impl<R> From<StoreError> for SendError<R> {
     }
 }
 
-/// What the accepting transaction came to: the mode, and the answer to be waited for, if a call is under way.
-type AcceptedAs<V, R> = Result<(Mode, Accepted<V>, Option<watch::Receiver<Option<Answer>>>), R>;
+/// What the accepting transaction came to: the way it takes, and the answer to be waited for, if a call is under way.
+type AcceptedAs<V, R> = Result<(Way, Accepted<V>, Option<watch::Receiver<Option<Answer>>>), R>;
 
 /// A caller that waits, counted when it no longer does, whatever the reason.
 struct Waiting<'s> {
@@ -100,8 +100,8 @@ impl Drop for Waiting<'_> {
     }
 }
 
-fn dispatch(settings: &Settings, began: Moment) -> Dispatch {
-    match settings.mode {
+fn dispatch(settings: &Settings, mode: Mode, began: Moment) -> Dispatch {
+    match mode {
         Mode::Sync => Dispatch::Inline {
             deadline: began + settings.sync.deadline,
         },
@@ -138,17 +138,18 @@ impl<S: Store, V: SendingService<S::Connection>> Sender<S, V> {
         let request = Request {
             key,
             value,
-            dispatch: dispatch(&settings, began),
+            dispatch: Dispatch::Background,
             trace,
             generation: settings.generation,
         };
-        let (mode, accepted, answer) = self
+        let (way, accepted, answer) = self
             .accept(request, settings, began)
             .await?
             .map_err(SendError::Refused)?;
+        self.counted.accepted(way);
         let reply = |event, delivery, attempts| Reply {
             event,
-            mode,
+            mode: way.mode,
             delivery,
             attempts,
             took: self.clock.now().since(began),
@@ -204,7 +205,8 @@ impl<S: Store, V: SendingService<S::Connection>> Sender<S, V> {
             if let Some(now) = states.borrow().settings() {
                 settings = Arc::clone(now);
             }
-            request.dispatch = dispatch(&settings, began);
+            let way = Way::of(&settings, &request.key);
+            request.dispatch = dispatch(&settings, way.mode, began);
             request.generation = settings.generation;
             let connection = tx.connection();
             if let Err(refusal) = service.admit(connection, &request.key, request.value.as_ref())? {
@@ -238,7 +240,7 @@ impl<S: Store, V: SendingService<S::Connection>> Sender<S, V> {
                 Accepted::Unchanged { .. } => None,
             };
             let answer = call.map(|call| call.answer.subscribe());
-            Ok(Ok((settings.mode, accepted, answer)))
+            Ok(Ok((way, accepted, answer)))
         };
         self.store.write(job).await
     }

@@ -45,6 +45,9 @@ refuses "must be at least 10 more than drainDelaySeconds" --set reaction.drainDe
 refuses "channel.spec.from is not to be set" --set channel.spec.from=other
 refuses "set nats.enabled to false" --set nats.url=nats://elsewhere:4222
 refuses "'/nats/url'" --set nats.enabled=false,nats.url=nats://user:password@elsewhere:4222
+refuses "'/otlp/endpoint'" --set otlp.endpoint=http://user:password@elsewhere:4317
+refuses "'/otlp/protocol'" --set otlp.protocol=http/json
+refuses "the bundled Jaeger takes traces only" --set otlp.metrics=true
 refuses "additional properties 'replica' not allowed" --set reaction.replica=1
 refuses "'/channel/spec/async/natsJetStream/stream/subject'" --set 'channel.spec.async.natsJetStream.stream.subject=duet.*'
 

@@ -55,9 +55,17 @@ imagePullPolicy: {{ .Values.image.pullPolicy }}
 {{- else if .Values.nats.enabled }}{{ include "duet.fullname" . }}-nats{{ end -}}
 {{- end }}
 
+{{/* The bundled Jaeger's. */}}
+{{- define "duet.otlpPort" -}}
+{{- if eq .Values.otlp.protocol "grpc" }}4317{{ else }}4318{{ end -}}
+{{- end }}
+
 {{- define "duet.otlpEndpoint" -}}
+{{- if and (or .Values.otlp.metrics .Values.otlp.logs) (not .Values.otlp.endpoint) }}
+{{- fail "otlp.metrics and otlp.logs need otlp.endpoint: the bundled Jaeger takes traces only" }}
+{{- end }}
 {{- if .Values.otlp.endpoint }}{{ .Values.otlp.endpoint }}
-{{- else if .Values.jaeger.enabled }}http://{{ include "duet.fullname" . }}-jaeger:4317{{ end -}}
+{{- else if .Values.jaeger.enabled }}http://{{ include "duet.fullname" . }}-jaeger:{{ include "duet.otlpPort" . }}{{ end -}}
 {{- end }}
 
 {{/* One release a namespace: each operator looks after every Channel of its namespace, and uninstalling deletes them all. */}}

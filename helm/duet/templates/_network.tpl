@@ -32,10 +32,10 @@
 
 {{- define "duet.egress.otlp" -}}
 {{- if .Values.otlp.endpoint -}}
-- ports: [{port: {{ include "duet.port" (list .Values.otlp.endpoint 4317) }}, protocol: TCP}]
+- ports: [{port: {{ include "duet.port" (list .Values.otlp.endpoint (ternary 443 80 (hasPrefix "https:" .Values.otlp.endpoint))) }}, protocol: TCP}]
 {{- else if .Values.jaeger.enabled -}}
 - to: {{- include "duet.pods" (list . "jaeger") | nindent 4 }}
-  ports: [{port: 4317, protocol: TCP}]
+  ports: [{port: {{ include "duet.otlpPort" . }}, protocol: TCP}]
 {{- end }}
 {{- end }}
 

@@ -98,6 +98,20 @@ livenessProbe:
 {{- with include "duet.otlpEndpoint" $root }}
 - name: OTEL_EXPORTER_OTLP_ENDPOINT
   value: {{ . | quote }}
+- name: OTEL_EXPORTER_OTLP_PROTOCOL
+  value: {{ $root.Values.otlp.protocol }}
+{{- with $root.Values.otlp.headers.existingSecret }}
+- name: OTEL_EXPORTER_OTLP_HEADERS
+  valueFrom: {secretKeyRef: {name: {{ . }}, key: {{ $root.Values.otlp.headers.key }}}}
+{{- end }}
+{{- if $root.Values.otlp.metrics }}
+- name: OTEL_METRICS_EXPORTER
+  value: prometheus,otlp
+{{- end }}
+{{- if $root.Values.otlp.logs }}
+- name: OTEL_LOGS_EXPORTER
+  value: otlp
+{{- end }}
 # A trace is there a second after its request, and `duet trace --last` waits twice that.
 - name: OTEL_BSP_SCHEDULE_DELAY
   value: "1000"

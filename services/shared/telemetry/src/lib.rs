@@ -34,20 +34,26 @@
 //!
 //! Around it: [`logs::init`] once in `main`, before anything else; [`Metrics::render`](metrics::Metrics::render) for `/metrics`.
 
-/// What a process' telemetry is told: by its `main`, and by OpenTelemetry's environment variables.
+/// What a process' telemetry is told.
 mod config;
-/// Hands spans to a collector; says once that it is away, and once that it is back.
+/// OpenTelemetry's environment variables.
+mod environment;
+/// Hands what is told to a collector; says once that it is away, and once that it is back.
 mod exporter;
+/// The HTTP client of OTLP/HTTP.
+mod http_client;
 /// Ids of new spans, and of those recorded later than they began.
 mod ids;
 /// The instruments the services hold.
 pub mod instruments;
-/// Log lines: coloured on a terminal, JSON elsewhere, with the ids of the trace they belong to.
+/// Log lines: coloured on a terminal, JSON elsewhere, to a collector too; with the ids of the trace they belong to.
 pub mod logs;
 /// Metrics, and their Prometheus text.
 pub mod metrics;
 /// The name of every span, attribute, event and metric, once.
 pub mod names;
+/// One signal's way to a collector.
+mod otlp;
 /// W3C Trace Context: between processes, and stored with an event.
 pub mod propagation;
 /// A budget a second, shared by all threads.
@@ -63,8 +69,10 @@ mod telemetry;
 /// Starts spans.
 mod tracer;
 
-pub use config::{Config, ConfigError};
+pub use config::{Batches, Config};
+pub use environment::ConfigError;
 pub use instruments::Instruments;
+pub use otlp::{Headers, Otlp, Protocol, Signal};
 pub use span::{Span, current, describe};
 pub use telemetry::{Observer, Telemetry, TelemetryError};
 pub use tracer::{MAX_LINKS, SpanStart, Tracer};

@@ -1,13 +1,23 @@
 //! Metrics, and their Prometheus text.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use opentelemetry::metrics::{Meter, MeterProvider as _};
-use opentelemetry_sdk::{Resource, error::OTelSdkError, metrics::SdkMeterProvider};
+use opentelemetry::metrics::{Meter, MeterProvider as _, noop::NoopMeterProvider};
+use opentelemetry_sdk::{
+    Resource,
+    error::{OTelSdkError, OTelSdkResult},
+    metrics::{PeriodicReader, SdkMeterProvider},
+};
 use prometheus::{Registry, TextEncoder};
+
+use crate::{exporter::Quiet, otlp::Signal};
 
 /// The `Content-Type` of [`Metrics::render`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// What is shown where [`Config::prometheus`](crate::Config::prometheus) is off.
+const NOT_HERE: &str =
+    "# OTEL_METRICS_EXPORTER has no prometheus, so that nothing is shown here.\n";
 
 /// What keeps metrics from being registered or rendered.
 #[derive(Debug, thiserror::Error)]
@@ -26,32 +36,54 @@ pub struct Metrics(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    provider: SdkMeterProvider,
-    registry: Registry,
+    /// None where nobody reads them.
+    provider: Option<SdkMeterProvider>,
+    /// What Prometheus is shown.
+    registry: Option<Registry>,
     meter: Meter,
 }
 
+/// Where metrics are pushed to, and how often.
+pub(crate) struct Push {
+    pub(crate) exporter: opentelemetry_otlp::MetricExporter,
+    pub(crate) every: Duration,
+}
+
 impl Metrics {
-    /// An empty set; `resource` becomes the metric `target_info`.
+    /// An empty set; for Prometheus, `resource` becomes the metric `target_info`.
     ///
     /// # Errors
     /// If they can't be registered.
-    pub(crate) fn new(resource: Resource) -> Result<Self, MetricsError> {
-        let registry = Registry::new();
-        let reader = opentelemetry_prometheus::exporter()
-            .with_registry(registry.clone())
-            .scope_info_enabled(false)
-            .build()
-            .map_err(MetricsError::Register)?;
-        let provider = SdkMeterProvider::builder()
-            .with_resource(resource)
-            .with_reader(reader)
-            .build();
-        let meter = provider.meter(env!("CARGO_PKG_NAME"));
+    pub(crate) fn new(
+        resource: Resource,
+        prometheus: bool,
+        push: Option<Push>,
+    ) -> Result<Self, MetricsError> {
+        let mut provider = SdkMeterProvider::builder().with_resource(resource);
+        let read = prometheus || push.is_some();
+        let registry = prometheus.then(Registry::new);
+        if let Some(registry) = &registry {
+            let reader = opentelemetry_prometheus::exporter()
+                .with_registry(registry.clone())
+                .scope_info_enabled(false)
+                .build()
+                .map_err(MetricsError::Register)?;
+            provider = provider.with_reader(reader);
+        }
+        if let Some(Push { exporter, every }) = push {
+            let nothing = NoopMeterProvider::new().meter("");
+            let reader = PeriodicReader::builder(Quiet::new(exporter, Signal::Metrics, &nothing));
+            provider = provider.with_reader(reader.with_interval(every).build());
+        }
+        let provider = read.then(|| provider.build());
+        let scope = env!("CARGO_PKG_NAME");
         Ok(Self(Arc::new(Inner {
+            meter: match &provider {
+                Some(provider) => provider.meter(scope),
+                None => NoopMeterProvider::new().meter(scope),
+            },
             provider,
             registry,
-            meter,
         })))
     }
 
@@ -60,20 +92,25 @@ impl Metrics {
         &self.0.meter
     }
 
-    /// All of them now, in Prometheus' text format, of the type [`CONTENT_TYPE`]. Callbacks of gauges run meanwhile.
+    /// All of them now, in Prometheus' text format, of the type [`CONTENT_TYPE`]. Callbacks of gauges run meanwhile. Where they are
+    /// not for Prometheus, a comment that says so.
     ///
     /// # Errors
     /// If one can't be written.
     pub fn render(&self) -> Result<String, MetricsError> {
+        let Some(registry) = &self.0.registry else {
+            return Ok(NOT_HERE.to_owned());
+        };
         TextEncoder::new()
-            .encode_to_string(&self.0.registry.gather())
+            .encode_to_string(&registry.gather())
             .map_err(MetricsError::Render)
     }
-}
 
-impl Drop for Inner {
-    fn drop(&mut self) {
-        // Nothing is pushed, so nothing can be lost.
-        let _ = self.provider.shutdown();
+    /// Pushes what was counted last, and ends. Blocks; the SDK heeds no other time than 5 s.
+    pub(crate) fn shutdown(&self) -> OTelSdkResult {
+        self.0
+            .provider
+            .as_ref()
+            .map_or(Ok(()), SdkMeterProvider::shutdown)
     }
 }

@@ -1,20 +1,24 @@
 //! Start and shutdown.
 
-use std::{sync::Arc, time::Duration};
+use std::{sync::Arc, thread, time::Duration};
 
-use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig};
+use opentelemetry_otlp::ExporterBuildError;
 use opentelemetry_sdk::{
     Resource,
-    error::OTelSdkError,
-    trace::{BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider},
+    error::{OTelSdkError, OTelSdkResult},
+    logs::{BatchConfigBuilder as LogBatches, BatchLogProcessor, SdkLoggerProvider},
+    trace::{BatchConfigBuilder as SpanBatches, BatchSpanProcessor, SdkTracerProvider},
 };
+use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
     config::Config,
     exporter::Quiet,
     ids,
     instruments::Instruments,
-    metrics::{Metrics, MetricsError},
+    logs,
+    metrics::{Metrics, MetricsError, Push},
+    otlp::{Otlp, Signal},
     should_sample::{Clocked, SdkSampler},
     tracer::{MAX_LINKS, Tracer},
 };
@@ -22,29 +26,37 @@ use crate::{
 /// What keeps telemetry from starting or ending well.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    /// The collector's address is no URL, or its headers no headers.
-    #[error("the exporter for {endpoint:?} can't be built")]
+    /// A collector can't be exported to: its address is no URL, or the certificates of this machine can't be read.
+    #[error("{signal} can't be exported to {endpoint:?}")]
     Exporter {
-        /// What was taken for the address.
+        /// What was to be exported.
+        signal: Signal,
+        /// Where to.
         endpoint: String,
         /// Why.
         source: ExporterBuildError,
     },
     /// There is a collector, and no tokio runtime to reach it by.
-    #[error("traces are exported from within a tokio runtime, and there is none")]
+    #[error("telemetry is exported from within a tokio runtime, and there is none")]
     NoRuntime,
     /// The metrics can't be registered.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
-    /// What was recorded couldn't be flushed.
-    #[error("what was recorded last couldn't be flushed")]
-    Flush(#[source] OTelSdkError),
+    /// What was told last couldn't be flushed.
+    #[error("the last {signal} couldn't be flushed")]
+    Flush {
+        /// What is lost.
+        signal: Signal,
+        /// Why.
+        source: OTelSdkError,
+    },
 }
 
-/// A process' traces and metrics: one provider of each, one resource. Logs are apart, see [`logs::init`](crate::logs::init).
+/// A process' telemetry: one provider of each signal, one resource.
 #[derive(Debug)]
 pub struct Telemetry {
     traces: Option<SdkTracerProvider>,
+    logs: Option<SdkLoggerProvider>,
     tracer: Tracer,
     metrics: Metrics,
     instruments: Instruments,
@@ -69,27 +81,47 @@ impl From<&Telemetry> for Observer {
 }
 
 impl Telemetry {
-    /// Starts exporting in the background, from a thread of its own over a connection of the tokio runtime this is called in. A
+    /// Starts exporting in the background, from threads of its own over connections of the tokio runtime this is called in. A
     /// collector that is away is no error: it is looked for again with each export.
     ///
+    /// From now on, if [`Config::logs`] says so, the lines of [`logs::init`] go to a collector too. They are the whole process': of two
+    /// that ask for it, the second gets them.
+    ///
     /// # Errors
-    /// If the collector's address can't be one, or there is a collector and no tokio runtime.
+    /// If a collector's address can't be one, or there is a collector and no tokio runtime.
     pub fn start(config: Config) -> Result<Self, TelemetryError> {
+        let collectors = [&config.traces, &config.metrics, &config.logs];
+        if collectors.iter().any(|it| it.is_some())
+            && tokio::runtime::Handle::try_current().is_err()
+        {
+            return Err(TelemetryError::NoRuntime);
+        }
         let resource = config.resource();
-        let metrics = Metrics::new(resource.clone())?;
-        let instruments = Instruments::new(&metrics);
-        let (traces, tracer) = match config.endpoint.clone() {
-            Some(endpoint) => {
-                let (provider, tracer) = record(&config, endpoint, resource)?;
+        let push = match &config.metrics {
+            Some(otlp) => Some(Push {
+                exporter: built(Signal::Metrics, otlp, Otlp::metrics)?,
+                every: config.metrics_every,
+            }),
+            None => None,
+        };
+        let metrics = Metrics::new(resource.clone(), config.prometheus, push)?;
+        let (traces, tracer) = match &config.traces {
+            Some(otlp) => {
+                let (provider, tracer) = record(&config, otlp, resource.clone(), &metrics)?;
                 (Some(provider), tracer)
             }
             None => (None, Tracer::default()),
         };
+        let logs = match &config.logs {
+            Some(otlp) => Some(log(&config, otlp, resource, &metrics)?),
+            None => None,
+        };
         Ok(Self {
             traces,
+            logs,
             tracer,
+            instruments: Instruments::new(&metrics),
             metrics,
-            instruments,
         })
     }
 
@@ -108,55 +140,111 @@ impl Telemetry {
         self.instruments.clone()
     }
 
-    /// Exports what has been recorded, and ends. Spans that end afterwards are lost.
+    /// Exports what has been told, and ends. Spans that end afterwards are lost; later lines go to standard error only.
     ///
     /// # Errors
-    /// If that takes longer than `timeout`.
+    /// If that takes longer than `timeout`. Of several signals, the first that was lost.
     pub async fn shutdown(self, timeout: Duration) -> Result<(), TelemetryError> {
-        let Some(traces) = self.traces else {
-            return Ok(());
-        };
-        // The SDK blocks, and what it waits for may need this very thread.
-        let flushed = tokio::task::spawn_blocking(move || traces.shutdown_with_timeout(timeout));
-        match flushed.await {
-            Ok(result) => result.map_err(TelemetryError::Flush),
-            Err(panicked) => Err(TelemetryError::Flush(OTelSdkError::InternalFailure(
-                panicked.to_string(),
-            ))),
+        let Self {
+            traces,
+            logs,
+            metrics,
+            ..
+        } = self;
+        if logs.is_some() {
+            logs::collector::end();
         }
+        let until = Instant::now() + timeout;
+        let spans = traces.map(|traces| apart(move || traces.shutdown_with_timeout(timeout)));
+        let lines = logs.map(|logs| apart(move || logs.shutdown_with_timeout(timeout)));
+        let counts = apart(move || metrics.shutdown());
+        let all = [
+            (Signal::Traces, spans),
+            (Signal::Metrics, Some(counts)),
+            (Signal::Logs, lines),
+        ];
+        let mut flushed = Ok(());
+        for (signal, ended) in all {
+            let Some(ended) = ended else { continue };
+            let result = match tokio::time::timeout_at(until, ended).await {
+                Ok(Ok(result)) => result,
+                Ok(Err(_)) => Err(OTelSdkError::InternalFailure("its thread has died".into())),
+                Err(_) => Err(OTelSdkError::Timeout(timeout)),
+            };
+            flushed =
+                flushed.and(result.map_err(|source| TelemetryError::Flush { signal, source }));
+        }
+        flushed
     }
+}
+
+/// Runs what blocks, and may need this very runtime to go on meanwhile. A thread of its own, and not one of the runtime's: what the SDK
+/// doesn't give up in time must not keep the process from ending.
+fn apart(
+    shutdown: impl FnOnce() -> OTelSdkResult + Send + 'static,
+) -> oneshot::Receiver<OTelSdkResult> {
+    let (told, ended) = oneshot::channel();
+    thread::spawn(move || {
+        // Nobody waits any longer: nobody needs to know.
+        let _ = told.send(shutdown());
+    });
+    ended
+}
+
+fn built<E>(
+    signal: Signal,
+    otlp: &Otlp,
+    build: impl FnOnce(&Otlp) -> Result<E, ExporterBuildError>,
+) -> Result<E, TelemetryError> {
+    build(otlp).map_err(|source| TelemetryError::Exporter {
+        signal,
+        endpoint: otlp.endpoint.clone(),
+        source,
+    })
 }
 
 fn record(
     config: &Config,
-    endpoint: String,
+    otlp: &Otlp,
     resource: Resource,
+    metrics: &Metrics,
 ) -> Result<(SdkTracerProvider, Tracer), TelemetryError> {
-    if tokio::runtime::Handle::try_current().is_err() {
-        return Err(TelemetryError::NoRuntime);
-    }
-    let exporter = SpanExporter::builder()
-        .with_tonic()
-        .with_endpoint(endpoint.clone())
-        .with_timeout(config.export_timeout)
-        .build()
-        .map_err(|source| TelemetryError::Exporter { endpoint, source })?;
-    let batches = BatchConfigBuilder::default()
-        .with_scheduled_delay(config.export_every)
-        .with_max_queue_size(config.queue)
+    let exporter = built(Signal::Traces, otlp, Otlp::spans)?;
+    let exporter = Quiet::new(exporter, Signal::Traces, metrics.meter());
+    let batches = SpanBatches::default()
+        .with_scheduled_delay(config.spans.every)
+        .with_max_queue_size(config.spans.queue)
         .build();
+    let processor = BatchSpanProcessor::builder(exporter).with_batch_config(batches);
     let sampler = Arc::new(Clocked::new(config.sampling));
     let provider = SdkTracerProvider::builder()
         .with_resource(resource)
         .with_sampler(SdkSampler(sampler.clone()))
         .with_id_generator(ids::Generator)
         .with_max_links_per_span(MAX_LINKS)
-        .with_span_processor(
-            BatchSpanProcessor::builder(Quiet::new(exporter))
-                .with_batch_config(batches)
-                .build(),
-        )
+        .with_span_processor(processor.build())
         .build();
     let tracer = Tracer::recording(&provider, sampler);
     Ok((provider, tracer))
+}
+
+fn log(
+    config: &Config,
+    otlp: &Otlp,
+    resource: Resource,
+    metrics: &Metrics,
+) -> Result<SdkLoggerProvider, TelemetryError> {
+    let exporter = built(Signal::Logs, otlp, Otlp::log_records)?;
+    let exporter = Quiet::new(exporter, Signal::Logs, metrics.meter());
+    let batches = LogBatches::default()
+        .with_scheduled_delay(config.log_records.every)
+        .with_max_queue_size(config.log_records.queue)
+        .build();
+    let processor = BatchLogProcessor::builder(exporter).with_batch_config(batches);
+    let provider = SdkLoggerProvider::builder()
+        .with_resource(resource)
+        .with_log_processor(processor.build())
+        .build();
+    logs::collector::begin(&provider);
+    Ok(provider)
 }

@@ -1,86 +1,58 @@
-//! What a process writes to its standard error, as another sees it: these tests run themselves again as a child.
+//! What a collector gets of the log. One test: the log is the whole process'.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on panics")]
 
-use std::process::Command;
+use std::time::Duration;
 
-use duet_telemetry::{Tracer, logs, names::span};
-use opentelemetry::trace::TraceContextExt as _;
-use serde_json::Value;
+use duet_telemetry::{Config, Otlp, Protocol, Signal, Telemetry, Tracer, logs, names::span};
+use duet_testkit::{OtlpReceiver, eventually};
 
-/// Exit code and log of a child with these environment variables.
-fn child(variables: &[(&str, &str)]) -> (Option<i32>, String) {
-    let ended = Command::new(std::env::current_exe().unwrap())
-        .args(["a_process_that_logs", "--exact", "--ignored", "--nocapture"])
-        .env_remove("RUST_LOG")
-        .env_remove("DUET_LOG_FORMAT")
-        .env_remove("NO_COLOR")
-        .envs(variables.iter().copied())
-        .output()
-        .unwrap();
-    (
-        ended.status.code(),
-        String::from_utf8(ended.stderr).unwrap(),
-    )
+fn config(collector: &OtlpReceiver, protocol: Protocol) -> Config {
+    let mut config = Config::new("reaction", "1.2.3");
+    config.logs = Some(Otlp::to(&collector.endpoint(), protocol, Signal::Logs));
+    config.log_records.every = Duration::from_millis(10);
+    config
 }
 
-#[test]
-#[ignore = "run by the others"]
-fn a_process_that_logs() {
-    if let Err(error) = logs::init() {
-        eprintln!("{error}");
-        std::process::exit(3);
-    }
-    assert!(logs::init().is_err(), "a second time");
-    tracing::info!("outside");
-    let span = Tracer::default().root(span::COMMIT_REACTION).start();
-    let _attached = span.context().attach();
-    let trace_id = opentelemetry::Context::current()
-        .span()
-        .span_context()
-        .trace_id();
-    tracing::info!(expected = %trace_id, "inside");
-    tracing::debug!("in detail");
-}
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lines_arrive_with_the_ids_of_their_trace_and_those_about_exporting_dont() {
+    logs::init().unwrap();
+    tracing::info!("before there is a collector");
+    for protocol in [Protocol::Grpc, Protocol::HttpProtobuf] {
+        let collector = OtlpReceiver::start().await;
+        let telemetry = Telemetry::start(config(&collector, protocol)).unwrap();
+        // Recorded or not, a span has ids.
+        let span = Tracer::default().root(span::COMMIT_GROUP).start();
+        let ids = span.span_context().clone();
+        {
+            let _attached = span.context().attach();
+            tracing::warn!(user = "ana", count = 3_u64, "said {}", 1);
+        }
+        tracing::error!(target: "hyper_util::client", "about an export");
+        tracing::debug!("what RUST_LOG doesn't ask for");
+        eventually(Duration::from_secs(10), || async {
+            collector.log_lines().len() == 1
+        })
+        .await;
+        tracing::info!("at the end");
+        telemetry.shutdown(Duration::from_secs(10)).await.unwrap();
+        tracing::info!("after the end");
 
-#[test]
-fn elsewhere_than_on_a_terminal_lines_are_json_and_name_their_trace() {
-    let (code, log) = child(&[]);
-    assert_eq!(code, Some(0), "{log}");
-    let lines: Vec<Value> = log
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    let [outside, inside] = &lines[..] else {
-        panic!("{log}")
-    };
-    assert_eq!(outside["message"], "outside");
-    assert_eq!(outside.get("trace_id"), None);
-    assert_eq!(inside["trace_id"], inside["expected"]);
-    assert_eq!(inside["span_id"].as_str().unwrap().len(), 16);
-}
-
-#[test]
-fn what_is_asked_for_is_written() {
-    let (_, log) = child(&[("RUST_LOG", "debug"), ("DUET_LOG_FORMAT", "json")]);
-    assert!(log.contains("in detail"), "{log}");
-    let (_, log) = child(&[("RUST_LOG", "warn")]);
-    assert_eq!(log, "");
-}
-
-#[test]
-fn pretty_lines_are_coloured_unless_nobody_wants_colours() {
-    let pretty = ("DUET_LOG_FORMAT", "pretty");
-    let (_, coloured) = child(&[pretty]);
-    assert!(coloured.contains("\x1b[32m INFO\x1b[0m"), "{coloured}");
-    let (_, plain) = child(&[pretty, ("NO_COLOR", "1")]);
-    assert!(plain.contains("  INFO logs outside\n"), "{plain}");
-}
-
-#[test]
-fn what_cant_be_is_refused_by_name() {
-    for (variable, value) in [("DUET_LOG_FORMAT", "xml"), ("RUST_LOG", "a=b=c")] {
-        let (code, log) = child(&[(variable, value)]);
-        assert_eq!(code, Some(3));
-        assert!(log.contains(variable), "{log}");
+        let lines = collector.log_lines();
+        let said: Vec<_> = lines
+            .iter()
+            .map(|line| line.body.as_str().unwrap())
+            .collect();
+        assert_eq!(said, ["said 1", "at the end"], "{protocol:?}");
+        let [first, last] = &lines[..] else {
+            unreachable!()
+        };
+        assert_eq!(first.severity, "WARN");
+        assert_eq!(first.target, module_path!());
+        assert_eq!(first.attributes["user"], "ana");
+        assert_eq!(first.attributes["count"], 3);
+        assert_eq!(first.resource["service.name"], "reaction");
+        assert_eq!(first.trace_id, ids.trace_id().to_string());
+        assert_eq!(first.span_id, ids.span_id().to_string());
+        assert_eq!((last.trace_id.as_str(), last.span_id.as_str()), ("", ""));
     }
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use duet_telemetry::{
-    Config, Telemetry,
+    Config, Otlp, Protocol, Signal, Telemetry,
     names::span,
     sampler::{Roots, Sampling},
 };
@@ -36,7 +36,8 @@ impl io::Write for Log {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_collector_that_goes_and_comes_back_is_told_once_each_and_spans_arrive_again() {
+async fn a_collector_that_is_away_and_comes_back_is_told_once_each_and_what_is_told_arrives_again()
+{
     let log = Log::default();
     let to = log.clone();
     tracing_subscriber::fmt()
@@ -48,37 +49,55 @@ async fn a_collector_that_goes_and_comes_back_is_told_once_each_and_spans_arrive
     let address = collector.endpoint();
     drop(collector);
     let mut config = Config::new("reaction", "0.0.0");
-    config.endpoint = Some(address.clone());
-    config.export_every = Duration::from_millis(10);
+    config.traces = Some(Otlp::to(&address, Protocol::Grpc, Signal::Traces));
+    config.spans.every = Duration::from_millis(10);
+    config.metrics = Some(Otlp::to(&address, Protocol::HttpProtobuf, Signal::Metrics));
+    config.metrics_every = Duration::from_millis(10);
     config.sampling = Sampling {
         roots: Roots::All,
         ..Sampling::default()
     };
     let telemetry = Telemetry::start(config).unwrap();
     let tracer = telemetry.tracer();
-    let record = || tracer.root(span::COMMIT_GROUP).start().end();
+    let instruments = telemetry.instruments();
+    let record = || {
+        tracer.root(span::COMMIT_GROUP).start().end();
+        instruments.received("applied", 1);
+    };
 
-    let away = "traces can't be exported";
+    let away = ["traces can't be exported", "metrics can't be exported"];
     for _ in 0..20 {
         record();
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    eventually(Duration::from_secs(10), || async {
-        log.lines_with(away) == 1
+    eventually(Duration::from_secs(20), || async {
+        away.map(|away| log.lines_with(away)) == [1, 1]
     })
     .await;
+    let metrics = telemetry.metrics().render().unwrap();
+    let lost = |line: &&str| line.starts_with("otel_sdk_exporter_span_exported");
+    let lost = metrics.lines().find(lost).unwrap_or_default();
+    assert!(lost.contains(r#"error_type="export""#), "{metrics}");
 
     let collector =
         OtlpReceiver::start_at(address.trim_start_matches("http://").parse().unwrap()).await;
     eventually(Duration::from_secs(20), || async {
         record();
-        !collector.spans().is_empty()
+        !collector.spans().is_empty() && !collector.points().is_empty()
     })
     .await;
+    let back = [
+        "the collector takes traces again",
+        "the collector takes metrics again",
+    ];
     eventually(Duration::from_secs(10), || async {
-        log.lines_with("the trace collector is back") == 1
+        back.map(|back| log.lines_with(back)) == [1, 1]
     })
     .await;
-    assert_eq!(log.lines_with(away), 1);
+    assert_eq!(away.map(|away| log.lines_with(away)), [1, 1]);
     telemetry.shutdown(Duration::from_secs(5)).await.unwrap();
+    // Nothing that was counted meanwhile is missing.
+    let points = collector.points();
+    let last = points.iter().rfind(|point| point.metric == "duet.events");
+    assert!(last.unwrap().value >= 20.0, "{last:?}");
 }

@@ -4,7 +4,8 @@
 use std::time::{Duration, SystemTime};
 
 use duet_telemetry::{
-    Config, MAX_LINKS, Span, Telemetry, TelemetryError, Tracer, current, describe,
+    Config, MAX_LINKS, Otlp, Protocol, Signal, Span, Telemetry, TelemetryError, Tracer, current,
+    describe,
     names::{attribute, event, span},
     propagation::{self, Traceparent},
     sampler::{Rates, Roots, Sampling},
@@ -18,6 +19,10 @@ use opentelemetry::{
 const ROUTE: &str = "/v1/posts/{post}/reactions/{user}";
 const SUBJECT: &str = "duet.reactions";
 
+fn grpc(collector: &str) -> Otlp {
+    Otlp::to(collector, Protocol::Grpc, Signal::Traces)
+}
+
 /// A process with a collector.
 struct Process {
     collector: OtlpReceiver,
@@ -29,7 +34,7 @@ impl Process {
     async fn start(sampling: Sampling) -> Self {
         let collector = OtlpReceiver::start().await;
         let mut config = Config::new("reaction", "0.0.0");
-        config.endpoint = Some(collector.endpoint());
+        config.traces = Some(grpc(&collector.endpoint()));
         config.sampling = sampling;
         let telemetry = Telemetry::start(config).unwrap();
         let tracer = telemetry.tracer();
@@ -417,7 +422,7 @@ async fn after_shutdown_contexts_are_still_passed_on() {
 #[tokio::test]
 async fn a_collector_that_is_away_holds_nothing_up() {
     let mut config = Config::new("reaction", "0.0.0");
-    config.endpoint = Some("http://127.0.0.1:1".into());
+    config.traces = Some(grpc("http://127.0.0.1:1"));
     config.sampling = all();
     let telemetry = Telemetry::start(config).unwrap();
     let tracer = telemetry.tracer();
@@ -432,7 +437,7 @@ async fn a_collector_that_is_away_holds_nothing_up() {
 #[tokio::test]
 async fn an_endpoint_that_is_no_url_is_refused_by_name() {
     let mut config = Config::new("reaction", "0.0.0");
-    config.endpoint = Some("http://[".into());
+    config.traces = Some(grpc("http://["));
     let error = Telemetry::start(config).unwrap_err();
     assert!(error.to_string().contains("http://["), "{error}");
 }
@@ -440,7 +445,7 @@ async fn an_endpoint_that_is_no_url_is_refused_by_name() {
 #[test]
 fn a_collector_without_a_runtime_is_refused() {
     let mut config = Config::new("reaction", "0.0.0");
-    config.endpoint = Some("http://127.0.0.1:4317".into());
+    config.traces = Some(grpc("http://127.0.0.1:4317"));
     let error = Telemetry::start(config).unwrap_err();
     assert!(matches!(error, TelemetryError::NoRuntime), "{error}");
 }

@@ -21,7 +21,7 @@ pub use in_process::{Answer, answer, configured, listening, raw};
 /// A real nats-server with JetStream on free ports, with the faults a broker has.
 pub use nats::NatsServer;
 /// A collector that keeps what it is sent, for tests to read.
-pub use otlp::{Event, Kind, Link, OtlpReceiver, Span, Status, drawn};
+pub use otlp::{Event, Export, Kind, Link, LogLine, OtlpReceiver, Point, Span, Status, drawn};
 /// Reaction and Notification as separate processes, with a broker between them.
 pub use pair::{Load, Mode, Pair, PairBuilder, Reply, Service, Told};
 /// A child that dies with the test.

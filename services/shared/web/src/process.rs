@@ -158,7 +158,7 @@ impl Process {
         let finish = async {
             finish.await;
             if let Err(error) = telemetry.shutdown(FLUSH).await {
-                tracing::warn!(%error, "the last spans are lost");
+                tracing::warn!(%error, "some telemetry is lost");
             }
         };
         let stopped = serve_until_stopped(&stop, &readiness, patience, servers, finish).await;
@@ -183,7 +183,7 @@ pub fn block_on<T>(service: impl Future<Output = T>) -> io::Result<T> {
     Ok(runtime.block_on(service))
 }
 
-/// How long the last spans may take to be exported.
+/// How long the last spans, metrics and log lines may take to be exported.
 const FLUSH: Duration = Duration::from_secs(2);
 
 /// Reads `5s`, `250ms`, `1m 30s`: a value parser for clap.

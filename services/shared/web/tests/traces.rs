@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use duet_telemetry::names::attribute;
 use duet_telemetry::sampler::{Roots, Sampling};
-use duet_telemetry::{Config, Observer, Telemetry, describe};
+use duet_telemetry::{Config, Observer, Otlp, Protocol, Signal, Telemetry, describe};
 use duet_testkit::{Kind as Of, OtlpReceiver, Span, Status};
 use duet_web::Problem;
 use duet_web::ports::{Addresses, Ports};
@@ -32,7 +32,8 @@ impl Server {
     async fn start() -> Self {
         let collector = OtlpReceiver::start().await;
         let mut config = Config::new("test", "1.2.3");
-        config.endpoint = Some(collector.endpoint());
+        let endpoint = collector.endpoint();
+        config.traces = Some(Otlp::to(&endpoint, Protocol::Grpc, Signal::Traces));
         config.sampling = Sampling::default();
         config.sampling.rates.per_second = 1;
         config.sampling.rates.one_in = u32::MAX;

@@ -10,7 +10,7 @@ use duet_protocol::settings::TracesAsync;
 use duet_telemetry::instruments::Destination;
 use duet_telemetry::names::span;
 use duet_telemetry::sampler::{Roots, Sampling};
-use duet_telemetry::{Config, Span, Telemetry, Tracer, propagation};
+use duet_telemetry::{Config, Otlp, Protocol, Signal, Span, Telemetry, Tracer, propagation};
 use duet_testkit::{OtlpReceiver, Span as Exported, Status, drawn};
 use opentelemetry::KeyValue;
 use opentelemetry::trace::SpanContext;
@@ -36,7 +36,8 @@ impl Two {
         let collector = OtlpReceiver::start().await;
         let [reaction, notification] = ["reaction", "notification"].map(|service| {
             let mut config = Config::new(service, "0.0.0");
-            config.endpoint = Some(collector.endpoint());
+            let endpoint = collector.endpoint();
+            config.traces = Some(Otlp::to(&endpoint, Protocol::Grpc, Signal::Traces));
             config.sampling = Sampling {
                 roots,
                 ..Sampling::default()

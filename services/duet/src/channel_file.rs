@@ -1,4 +1,6 @@
-//! The Channel document as a file: read, checked, one line of it edited.
+//! The Channel document as a file: read, checked, one value of it edited.
+
+mod edit;
 
 use crate::failure::{Doing, Failure, Kind};
 use duet_crd::{Channel, Mode};
@@ -44,14 +46,34 @@ impl ChannelFile {
     /// Writes another mode: one line changes, everything else stays byte for byte. The new document is checked, then
     /// renamed into place.
     pub(crate) fn switch(&mut self, mode: Mode) -> Result<(), Failure> {
-        let text = with_mode(&self.text, name(mode)).map_err(|why| {
+        let text = edit::with_mode(&self.text, name(mode)).map_err(|why| {
             Failure::new(Kind::Invalid, format!("{}: {why}", self.path.display()))
                 .hint("Change it by hand: it is followed within a second.")
         })?;
-        checked(&self.path, &text)?;
+        self.write(text)
+    }
+
+    /// Writes another document: checked, then renamed into place.
+    pub(crate) fn write(&mut self, text: String) -> Result<(), Failure> {
+        let mode = checked(&self.path, &text)?;
         replace(&self.path, &text).doing(|| format!("write {}", self.path.display()))?;
         (self.text, self.mode) = (text, mode);
         Ok(())
+    }
+
+    /// Whether it is to this receiver.
+    pub(crate) fn is_to(&self, receiver: &str) -> bool {
+        let channel = Channel::from_yaml(&self.text);
+        channel.is_ok_and(|it| it.spec.to.iter().any(|to| to.name.as_str() == receiver))
+    }
+
+    /// Writes one more receiver at the end of `to`: everything else stays byte for byte.
+    pub(crate) fn add_receiver(&mut self, receiver: &str) -> Result<(), Failure> {
+        let text = edit::with_receiver(&self.text, receiver).map_err(|why| {
+            Failure::new(Kind::Invalid, format!("{}: {why}", self.path.display()))
+                .hint(format!("Write `- name: {receiver}` under `to:` by hand."))
+        })?;
+        self.write(text)
     }
 }
 
@@ -73,57 +95,6 @@ fn checked(path: &Path, text: &str) -> Result<Mode, Failure> {
     Ok(channel.spec.mode)
 }
 
-/// The document with `spec.mode` set to `mode`, or why that can't be done by changing one value.
-fn with_mode(text: &str, mode: &str) -> Result<String, String> {
-    let place = mode_value(text).ok_or("there is no line `mode: …` right under `spec:`")?;
-    let edited = format!("{}{mode}{}", &text[..place.start], &text[place.end..]);
-
-    // A scanner of lines can be misled (by a block of text that looks like YAML); a parser can't.
-    let parse = |text: &str| serde_yaml_ng::from_str::<serde_yaml_ng::Value>(text);
-    let mut expected = parse(text).map_err(|error| error.to_string())?;
-    let field = expected
-        .get_mut("spec")
-        .and_then(|spec| spec.get_mut("mode"));
-    *field.ok_or("there is no `spec.mode`")? = mode.into();
-    match parse(&edited) {
-        Ok(found) if found == expected => Ok(edited),
-        _ => Err("the mode can't be changed without changing something else".to_owned()),
-    }
-}
-
-/// Where the value of `spec.mode` stands, quotes included, if it has a line of its own.
-fn mode_value(text: &str) -> Option<std::ops::Range<usize>> {
-    let mut start = 0;
-    let mut in_spec = false;
-    let mut indent = None;
-    for line in text.split_inclusive('\n') {
-        let content = line.trim_start_matches(' ');
-        let depth = line.len() - content.len();
-        let blank = content.trim_end().is_empty() || content.starts_with('#');
-        if depth == 0 && !blank {
-            in_spec = content
-                .strip_prefix("spec:")
-                .is_some_and(|rest| is_end(rest.trim_start()));
-        } else if in_spec && !blank {
-            // The first line under `spec:` says how far its fields are indented.
-            let fields = *indent.get_or_insert(depth);
-            if let Some(rest) = content.strip_prefix("mode:").filter(|_| depth == fields) {
-                let value = rest.trim_start_matches([' ', '\t']);
-                let from = start + line.len() - value.len();
-                let length = value.find(" #").unwrap_or(value.len());
-                return Some(from..from + value[..length].trim_end().len());
-            }
-        }
-        start += line.len();
-    }
-    None
-}
-
-/// Whether nothing but a comment is left of a line.
-fn is_end(rest: &str) -> bool {
-    rest.is_empty() || rest.starts_with('#')
-}
-
 /// Written beside with the same permissions, flushed and renamed: a reader sees the old document or the new one.
 fn replace(path: &Path, text: &str) -> std::io::Result<()> {
     let dir = path.parent().unwrap_or(Path::new("."));
@@ -143,53 +114,6 @@ fn replace(path: &Path, text: &str) -> std::io::Result<()> {
 mod tests {
     use super::*;
 
-    const COMMENTED: &str = "\
-# mode: this line is a comment
-kind: Channel
-spec:   # the channel
-    # mode: Async would be the other
-    from: reaction
-    nested:
-        mode: inner   # not this one
-
-    mode:   'Sync'   # Sync | Async\t
-    note: |
-        mode: text
-other: {mode: Sync}
-";
-
-    #[test]
-    fn only_the_value_of_the_mode_changes() {
-        let edited = with_mode(COMMENTED, "Async").unwrap();
-        assert_eq!(edited, COMMENTED.replace("'Sync'", "Async"));
-    }
-
-    #[test]
-    fn line_ends_stay_as_they_are() {
-        let windows = COMMENTED.replace('\n', "\r\n");
-        assert_eq!(
-            with_mode(&windows, "Async").unwrap(),
-            windows.replace("'Sync'", "Async")
-        );
-        assert_eq!(
-            with_mode("spec:\n  mode: Sync", "Async").unwrap(),
-            "spec:\n  mode: Async"
-        );
-    }
-
-    #[test]
-    fn what_is_not_one_value_on_one_line_is_refused() {
-        for document in [
-            "spec: {mode: Sync}\n",
-            "spec:\n  from: reaction\n",
-            "spec:\n  sync:\n    mode: Sync\n",
-            "spec:\n  mode: &anchor Sync\n  other: *anchor\n",
-            "spec:\n  mode:\n    Sync\n",
-        ] {
-            assert!(with_mode(document, "Async").is_err(), "{document}");
-        }
-    }
-
     #[test]
     fn the_example_is_edited_in_one_line_and_stays_valid() {
         let dir = tempfile::tempdir().unwrap();
@@ -208,6 +132,20 @@ other: {mode: Sync}
         assert_eq!(ChannelFile::read(&path).unwrap().mode(), Mode::Async);
         let beside = dir.path().read_dir().unwrap().count();
         assert_eq!(beside, 1, "nothing is left beside the document");
+    }
+
+    #[test]
+    fn a_receiver_is_added_and_the_document_stays_valid() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("channel.yaml");
+        std::fs::write(&path, duet_crd::EXAMPLE).unwrap();
+        let mut file = ChannelFile::read(&path).unwrap();
+        assert!(file.is_to("notification") && !file.is_to("trending"));
+        file.add_receiver("trending").unwrap();
+        assert!(file.is_to("notification") && file.is_to("trending"));
+        let twice = file.add_receiver("trending").unwrap_err();
+        assert_eq!(twice.kind(), Kind::Invalid);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), file.text);
     }
 
     #[test]

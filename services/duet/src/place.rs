@@ -35,7 +35,7 @@ pub(crate) struct Pair {
     pub(crate) way: Option<Forwards>,
 }
 
-/// A process of one of the two services.
+/// A process of one of the services.
 #[derive(Debug, Clone)]
 pub(crate) struct Participant {
     /// The service; in a cluster the pod.
@@ -87,12 +87,13 @@ impl JaegerAt {
 
 impl From<Running> for Pair {
     fn from(running: Running) -> Self {
-        let participants = running.services().map(|(name, at)| Participant {
+        let services = running.services().into_iter();
+        let participants = services.map(|(name, at)| Participant {
             name: name.to_owned(),
             internal: Ok(at.internal.clone()),
         });
         Self {
-            participants: participants.into(),
+            participants: participants.collect(),
             jaeger: running.jaeger.as_deref().map(JaegerAt::named),
             reaction: running.reaction.public,
             notification: running.notification.public,

@@ -15,6 +15,9 @@ pub(crate) struct Running {
     pub(crate) reaction: Service,
     /// Where Notification answers.
     pub(crate) notification: Service,
+    /// Where Trending answers, if it runs.
+    #[serde(default)]
+    pub(crate) trending: Option<Service>,
     /// The NATS server.
     pub(crate) nats: String,
     /// Jaeger's pages and query API, if this build has them.
@@ -35,11 +38,13 @@ pub(crate) struct Service {
 }
 
 impl Running {
-    /// Both services, by name.
-    pub(crate) fn services(&self) -> [(&'static str, &Service); 2] {
-        [
+    /// The services that run, by name.
+    pub(crate) fn services(&self) -> Vec<(&'static str, &Service)> {
+        let mut services = vec![
             ("reaction", &self.reaction),
             ("notification", &self.notification),
-        ]
+        ];
+        services.extend(self.trending.as_ref().map(|it| ("trending", it)));
+        services
     }
 }

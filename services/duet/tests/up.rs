@@ -73,6 +73,62 @@ async fn a_service_alone_names_the_port_that_is_taken_too() {
 }
 
 #[tokio::test]
+async fn with_trending_there_are_two_receivers_and_the_channel_is_to_both() {
+    let dir = Dir::new();
+    let free = [
+        "--trending",
+        "127.0.0.1:0",
+        "--trending-internal",
+        "127.0.0.1:0",
+    ];
+    let mut up = Up::start(&dir.data(), &free).await;
+    let channel = std::fs::read_to_string(dir.data().join("channel.yaml")).unwrap();
+    assert!(
+        channel.contains("to: [{name: notification}, {name: trending}]"),
+        "{channel}"
+    );
+    let welcome = up.process.output();
+    let (reaction, trending) = (&up.told()["reaction"], &up.told()["trending"]);
+    let trending = trending["public"].as_str().unwrap();
+    assert!(
+        welcome.contains(&format!("Trending      {trending}")),
+        "{welcome}"
+    );
+
+    let http = reqwest::Client::new();
+    let put = async |path: &str, body: &str| {
+        let url = format!("{}{path}", reaction["public"].as_str().unwrap());
+        let request = http.put(url).header("content-type", "application/json");
+        request.body(body.to_owned()).send().await.unwrap().status()
+    };
+    put("/v1/posts/hello", r#"{"owner":"bob","title":"Hello"}"#).await;
+    let counted = async |count: u64| {
+        let answer = http.get(format!("{trending}/v1/trending")).send();
+        let list: serde_json::Value = answer.await.unwrap().json().await.unwrap();
+        list["items"][0]["count"] == count
+    };
+    let status = put("/v1/posts/hello/reactions/ana", r#"{"kind":"like"}"#).await;
+    assert!(status == 200 && counted(1).await, "{status}");
+    let said = up.duet("mode", &["async"]);
+    for service in ["reaction", "notification", "trending"] {
+        assert!(
+            said.stdout.contains(&format!("{service} follows after")),
+            "{said:?}"
+        );
+    }
+    let status = put("/v1/posts/hello/reactions/eva", r#"{"kind":"like"}"#).await;
+    assert_eq!(status, 202);
+    eventually(PATIENCE, async || counted(2).await).await;
+    let said = up.duet("status", &[]);
+    assert!(
+        said.code == Some(0) && said.stdout.contains("trending"),
+        "{said:?}"
+    );
+    up.process.terminate();
+    assert_eq!(up.process.ended(PATIENCE).await, Exit::Code(0));
+}
+
+#[tokio::test]
 async fn a_data_directory_that_cant_be_made_is_named() {
     let dir = Dir::new();
     let file = dir.0.path().join("file");

@@ -58,6 +58,7 @@ mod tests {
             channel: "channel.yaml".into(),
             reaction: service(),
             notification: service(),
+            trending: None,
             nats: String::new(),
             jaeger: None,
             otlp: None,

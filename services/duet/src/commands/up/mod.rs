@@ -9,7 +9,7 @@ mod leftovers; // what a `duet up` that was killed left running
 mod nats; // which nats-server, and when it is ready
 #[cfg(feature = "jaeger")]
 mod pages; // the OTLP receiver and Jaeger's pages
-mod parts; // the three processes: their command lines, their order
+mod parts; // the processes: their command lines, their order
 mod ports; // every address, taken or refused before anything starts
 mod roster; // what runs, kept in up.json
 mod welcome; // what to do next
@@ -59,6 +59,9 @@ pub(crate) struct Options {
     json: bool,
 }
 
+/// Trending's public port, where no other is named.
+const TRENDING: &str = "127.0.0.1:8100";
+
 /// Where the parts answer; port 0 takes a free one.
 #[derive(Debug, clap::Args)]
 struct Listen {
@@ -74,6 +77,13 @@ struct Listen {
     /// Notification's internal port
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8091")]
     notification_internal: SocketAddr,
+    /// Run Trending too, a second receiver, at this address if one is given, and make the Channel be to it as well. Without this it
+    /// runs if the Channel is to it
+    #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = TRENDING)]
+    trending: Option<SocketAddr>,
+    /// Trending's internal port
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8101")]
+    trending_internal: SocketAddr,
     /// Jaeger's pages
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:16686")]
     jaeger: SocketAddr,
@@ -110,7 +120,7 @@ async fn up(mut options: Options) -> Result<(), Failure> {
         }
         None => Some(nats::find(options.nats_server.as_deref()).await?),
     };
-    let ports = ports::take(&options)?;
+    let ports = ports::take(&options, options.trending(&channel))?;
     let addresses = ports.addresses;
     let running = running(&options, &addresses, channel.path())?;
     let roster = Arc::new(Roster::new(options.data.clone(), running));
@@ -165,7 +175,12 @@ fn channel(options: &Options) -> Result<ChannelFile, Failure> {
     if DataDir::make_channel(&path, duet_crd::EXAMPLE)? {
         eprintln!("duet: made {} with the defaults", path.display());
     }
-    ChannelFile::read(&path)
+    let mut channel = ChannelFile::read(&path)?;
+    if options.listen.trending.is_some() && !channel.is_to("trending") {
+        channel.add_receiver("trending")?;
+        eprintln!("duet: {} is to trending, too, now", path.display());
+    }
+    Ok(channel)
 }
 
 fn running(options: &Options, at: &Addresses, channel: &Path) -> Result<Running, Failure> {
@@ -181,6 +196,9 @@ fn running(options: &Options, at: &Addresses, channel: &Path) -> Result<Running,
         channel: channel.to_owned(),
         reaction: service(at.reaction, at.reaction_internal),
         notification: service(at.notification, at.notification_internal),
+        trending: at
+            .trending
+            .map(|[public, internal]| service(public, internal)),
         nats: options
             .nats
             .clone()
@@ -192,7 +210,50 @@ fn running(options: &Options, at: &Addresses, channel: &Path) -> Result<Running,
 }
 
 impl Options {
+    /// Where Trending answers, if it is to run: because it is asked for, or because the Channel is to it.
+    fn trending(&self, channel: &ChannelFile) -> Option<[SocketAddr; 2]> {
+        let usual = || TRENDING.parse().ok().filter(|_| channel.is_to("trending"));
+        let public = self.listen.trending.or_else(usual)?;
+        Some([public, self.listen.trending_internal])
+    }
+
     fn grace(&self) -> Duration {
         Duration::from_secs(self.grace.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Up {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    /// Where Trending is to run, by these arguments and a document.
+    fn trending(args: &[&str], document: &str) -> Option<String> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("channel.yaml");
+        std::fs::write(&path, document).unwrap();
+        let args = [&["up", "--channel", path.to_str().unwrap()], args].concat();
+        let options = Up::parse_from(args).options;
+        let [public, _] = options.trending(&channel(&options).unwrap())?;
+        assert!(ChannelFile::read(&path).unwrap().is_to("trending"));
+        Some(public.to_string())
+    }
+
+    #[test]
+    fn trending_runs_where_it_is_asked_for_or_the_channel_is_to_it() {
+        let named = duet_crd::EXAMPLE.replace("{name: notification}", "{name: trending}");
+        let usual = Some(TRENDING.to_owned());
+        assert_eq!(trending(&[], duet_crd::EXAMPLE), None);
+        assert_eq!(trending(&["--trending"], duet_crd::EXAMPLE), usual);
+        assert_eq!(trending(&["--trending"], &named), usual);
+        assert_eq!(trending(&[], &named), usual);
+        let elsewhere = trending(&["--trending", "127.0.0.1:9"], duet_crd::EXAMPLE);
+        assert_eq!(elsewhere.as_deref(), Some("127.0.0.1:9"));
     }
 }

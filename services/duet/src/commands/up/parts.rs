@@ -1,4 +1,4 @@
-//! The three processes: their command lines, and the order in which they start and stop.
+//! The processes: their command lines, and the order in which they start and stop.
 
 use super::{
     Options,
@@ -59,7 +59,7 @@ impl Parts {
         }
     }
 
-    /// Starts the broker, then both services at once: neither waits for the other. Ends when all are ready.
+    /// Starts the broker, then all services at once: none waits for another. Ends when all are ready.
     pub(super) async fn start(&mut self) -> Result<(), Failure> {
         let http = client();
         if let Some(program) = self.nats_server.clone() {
@@ -69,9 +69,11 @@ impl Parts {
             ready(nats, nats::ready(&http, monitoring)).await?;
         }
         let running = self.roster.now();
-        for spec in [self.notification(&running), self.reaction(&running)] {
+        let receivers = [Some(self.notification(&running)), self.trending(&running)];
+        for spec in receivers.into_iter().flatten() {
             self.child(spec)?;
         }
+        self.child(self.reaction(&running))?;
         for (name, service) in running.services() {
             let is_ready = async {
                 while !readiness(&http, &service.internal)
@@ -145,6 +147,11 @@ impl Parts {
         self.service("notification", listen, running, Vec::new())
     }
 
+    fn trending(&self, running: &Running) -> Option<Spec> {
+        let listen = self.addresses.trending?.map(|it| it.to_string());
+        Some(self.service("trending", listen, running, Vec::new()))
+    }
+
     fn reaction(&self, running: &Running) -> Spec {
         let Addresses {
             reaction,
@@ -152,13 +159,10 @@ impl Parts {
             ..
         } = self.addresses;
         let listen = [reaction, reaction_internal].map(|it| it.to_string());
-        let receiver = format!("notification={}", running.notification.internal);
-        self.service(
-            "reaction",
-            listen,
-            running,
-            words(["--receiver", &receiver]),
-        )
+        let receivers = running.services().into_iter().skip(1);
+        let receivers =
+            receivers.map(|(name, at)| words(["--receiver", &format!("{name}={}", at.internal)]));
+        self.service("reaction", listen, running, receivers.flatten().collect())
     }
 
     fn service(

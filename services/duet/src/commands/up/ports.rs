@@ -18,6 +18,8 @@ pub(super) struct Addresses {
     pub(super) reaction_internal: SocketAddr,
     pub(super) notification: SocketAddr,
     pub(super) notification_internal: SocketAddr,
+    /// Trending's two, if it runs.
+    pub(super) trending: Option<[SocketAddr; 2]>,
     pub(super) nats: SocketAddr,
     pub(super) nats_monitoring: SocketAddr,
     /// None where spans go elsewhere, or in a build without Jaeger.
@@ -55,8 +57,8 @@ impl Held {
     }
 }
 
-/// Takes all of them, or says which one is taken and what to do.
-pub(super) fn take(options: &Options) -> Result<Ports, Failure> {
+/// Takes all of them, or says which one is taken and what to do; of Trending's, at `trending`, if it is to run.
+pub(super) fn take(options: &Options, trending: Option<[SocketAddr; 2]>) -> Result<Ports, Failure> {
     let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let mut held = Vec::new();
     let mut hold = |child, flag, address| {
@@ -74,6 +76,13 @@ pub(super) fn take(options: &Options) -> Result<Ports, Failure> {
             "--notification-internal",
             listen.notification_internal,
         )?,
+        trending: match trending {
+            Some([public, internal]) => Some([
+                hold("trending", "--trending", public)?,
+                hold("trending", "--trending-internal", internal)?,
+            ]),
+            None => None,
+        },
         nats: hold("nats", "", free)?,
         nats_monitoring: hold("nats", "", free)?,
         jaeger: None,

@@ -27,6 +27,16 @@ pub(super) fn text(running: &Running, channel: &ChannelFile, data_dir: Option<&P
         (None, Some(otlp)) => format!("  (traces go to {otlp})\n"),
         (None, None) => String::new(),
     };
+    let (trending, trends) = match &running.trending {
+        Some(trending) => (
+            format!(
+                "  Trending      {} (the Channel is to it, too)\n",
+                trending.public
+            ),
+            format!("  curl {}/v1/trending\n", trending.public),
+        ),
+        None => Default::default(),
+    };
     let other = match channel.mode() {
         duet_crd::Mode::Sync => "async",
         duet_crd::Mode::Async => "sync",
@@ -40,7 +50,7 @@ The pair is up, in mode {mode} ({file}).
 
   Reaction      {reaction}
   Notification  {notification}
-  NATS          {nats}
+{trending}  NATS          {nats}
   Jaeger        {jaeger}
 
 Bob posts, Ana reacts, Bob is notified; then the other mode:
@@ -48,7 +58,7 @@ Bob posts, Ana reacts, Bob is notified; then the other mode:
   curl -X PUT {post} {json} -d '{{\"owner\":\"bob\",\"title\":\"Hello\"}}'
   curl -X PUT {post}/reactions/ana {json} -d '{{\"kind\":\"like\"}}'
   curl {notification}/v1/users/bob/notifications
-  {duet} mode {other}{on}
+{trends}  {duet} mode {other}{on}
 {traced}
 Ctrl-C stops everything.
 ",

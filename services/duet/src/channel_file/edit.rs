@@ -1,0 +1,223 @@
+//! One value of a document changed as text: comments, order and line ends stay as they are.
+
+use serde_yaml_ng::Value;
+use std::ops::Range;
+
+/// The document with `spec.mode` set to `mode`, or why that can't be done by changing one value.
+pub(super) fn with_mode(text: &str, mode: &str) -> Result<String, String> {
+    let place = value_of(text, "mode").ok_or("there is no line `mode: …` right under `spec:`")?;
+    let edited = format!("{}{mode}{}", &text[..place.start], &text[place.end..]);
+    proved(text, edited, "mode", |value| *value = mode.into())
+}
+
+/// The document with one more receiver at the end of `spec.to`, or why that can't be done by adding one.
+pub(super) fn with_receiver(text: &str, name: &str) -> Result<String, String> {
+    let place = value_of(text, "to").ok_or("there is no line `to: …` right under `spec:`")?;
+    let (at, added) = match &text[place.clone()] {
+        "" => after_last_item(text, place.end, name)
+            .ok_or("the receivers under `to:` can't be found")?,
+        list if list.ends_with(']') => (place.end - 1, format!(", {{name: {name}}}")),
+        _ => return Err("`to` is no list".to_owned()),
+    };
+    let edited = format!("{}{added}{}", &text[..at], &text[at..]);
+    proved(text, edited, "to", |value| {
+        let named = Value::Mapping([("name".into(), name.into())].into_iter().collect());
+        if let Value::Sequence(to) = value {
+            to.push(named);
+        }
+    })
+}
+
+/// The edited document, if it says what the old one says with this field of `spec` changed, and nothing else. A scanner of lines can
+/// be misled (by a block of text that looks like YAML); a parser can't.
+fn proved(
+    text: &str,
+    edited: String,
+    field: &str,
+    change: impl FnOnce(&mut Value),
+) -> Result<String, String> {
+    let parse = |text: &str| serde_yaml_ng::from_str::<Value>(text);
+    let mut expected = parse(text).map_err(|error| error.to_string())?;
+    let value = expected
+        .get_mut("spec")
+        .and_then(|spec| spec.get_mut(field));
+    change(value.ok_or_else(|| format!("there is no `spec.{field}`"))?);
+    match parse(&edited) {
+        Ok(found) if found == expected => Ok(edited),
+        _ => Err(format!(
+            "the {field} can't be changed without changing something else"
+        )),
+    }
+}
+
+/// Where the value of a field of `spec` stands, quotes included, if the field has a line of its own; empty where the value is below.
+fn value_of(text: &str, field: &str) -> Option<Range<usize>> {
+    let mut start = 0;
+    let mut in_spec = false;
+    let mut indent = None;
+    for line in text.split_inclusive('\n') {
+        let content = line.trim_start_matches(' ');
+        let depth = line.len() - content.len();
+        let blank = content.trim_end().is_empty() || content.starts_with('#');
+        if depth == 0 && !blank {
+            in_spec = content
+                .strip_prefix("spec:")
+                .is_some_and(|rest| is_end(rest.trim_start()));
+        } else if in_spec && !blank {
+            // The first line under `spec:` says how far its fields are indented.
+            let fields = *indent.get_or_insert(depth);
+            let value = content.strip_prefix(field).filter(|_| depth == fields);
+            if let Some(rest) = value.and_then(|rest| rest.strip_prefix(':')) {
+                let value = rest.trim_start_matches([' ', '\t']);
+                let from = start + line.len() - value.len();
+                let is_below = is_end(value.trim_end());
+                let length = value.find(" #").filter(|_| !is_below);
+                let length = if is_below {
+                    0
+                } else {
+                    length.unwrap_or(value.len())
+                };
+                return Some(from..from + value[..length].trim_end().len());
+            }
+        }
+        start += line.len();
+    }
+    None
+}
+
+/// Whether nothing but a comment is left of a line.
+fn is_end(rest: &str) -> bool {
+    rest.is_empty() || rest.starts_with('#')
+}
+
+/// Where one more item goes of the list that begins below the line that `from` is on, and its text.
+fn after_last_item(text: &str, from: usize, name: &str) -> Option<(usize, String)> {
+    let mut at = from + text[from..].find('\n')? + 1;
+    let mut last = None;
+    for line in text[at..].split_inclusive('\n') {
+        let content = line.trim_start_matches(' ');
+        let depth = line.len() - content.len();
+        let blank = content.trim_end().is_empty() || content.starts_with('#');
+        let is_item = content.starts_with("- ");
+        let list = last.map_or(depth, |(_, depth, _)| depth);
+        at += line.len();
+        match (blank, is_item && depth == list, last) {
+            (true, ..) => {}
+            (_, true, _) => last = Some((at, depth, line)),
+            // What belongs to an item is deeper than the list.
+            (_, false, Some(_)) if depth > list => last = Some((at, list, line)),
+            _ => break,
+        }
+    }
+    let (at, depth, line) = last?;
+    let end = if line.ends_with("\r\n") { "\r\n" } else { "\n" };
+    let before = if line.ends_with('\n') { "" } else { end };
+    let indent = " ".repeat(depth);
+    Some((at, format!("{before}{indent}- name: {name}{end}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COMMENTED: &str = "\
+# mode: this line is a comment
+kind: Channel
+spec:   # the channel
+    # mode: Async would be the other
+    from: reaction
+    nested:
+        mode: inner   # not this one
+
+    mode:   'Sync'   # Sync | Async\t
+    note: |
+        mode: text
+other: {mode: Sync}
+";
+
+    #[test]
+    fn only_the_value_of_the_mode_changes() {
+        let edited = with_mode(COMMENTED, "Async").unwrap();
+        assert_eq!(edited, COMMENTED.replace("'Sync'", "Async"));
+    }
+
+    #[test]
+    fn line_ends_stay_as_they_are() {
+        let windows = COMMENTED.replace('\n', "\r\n");
+        assert_eq!(
+            with_mode(&windows, "Async").unwrap(),
+            windows.replace("'Sync'", "Async")
+        );
+        assert_eq!(
+            with_mode("spec:\n  mode: Sync", "Async").unwrap(),
+            "spec:\n  mode: Async"
+        );
+    }
+
+    #[test]
+    fn what_is_not_one_value_on_one_line_is_refused() {
+        for document in [
+            "spec: {mode: Sync}\n",
+            "spec:\n  from: reaction\n",
+            "spec:\n  sync:\n    mode: Sync\n",
+            "spec:\n  mode: &anchor Sync\n  other: *anchor\n",
+            "spec:\n  mode:\n    Sync\n",
+        ] {
+            assert!(with_mode(document, "Async").is_err(), "{document}");
+        }
+    }
+
+    #[test]
+    fn a_receiver_is_added_to_a_list_on_one_line() {
+        for (before, after) in [
+            (
+                "spec:\n  from: a\n  to: [{name: b}]   # who receives\n",
+                "spec:\n  from: a\n  to: [{name: b}, {name: c}]   # who receives\n",
+            ),
+            (
+                "spec:\n  to: [{name: 'b'}, {name: d}]",
+                "spec:\n  to: [{name: 'b'}, {name: d}, {name: c}]",
+            ),
+        ] {
+            assert_eq!(with_receiver(before, "c").unwrap(), after);
+        }
+    }
+
+    #[test]
+    fn a_receiver_is_added_after_the_last_of_a_list_in_lines() {
+        for (before, after) in [
+            (
+                "spec:\n  to:  # who receives\n    # the first\n    - name: b  # b\n\n  mode: Sync\n",
+                "spec:\n  to:  # who receives\n    # the first\n    - name: b  # b\n    - name: c\n\n  mode: Sync\n",
+            ),
+            (
+                "spec:\n  to:\n  - name: b\n  -   name: d\n  mode: Sync\n",
+                "spec:\n  to:\n  - name: b\n  -   name: d\n  - name: c\n  mode: Sync\n",
+            ),
+            (
+                "spec:\n  to:\n  - name: b",
+                "spec:\n  to:\n  - name: b\n  - name: c\n",
+            ),
+            (
+                "spec:\r\n  to:\r\n  - name: b\r\n  mode: Sync\r\n",
+                "spec:\r\n  to:\r\n  - name: b\r\n  - name: c\r\n  mode: Sync\r\n",
+            ),
+        ] {
+            assert_eq!(with_receiver(before, "c").unwrap(), after);
+        }
+    }
+
+    #[test]
+    fn a_list_that_cant_be_added_to_is_refused() {
+        for document in [
+            "spec: {to: [{name: b}]}\n",
+            "spec:\n  to: []\n",
+            "spec:\n  to: *anchor\n",
+            "spec:\n  to: [{name: b},\n    {name: d}]\n",
+            "spec:\n  to: &all\n  - name: b\n  again: *all\n",
+            "to: [{name: b}]\n",
+        ] {
+            assert!(with_receiver(document, "c").is_err(), "{document}");
+        }
+    }
+}

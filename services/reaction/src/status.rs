@@ -7,6 +7,7 @@ use std::time::Duration;
 use actix_web::web;
 use duet_channel::clock::Clock;
 use duet_channel::failing::{Failing, Reason};
+use duet_channel::sender::{AcceptedByMode, Achieved};
 use duet_channel::store::Store;
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::record::Health;
@@ -15,7 +16,7 @@ use duet_protocol::settings::Settings;
 use duet_protocol::time::Timestamp;
 use duet_telemetry::Instruments;
 use duet_telemetry::instruments::Outbox;
-use duet_web::channel::{Condition, Observed};
+use duet_web::channel::{Canary, Condition, Observed};
 use duet_web::time;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -32,6 +33,12 @@ pub(crate) async fn channel(sending: web::Data<Sending>) -> web::Json<Observed> 
     let mut observed = Observed {
         retransmissions: Some(sending.retransmissions()),
         slowest_caller: sending.slowest_caller().map(millis),
+        canary: sending.canary().map(|(canary, achieved)| Canary {
+            mode: canary.mode.as_str(),
+            percent: canary.percent.get(),
+            achieved_percent: percent(achieved),
+            requests: achieved.requests,
+        }),
         ..Observed::of(&state)
     };
     // What the sender's end is to be, it does not tell any more.
@@ -55,6 +62,12 @@ fn age(accepted: Timestamp) -> String {
 /// To the millisecond, upwards: who waited did wait.
 fn millis(wait: Duration) -> String {
     format!("{}ms", wait.as_micros().div_ceil(1000))
+}
+
+/// The share that the canary has, to a tenth; none where there was no request.
+fn percent(achieved: Achieved) -> Option<f64> {
+    let share = achieved.canary as f64 / achieved.requests as f64;
+    (achieved.requests > 0).then(|| (share * 1_000.0).round() / 10.0)
 }
 
 /// What keeps events from their receivers.
@@ -111,6 +124,11 @@ pub(crate) async fn measure(
     clock: Clock,
     stop: CancellationToken,
 ) {
+    let accepted = sending.clone();
+    instruments.observe_requests(move || {
+        let AcceptedByMode { sync, asynchronous } = accepted.accepted_by_mode();
+        [("sync", sync), ("async", asynchronous)]
+    });
     let known = Arc::new(Mutex::new(Vec::new()));
     let asked = Arc::clone(&known);
     instruments

@@ -245,6 +245,24 @@ impl Instruments {
             .add(1, &[KeyValue::new(attribute::REASON, reason)]);
     }
 
+    /// From now on, `/metrics` asks `accepted` how many changes were accepted by each mode.
+    pub fn observe_requests(
+        &self,
+        accepted: impl Fn() -> [(&'static str, u64); 2] + Send + Sync + 'static,
+    ) {
+        let meter = self.0.metrics.meter();
+        meter
+            .u64_observable_counter(metric::REQUESTS)
+            .with_unit("{request}")
+            .with_description("Changes that were accepted, by the mode that each took")
+            .with_callback(move |counter| {
+                for (mode, requests) in accepted() {
+                    counter.observe(requests, &[KeyValue::new(attribute::MODE, mode)]);
+                }
+            })
+            .build();
+    }
+
     /// From now on, `/metrics` asks `outbox` what each receiver has not acknowledged.
     pub fn observe_outbox(&self, outbox: impl Fn() -> Vec<Outbox> + Send + Sync + 'static) {
         let outbox = Arc::new(outbox);

@@ -191,9 +191,9 @@ pub mod metric {
         OTEL_SDK_EXPORTER_SPAN_EXPORTED as SPANS_EXPORTED,
     };
 
-    /// Events in the outbox, for each receiver.
+    /// Changes that a sender accepted, by the mode that each took.
     pub const REQUESTS: &str = "duet.requests";
-    #[doc = "PLACEHOLDER"]
+    /// Events in the outbox, for each receiver.
     pub const OUTBOX_UNACKNOWLEDGED: &str = "duet.outbox.unacknowledged";
     /// How long the oldest event has been in the outbox, for each receiver.
     pub const OUTBOX_OLDEST_AGE: &str = "duet.outbox.oldest.age";

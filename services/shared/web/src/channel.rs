@@ -38,8 +38,26 @@ pub struct Observed {
     /// The longest that a caller waited since the generation is in force: `12ms`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slowest_caller: Option<String>,
+    /// The share that takes another mode, and what came of it since the generation is in force; none where there is no canary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub canary: Option<Canary>,
     /// What is good and what is wrong.
     pub conditions: Vec<Condition>,
+}
+
+/// The share of pairs that takes another mode, and what came of it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Canary {
+    /// The mode that it takes.
+    pub mode: &'static str,
+    /// The share that is wanted, in hundredths.
+    pub percent: u8,
+    /// The share of requests that it was, in hundredths, to a tenth; none while there was no request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub achieved_percent: Option<f64>,
+    /// How many requests that is counted over.
+    pub requests: u64,
 }
 
 /// Which Channel.

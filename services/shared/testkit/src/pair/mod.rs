@@ -187,6 +187,35 @@ impl Pair {
         replace(&self.channel, &with_mode(&document, mode));
     }
 
+    /// Replaces a piece of the Channel document, which must be there, and waits until both services follow the new one.
+    ///
+    /// # Panics
+    /// If it isn't there, or they don't follow within a minute.
+    pub async fn edit(&self, piece: &str, with: &str) {
+        let document = std::fs::read_to_string(&self.channel).expect("the Channel can be read");
+        assert!(document.contains(piece), "no {piece:?} in:\n{document}");
+        let generations = || async {
+            let told = [
+                self.reaction.channel().await,
+                self.notification.channel().await,
+            ];
+            told.map(|told| {
+                told.ok()
+                    .and_then(|told| told["observedGeneration"].as_u64())
+            })
+        };
+        let before = generations().await;
+        replace(&self.channel, &document.replacen(piece, with, 1));
+        until(PATIENCE, || async {
+            let now = generations().await;
+            let follows = now.iter().zip(&before).all(|(now, before)| now > before);
+            follows
+                .then_some(())
+                .ok_or(format!("{now:?} after {before:?}"))
+        })
+        .await;
+    }
+
     /// Waits until both services say that they follow `mode`.
     pub async fn follows(&self, mode: Mode) {
         for service in [&self.reaction, &self.notification] {

@@ -71,6 +71,8 @@ pub(super) struct Track {
     sorted: Sorted,
     /// How many slots are [`Slot::Sent`].
     sent: usize,
+    /// How many slots are [`Slot::Received`]: what overtook something.
+    received: usize,
     /// Events of failed calls, each behind the later event that takes it back: they go out once that has.
     behind: BTreeMap<Sequence, Sequence>,
 }
@@ -145,7 +147,8 @@ impl Track {
 
     /// How many events are not known to be received.
     pub(super) fn unreceived(&self) -> u64 {
-        self.last.0.saturating_sub(self.base.0)
+        let above = self.last.0.saturating_sub(self.base.0);
+        above.saturating_sub(self.received as u64)
     }
 
     pub(super) fn slot(&self, sequence: Sequence) -> Option<Slot> {
@@ -165,6 +168,7 @@ impl Track {
         }
         self.sent -= usize::from(matches!(old, Slot::Sent { .. }));
         self.sent += usize::from(matches!(slot, Slot::Sent { .. }));
+        self.received += usize::from(slot == Slot::Received);
         if let Slot::Sorted { path, .. } = *old {
             self.sorted.remove(path, sequence);
         }
@@ -247,6 +251,7 @@ impl Track {
                 break;
             };
             self.sent -= usize::from(matches!(slot, Slot::Sent { .. }));
+            self.received -= usize::from(slot == Slot::Received);
             self.base = self.base.next();
             progress.note(slot);
         }
@@ -266,6 +271,7 @@ impl Track {
         }
         while self.slots.front() == Some(&Slot::Received) {
             self.slots.pop_front();
+            self.received -= 1;
             self.base = self.base.next();
         }
         let above = self.again.split_off(&self.base.next());
@@ -313,6 +319,7 @@ impl Track {
                 self.set_again(Sequence(self.base.0 + 1 + at as u64), Some(now));
             }
         }
+        self.received = 0;
     }
 
     /// Whether a batch is due: something to be sent again, a full batch, or one that has lingered.
@@ -510,6 +517,7 @@ mod tests {
         let progress = track.receive(&mark(1, &[3..=3]), at(0), ALL);
         assert_eq!(progress.broker, Some(30));
         assert_eq!(progress.above, [Sequence(3)]);
+        assert_eq!(track.unreceived(), 1);
         assert!(track.has_awaiting());
     }
 

@@ -9,6 +9,7 @@ use duet_protocol::time::Timestamp;
 use duet_web::Problem;
 use duet_web::ids::{PostId, Title, UserId};
 use duet_web::page::{List, Page, PageParams};
+use duet_web::position::{AsOf, AsOfParams, AsOfProblem};
 use duet_web::problem::AnyProblem;
 use duet_web::routes::parameter;
 use serde::Serialize;
@@ -90,8 +91,9 @@ pub(super) struct Unread {
     operation_id = "listNotifications",
     path = "/v1/users/{user}/notifications",
     tag = "notifications",
-    params(("user" = UserId, Path), PageParams),
+    params(("user" = UserId, Path), PageParams, AsOfParams),
     responses(
+        AsOfProblem,
         (status = 200, body = List<Notification>, description = "A page of them"),
         AnyProblem,
     )
@@ -100,6 +102,7 @@ pub(super) async fn list(
     store: web::Data<SqliteStore>,
     InPath(user): InPath,
     page: Page<Place>,
+    _: AsOf,
 ) -> Result<web::Json<List<Notification>>, Problem> {
     let Page { after, limit } = page;
     let read = store.read(move |connection| {
@@ -122,8 +125,9 @@ pub(super) async fn list(
     operation_id = "countUnread",
     path = "/v1/users/{user}/notifications/unread",
     tag = "notifications",
-    params(("user" = UserId, Path)),
+    params(("user" = UserId, Path), AsOfParams),
     responses(
+        AsOfProblem,
         (status = 200, body = Unread, description = "How many"),
         AnyProblem,
     )
@@ -131,6 +135,7 @@ pub(super) async fn list(
 pub(super) async fn unread(
     store: web::Data<SqliteStore>,
     InPath(user): InPath,
+    _: AsOf,
 ) -> Result<web::Json<Unread>, Problem> {
     let read = store.read(move |connection| Ok(inbox::unread(connection, &user)?));
     let unread = read.await.map_err(unavailable)?;

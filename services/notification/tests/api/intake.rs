@@ -8,7 +8,7 @@ use crate::app::TestApp;
 
 const SOURCE: &str = "/duet/00000000000000aa/1/0/0000000000000001";
 
-fn event(sequence: u64, kind: &str, data: Value) -> Value {
+pub(crate) fn event(sequence: u64, kind: &str, data: Value) -> Value {
     let subject = format!(
         "{}/{}",
         data["post"].as_str().unwrap(),
@@ -28,7 +28,7 @@ fn reaction(sequence: u64, user: &str) -> Value {
     event(sequence, "dev.duet.reaction.set", data)
 }
 
-async fn deliver(app: &TestApp, media: &str, body: impl ToString) -> Answer {
+pub(crate) async fn deliver(app: &TestApp, media: &str, body: impl ToString) -> Answer {
     let url = format!("http://{}/v1/events", app.notification.internal_listen);
     answer(
         app.client
@@ -39,7 +39,7 @@ async fn deliver(app: &TestApp, media: &str, body: impl ToString) -> Answer {
     .await
 }
 
-const BATCH: &str = "application/cloudevents-batch+json";
+pub(crate) const BATCH: &str = "application/cloudevents-batch+json";
 
 #[tokio::test]
 async fn a_batch_is_answered_event_by_event_and_a_second_copy_changes_nothing() {

@@ -9,5 +9,6 @@ mod app;
 mod document;
 mod intake;
 mod notifications;
+mod position;
 mod refused;
 mod told;

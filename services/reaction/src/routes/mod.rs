@@ -1,5 +1,7 @@
 //! The public port: posts and reactions.
 
+/// `/v1/deliveries/{position}`.
+mod deliveries;
 /// How a change reaches the owner, as the answers tell it.
 mod delivery;
 /// The OpenAPI document.
@@ -31,6 +33,7 @@ pub fn configure(config: &mut ServiceConfig) {
         )
         .service(at("/v1/posts/{post}").get(posts::get).put(posts::put))
         .service(at("/v1/posts/{post}/reactions").get(reactions::list))
+        .service(at("/v1/deliveries/{position}").get(deliveries::get))
         .service(problems())
         .service(at("/openapi.json").get(async || {
             HttpResponse::Ok()

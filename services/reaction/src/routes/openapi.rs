@@ -1,6 +1,6 @@
 use utoipa::OpenApi;
 
-use super::{posts, reactions};
+use super::{deliveries, posts, reactions};
 
 /// The document as it is served and committed: `openapi.json` beside the code, which a test makes anew and compares.
 pub const DOCUMENT: &str = include_str!("../../openapi.json");
@@ -15,7 +15,7 @@ pub const DOCUMENT: &str = include_str!("../../openapi.json");
     tags((name = "posts", description = "What is reacted to"), (name = "reactions", description = "One for each user and post")),
     servers((url = "/", description = "This process")),
     security(()),
-    paths(posts::put, posts::get, reactions::list, reactions::get, reactions::put, reactions::delete),
+    paths(posts::put, posts::get, reactions::list, reactions::get, reactions::put, reactions::delete, deliveries::get),
 )]
 struct Api;
 

@@ -3,7 +3,7 @@ use actix_web::{HttpResponse, web};
 use duet_channel::store::{Store, Transaction};
 use duet_web::body::Json;
 use duet_web::ids::{PostId, Title, UserId};
-use duet_web::problem::{AnyProblem, ProblemDetails};
+use duet_web::problem::{AnyProblem, BodyProblem, ProblemDetails};
 use duet_web::{Kind, Problem};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -61,6 +61,7 @@ impl Post {
     responses(
         (status = 200, body = Post, description = "It was there; its title is as wanted"),
         (status = 201, body = Post, description = "It is new"),
+        BodyProblem,
         (status = 409, body = ProblemDetails, content_type = "application/problem+json", description = "It has another owner"),
         AnyProblem,
     )

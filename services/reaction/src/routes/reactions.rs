@@ -1,11 +1,12 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::http::StatusCode;
+use actix_web::http::header::LOCATION;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use duet_channel::sender::{Delivery, Reply, SendError};
 use duet_channel::store::Store;
 use duet_protocol::event::TraceContext;
-use duet_protocol::sender::{FailureCause, MayBeApplied};
+use duet_protocol::sender::{FailureCause, MayBeApplied, Outcomes};
 use duet_protocol::settings::Mode;
 use duet_protocol::time::Timestamp;
 use duet_telemetry::propagation::{self, Traceparent};
@@ -13,12 +14,16 @@ use duet_web::body::Json;
 use duet_web::cursor::Position;
 use duet_web::ids::{PostId, UserId};
 use duet_web::page::{List, Page, PageParams};
-use duet_web::problem::{AnyProblem, Applied, ProblemDetails};
+use duet_web::position::DUET_POSITION;
+use duet_web::prefer::{self, Prefer, PreferParams};
+use duet_web::problem::{AnyProblem, Applied, BodyProblem, ProblemDetails};
+use duet_web::server::until_draining;
 use duet_web::trace::Dispatched;
 use duet_web::{Kind as ProblemKind, Problem};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::deliveries;
 use super::delivery::{DeliveryState, Status, named};
 use super::path::InPath;
 use super::posts::post_not_found;
@@ -78,11 +83,19 @@ impl Position for AfterUser {
     operation_id = "putReaction",
     path = "/v1/posts/{post}/reactions/{user}",
     tag = "reactions",
-    params(("post" = PostId, Path), ("user" = UserId, Path)),
+    params(("post" = PostId, Path), ("user" = UserId, Path), PreferParams),
     responses(
         AnyProblem,
-        (status = 200, body = ChangedReaction, description = "It stands, and its event is delivered"),
-        (status = 202, body = ChangedReaction, description = "It stands, and its event will be delivered"),
+        BodyProblem,
+        (status = 200, body = ChangedReaction, description = "It stands, and its event is delivered", headers(
+            ("Duet-Position" = String, description = "The event, for whoever reads at a receiver and wants to see it; none if there never was one"),
+            ("Preference-Applied" = String, description = "The wait of `Prefer`, where the answer waited for it"),
+        )),
+        (status = 202, body = ChangedReaction, description = "It stands, and its event will be delivered", headers(
+            ("Duet-Position" = String, description = "The event, for whoever reads at a receiver and wants to see it"),
+            ("Location" = String, description = "Where to ask how it stands"),
+            ("Preference-Applied" = String, description = "The wait of `Prefer`, where the answer waited for it"),
+        )),
         (status = 404, body = ProblemDetails, content_type = "application/problem+json", description = "There is no such post"),
         (status = 503, body = ProblemDetails, content_type = "application/problem+json", description = "It was not delivered: `applied` says whether it stands"),
         (status = 504, body = ProblemDetails, content_type = "application/problem+json", description = "It was not delivered in time: `applied` says whether it stands"),
@@ -92,9 +105,10 @@ pub(super) async fn put(
     request: HttpRequest,
     sending: web::Data<Sending>,
     InPath(pair): InPath<Pair>,
+    prefer: Prefer,
     Json(ReactionBody { kind }): Json<ReactionBody>,
 ) -> Result<HttpResponse, Problem> {
-    change(&request, &sending, pair, Some(kind)).await
+    change(&request, &sending, pair, Some(kind), prefer).await
 }
 
 /// Undo a reaction
@@ -105,11 +119,18 @@ pub(super) async fn put(
     operation_id = "deleteReaction",
     path = "/v1/posts/{post}/reactions/{user}",
     tag = "reactions",
-    params(("post" = PostId, Path), ("user" = UserId, Path)),
+    params(("post" = PostId, Path), ("user" = UserId, Path), PreferParams),
     responses(
         AnyProblem,
-        (status = 200, body = ChangedReaction, description = "There is none, and the event that undid it is delivered"),
-        (status = 202, body = ChangedReaction, description = "There is none, and the event that undid it will be delivered"),
+        (status = 200, body = ChangedReaction, description = "There is none, and the event that undid it is delivered", headers(
+            ("Duet-Position" = String, description = "The event, for whoever reads at a receiver and wants to see it; none if there never was one"),
+            ("Preference-Applied" = String, description = "The wait of `Prefer`, where the answer waited for it"),
+        )),
+        (status = 202, body = ChangedReaction, description = "There is none, and the event that undid it will be delivered", headers(
+            ("Duet-Position" = String, description = "The event, for whoever reads at a receiver and wants to see it"),
+            ("Location" = String, description = "Where to ask how it stands"),
+            ("Preference-Applied" = String, description = "The wait of `Prefer`, where the answer waited for it"),
+        )),
         (status = 404, body = ProblemDetails, content_type = "application/problem+json", description = "There is no such post"),
         (status = 503, body = ProblemDetails, content_type = "application/problem+json", description = "It was not delivered: `applied` says whether it is undone"),
         (status = 504, body = ProblemDetails, content_type = "application/problem+json", description = "It was not delivered in time: `applied` says whether it is undone"),
@@ -119,8 +140,9 @@ pub(super) async fn delete(
     request: HttpRequest,
     sending: web::Data<Sending>,
     InPath(pair): InPath<Pair>,
+    prefer: Prefer,
 ) -> Result<HttpResponse, Problem> {
-    change(&request, &sending, pair, None).await
+    change(&request, &sending, pair, None, prefer).await
 }
 
 async fn change(
@@ -128,6 +150,7 @@ async fn change(
     sending: &Sending,
     pair: Pair,
     kind: Option<Kind>,
+    prefer: Prefer,
 ) -> Result<HttpResponse, Problem> {
     let key = pair
         .key()
@@ -137,7 +160,11 @@ async fn change(
         kind,
         since: Timestamp::default(),
     });
-    let reply = sending.request(key, stand, current_trace()).await;
+    let mut reply = sending.request(key, stand, current_trace()).await;
+    let waited = match &mut reply {
+        Ok(reply) => wait_as_preferred(request, sending, reply, prefer).await,
+        Err(_) => None,
+    };
     let (mode, outcome) = match &reply {
         Ok(Reply { mode, delivery, .. }) => match delivery {
             Delivery::Delivered(_) => (Some(*mode), "delivered"),
@@ -159,13 +186,45 @@ async fn change(
         Status::Delivered => StatusCode::OK,
         Status::Accepted => StatusCode::ACCEPTED,
     };
+    let mut answer = HttpResponse::build(status);
+    if let Some(event) = reply.event {
+        answer.insert_header((DUET_POSITION, event.to_string()));
+        if delivery.status == Status::Accepted {
+            answer.insert_header((LOCATION, deliveries::location(&event)));
+        }
+    }
+    if let Some(wait) = waited {
+        answer.insert_header(prefer::waited(wait));
+    }
     let Pair { post, user } = pair;
-    Ok(HttpResponse::build(status).json(ChangedReaction {
+    Ok(answer.json(ChangedReaction {
         post,
         user,
         kind,
         delivery,
     }))
+}
+
+/// Where a change is accepted and its caller prefers to wait: waits for all receivers to hold it. How long that could take, if so.
+async fn wait_as_preferred(
+    request: &HttpRequest,
+    sending: &Sending,
+    reply: &mut Reply,
+    prefer: Prefer,
+) -> Option<Duration> {
+    let (wait, event) = (prefer.wait?, reply.event?);
+    if reply.delivery != Delivery::Accepted {
+        return None;
+    }
+    let began = Instant::now();
+    let delivered = sending.delivered(event, wait);
+    // It stands whatever comes of waiting.
+    if let Some(Ok(true)) = until_draining(request, delivered).await {
+        reply.delivery = Delivery::Delivered(Outcomes::default());
+        reply.attempts = reply.attempts.max(1);
+    }
+    reply.took += began.elapsed();
+    Some(wait)
 }
 
 /// The trace of the request, to be stored with its event.

@@ -6,6 +6,7 @@
 )]
 
 mod app;
+mod deliveries;
 mod document;
 mod posts;
 mod process;

@@ -12,3 +12,4 @@ pub mod settings;
 pub mod store;
 mod strikes;
 pub mod transport;
+mod waiters;

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::event::{Body, Event, RollingHash, Seal};
+use crate::event::{Body, Event, EventId, RollingHash, Seal};
 use crate::receipt::{Receipt, ReceiverName};
 use crate::rules::{Rule, Rules};
 use crate::runs::{Place, Run, Runs};
@@ -118,6 +118,13 @@ impl Inbox {
             return Standing::OverCap;
         }
         Standing::New
+    }
+
+    /// Whether the event has been received: what lies in a closed epoch has, or is from a store that is gone.
+    pub fn holds(&self, event: EventId) -> bool {
+        let EventId { source, sequence } = event;
+        let open = self.epochs.get(&source.epoch);
+        source.epoch < self.floor || open.is_some_and(|inbox| inbox.holds(sequence))
     }
 
     /// Whether a later epoch is linked to an earlier one, over this.

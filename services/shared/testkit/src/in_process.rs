@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::Path};
 
 use clap::{Args, FromArgMatches};
-use reqwest::{RequestBuilder, StatusCode};
+use reqwest::{RequestBuilder, StatusCode, header::HeaderMap};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::{
@@ -47,11 +47,18 @@ pub async fn listening<A: DeserializeOwned, T>(file: &Path, running: &JoinHandle
 pub struct Answer {
     /// The status.
     pub status: StatusCode,
+    /// The headers; none are read of a [`raw`] answer.
+    pub headers: HeaderMap,
     /// The body as JSON, or else as a text.
     pub body: Value,
 }
 
 impl Answer {
+    /// A header's text; none if it isn't there.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
     /// The body of an answer with this status.
     ///
     /// # Panics
@@ -83,10 +90,14 @@ impl Answer {
 /// If there is none.
 pub async fn answer(request: RequestBuilder) -> Answer {
     let response = request.send().await.expect("an answer comes");
-    let status = response.status();
+    let (status, headers) = (response.status(), response.headers().clone());
     let text = response.text().await.expect("a body comes");
     let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
-    Answer { status, body }
+    Answer {
+        status,
+        headers,
+        body,
+    }
 }
 
 /// The answer to a request whose path is sent as it is: clients resolve dots first.
@@ -112,6 +123,7 @@ pub async fn raw(to: SocketAddr, method: &str, path: &str, body: &str) -> Answer
         .and_then(|status| status.parse().ok());
     Answer {
         status: status.expect("a status is answered"),
+        headers: HeaderMap::new(),
         body: serde_json::from_str(body).unwrap_or(Value::Null),
     }
 }

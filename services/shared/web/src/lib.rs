@@ -11,6 +11,10 @@ pub mod body;
 pub mod cursor;
 /// Lists: `?cursor=…&limit=…` in, `{items, next}` out.
 pub mod page;
+/// `Duet-Position`: a read that sees what its caller wrote.
+pub mod position;
+/// RFC 7240's `Prefer`.
+pub mod prefer;
 /// What an event about a reaction tells.
 pub mod reaction_event;
 /// Resources by path and method; anything else is a problem too.

@@ -59,6 +59,8 @@ kinds! {
     InvalidBody = BAD_REQUEST "invalid-body" "The body is not what this request takes";
     /// A path or query parameter is out of its range.
     InvalidParameter = BAD_REQUEST "invalid-parameter" "A parameter is not valid";
+    /// A header is not what it must be.
+    InvalidHeader = BAD_REQUEST "invalid-header" "A header is not valid";
     /// A cursor that no list gave out.
     InvalidCursor = BAD_REQUEST "invalid-cursor" "The cursor is not one that this list gave out";
     /// The body is over its limit.
@@ -79,6 +81,11 @@ kinds! {
     /// The post belongs to another user.
     AnotherOwner = CONFLICT "another-owner" "The post has another owner";
 
+    /// No event of this position was ever accepted here.
+    DeliveryNotFound = NOT_FOUND "delivery-not-found" "There is no such delivery";
+
+    /// What the request's position names has not come here in time.
+    PositionNotReached = GATEWAY_TIMEOUT "position-not-reached" "What was written has not come here yet";
     /// The receiver did not answer within the deadline.
     DeadlinePassed = GATEWAY_TIMEOUT "deadline-passed" "The receiver did not answer in time";
     /// The receiver refused, failed, or was not reached.
@@ -116,6 +123,10 @@ pub struct FieldError {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, nullable = false)]
     pub parameter: Option<Cow<'static, str>>,
+    /// Which header.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false)]
+    pub header: Option<&'static str>,
     /// What is wrong there.
     pub detail: String,
 }
@@ -126,6 +137,7 @@ impl FieldError {
         Self {
             pointer: Some(format!("#{pointer}")),
             parameter: None,
+            header: None,
             detail: detail.into(),
         }
     }
@@ -135,6 +147,17 @@ impl FieldError {
         Self {
             pointer: None,
             parameter: Some(parameter.into()),
+            header: None,
+            detail: detail.into(),
+        }
+    }
+
+    /// Something wrong with a header.
+    pub fn in_header(header: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            pointer: None,
+            parameter: None,
+            header: Some(header),
             detail: detail.into(),
         }
     }
@@ -279,11 +302,28 @@ pub struct ProblemDetails {
 #[allow(dead_code, reason = "its variants are read by the derive alone")]
 pub enum AnyProblem {
     /// The request is not valid
-    #[response(status = "4XX", content_type = "application/problem+json")]
+    #[response(status = 400, content_type = "application/problem+json")]
     Request(ProblemDetails),
     /// The service can't answer right now
-    #[response(status = 503, content_type = "application/problem+json")]
+    #[response(status = 503, content_type = "application/problem+json", headers(
+        ("Retry-After" = u32, description = "In how many seconds asking again has a chance"),
+    ))]
     Unavailable(ProblemDetails),
+}
+
+/// The problems that any request with a body may be answered with, for OpenAPI.
+#[derive(Debug, IntoResponses)]
+#[allow(dead_code, reason = "its variants are read by the derive alone")]
+pub enum BodyProblem {
+    /// The body did not arrive in time
+    #[response(status = 408, content_type = "application/problem+json")]
+    Timeout(ProblemDetails),
+    /// The body is too large
+    #[response(status = 413, content_type = "application/problem+json")]
+    TooLarge(ProblemDetails),
+    /// The body is not `application/json`, or compressed
+    #[response(status = 415, content_type = "application/problem+json")]
+    MediaType(ProblemDetails),
 }
 
 impl ResponseError for Problem {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actix_web::dev::{Server, Service};
 use actix_web::http::ConnectionType;
-use actix_web::{App, HttpServer, web};
+use actix_web::{App, HttpRequest, HttpServer, web};
 use duet_telemetry::Observer;
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +22,25 @@ const MAX_CONNECTIONS: usize = 16_384;
 const HEAD: Duration = Duration::from_secs(5);
 /// How long an idle connection is kept: longer than the usual load balancer's minute, so that it is never we who close first.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// Told of when the process stops, to whoever waits for something in a handler. In the app's data.
+#[derive(Clone, Debug)]
+pub struct Draining(pub CancellationToken);
+
+/// What `work` comes to; `None` if the process is told to stop before that.
+pub async fn until_draining<T>(request: &HttpRequest, work: impl Future<Output = T>) -> Option<T> {
+    let draining = request.app_data::<Draining>().cloned();
+    let draining = async {
+        match draining {
+            Some(Draining(draining)) => draining.cancelled_owned().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        done = work => Some(done),
+        () = draining => None,
+    }
+}
 
 /// Serves `listener` with the resources that `configure` registers, once on each worker. It runs while it is awaited, and
 /// ends by its handle: signals are [`crate::drain`]'s. While it is `draining`, each answer closes its connection, so that who asks again
@@ -41,6 +60,7 @@ where
         let nothing = web::to(not_found).wrap(Traced::no_route());
         let draining = draining.clone();
         let mut app = App::new()
+            .app_data(Draining(draining.clone()))
             .configure(configure.clone())
             .default_service(nothing)
             .wrap_fn(move |request, service| {

@@ -4,10 +4,12 @@
 //! [`Receiver`] is what the intake's handlers and the consumer's task share; [`ConsumerTask`] takes from a broker and tells over it;
 //! [`ParkedTask`] works through the parked table.
 
+mod arrivals;
 mod consumer;
 mod parked;
 mod receive;
 
+pub use arrivals::Arrivals;
 pub use consumer::{BrokerSide, ConsumerParts, ConsumerTask};
 pub use parked::ParkedTask;
 pub use receive::Received;
@@ -26,6 +28,7 @@ use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::store::{Store, StoreError};
+use crate::waiters::Waiters;
 
 /// What a receiving service brings: its rows.
 pub trait ReceivingService<C>: Send + Sync + 'static {
@@ -62,6 +65,7 @@ struct Inner<S, A> {
     advanced: Notify,
     /// Something was parked.
     parked: Notify,
+    waiters: Waiters,
 }
 
 impl<S: Store, A: ReceivingService<S::Connection>> Clone for Receiver<S, A> {
@@ -90,12 +94,21 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
             receipts: Mutex::default(),
             advanced: Notify::new(),
             parked: Notify::new(),
+            waiters: Waiters::default(),
         }))
     }
 
     /// The store, for the service's own reads.
     pub fn store(&self) -> &S {
         &self.0.store
+    }
+
+    /// How to wait for what comes.
+    pub fn arrivals(&self) -> Arrivals<S> {
+        Arrivals {
+            store: self.0.store.clone(),
+            waiters: self.0.waiters.clone(),
+        }
     }
 
     /// How often each rule of the protocol decided something.

@@ -1,5 +1,6 @@
 //! The task that tries what is parked again.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use duet_protocol::event::Event;
@@ -8,6 +9,7 @@ use duet_protocol::receive::{Outcome, Receiving};
 use duet_protocol::time::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use super::receive::done;
 use super::{Receiver, ReceivingService};
 use crate::store::{Store, StoreError, Transaction};
 
@@ -72,6 +74,8 @@ impl<S: Store, A: ReceivingService<S::Connection>> ParkedTask<S, A> {
 
     async fn retry(&self, due: Vec<Event>) -> Result<Vec<Outcome>, StoreError> {
         let receiver = self.0.clone();
+        let due = Arc::<[Event]>::from(due);
+        let tried = due.clone();
         let job = move |tx: &mut S::Tx<'_>| {
             let inner = &receiver.0;
             let mut rows = inner.service.rows(tx.connection());
@@ -87,6 +91,8 @@ impl<S: Store, A: ReceivingService<S::Connection>> ParkedTask<S, A> {
                 .map(|event| receiving.retry_parked(event, inner.retry))
                 .collect::<Result<Vec<_>, _>>()
         };
-        self.0.0.store.write(job).await
+        let outcomes = self.0.0.store.write(job).await?;
+        self.0.0.waiters.wake(done(tried.iter().zip(&outcomes)));
+        Ok(outcomes)
     }
 }

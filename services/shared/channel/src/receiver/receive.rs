@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use duet_protocol::event::Event;
+use duet_protocol::event::{Event, EventId};
 use duet_protocol::inbox::Inbox;
 use duet_protocol::receipt::{Receipt, ReceiverName};
 use duet_protocol::receive::{Arrival, InboxTables, Outcome, Receiving};
@@ -72,6 +72,7 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
         let told = lanes.clone();
         let answered = taken.is_none();
         let incarnation = inner.store.identity().incarnation;
+        let batch = events.clone();
         let job = move |tx: &mut S::Tx<'_>| {
             let inner = &this.0;
             let begun = SystemTime::now();
@@ -100,6 +101,7 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
         };
         let (outcomes, receipts, begun) = inner.store.write(job).await?;
         self.note(&told, &outcomes, answered);
+        inner.waiters.wake(done(batch.iter().zip(&outcomes)));
         Ok(Received {
             outcomes,
             receipts,
@@ -141,6 +143,15 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
             receipts,
         })
     }
+}
+
+/// What is now received and not parked.
+pub(super) fn done<'e>(
+    tried: impl Iterator<Item = (&'e Event, &'e Outcome)>,
+) -> impl Iterator<Item = EventId> {
+    tried
+        .filter(|(_, outcome)| outcome.is_delivered())
+        .map(|(event, _)| event.id())
 }
 
 /// What is held of some lanes, as this transaction sees it.

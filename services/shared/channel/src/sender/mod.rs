@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use duet_protocol::accept::Failed;
 use duet_protocol::calls::Calls;
+use duet_protocol::event::EventId;
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::rules::Rules;
 use duet_protocol::sender::{Answer, Standing};
@@ -35,7 +36,8 @@ use self::counted::Counted;
 use crate::clock::Clock;
 use crate::failing::Failing;
 use crate::settings::SettingsState;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
+use crate::waiters::{TooMany, Waiters};
 
 /// What the shell keeps of a call under way: who waits, and what its failure would restore.
 #[derive(Debug)]
@@ -71,6 +73,7 @@ pub struct Sender<S: Store, V: SendingService<S::Connection>> {
     questions: mpsc::Sender<oneshot::Sender<Standing>>,
     failing: watch::Receiver<BTreeMap<ReceiverName, Failing>>,
     counted: Arc<Counted>,
+    waiters: Waiters,
 }
 
 impl<S: Store, V: SendingService<S::Connection>> Clone for Sender<S, V> {
@@ -85,6 +88,7 @@ impl<S: Store, V: SendingService<S::Connection>> Clone for Sender<S, V> {
             questions: self.questions.clone(),
             failing: self.failing.clone(),
             counted: self.counted.clone(),
+            waiters: self.waiters.clone(),
         }
     }
 }
@@ -131,6 +135,30 @@ impl<S: Store, V: SendingService<S::Connection>> Sender<S, V> {
     pub fn slowest_caller(&self) -> Option<Duration> {
         let generation = self.settings.borrow().settings()?.generation;
         self.counted.slowest(generation)
+    }
+
+    /// Whether each receiver is known to hold an event; `None` if it never was accepted here.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn receivers_of(
+        &self,
+        event: EventId,
+    ) -> Result<Option<Vec<(ReceiverName, bool)>>, StoreError> {
+        self.store.receivers_of(event).await
+    }
+
+    /// Waits until every receiver is known to hold an event, at most so long; whether they are. Also of one that was accepted before a
+    /// restart; one that never was is waited for in vain.
+    ///
+    /// # Errors
+    /// Those of the store; [`StoreError::Overloaded`] also if too many wait.
+    pub async fn delivered(&self, event: EventId, within: Duration) -> Result<bool, StoreError> {
+        let waiter = self.waiters.begin(event);
+        let waiter = waiter.map_err(|TooMany| StoreError::Overloaded)?;
+        let receivers = self.store.receivers_of(event).await?;
+        let all = receivers.is_some_and(|all| all.iter().all(|(_, received)| *received));
+        Ok(all || waiter.woken(within).await)
     }
 
     /// How the sender stands; `None` once it has stopped.

@@ -33,6 +33,7 @@ use crate::store::{CommittedGroup, ReceiverStanding, Store, StoreError};
 use crate::strikes::{self, Strikes};
 use crate::transport::spans::Observer;
 use crate::transport::{Call, Feedback};
+use crate::waiters::Waiters;
 
 /// What a sender is made of.
 pub struct Parts<S: Store, V: SendingService<S::Connection>> {
@@ -90,6 +91,7 @@ pub struct SenderTask<S: Store, V: SendingService<S::Connection>> {
     pub(super) told: Told,
     failing: watch::Sender<BTreeMap<ReceiverName, Failing>>,
     pub(super) counted: Arc<Counted>,
+    waiters: Waiters,
     strikes: Strikes,
     pub(super) tasks: JoinSet<Done>,
 }
@@ -153,6 +155,7 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
         let pending = SharedCalls::<V::Value>::default();
         let failing = watch::Sender::default();
         let counted = Arc::<Counted>::default();
+        let waiters = Waiters::default();
         let handle = Sender {
             store: store.clone(),
             service: service.clone(),
@@ -163,6 +166,7 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
             questions,
             failing: failing.subscribe(),
             counted: counted.clone(),
+            waiters: waiters.clone(),
         };
         let task = SenderTask {
             machine,
@@ -181,6 +185,7 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
             recording: false,
             failing,
             counted,
+            waiters,
             strikes: Strikes::new(observer.instruments.clone()),
             told: Told::new(observer),
             tasks: JoinSet::new(),
@@ -353,6 +358,9 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
         self.machine.recorded(receiver, recorded, now);
         for (source, mark) in &recorded.marks {
             self.told.received(receiver, *source, mark, now);
+            let waited_for = self.waiters.of_source(*source).into_iter();
+            self.waiters
+                .wake(waited_for.filter(|event| self.machine.is_received(*event)));
         }
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use duet_protocol::accept::Dispatch;
-use duet_protocol::event::Event;
+use duet_protocol::event::{Event, EventId};
 use duet_protocol::outbox::{EpochState, Mark, OutboxTables};
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::receive::InboxTables;
@@ -205,6 +205,21 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// # Errors
     /// As [`Store::read`].
     fn counts(&self) -> impl Future<Output = Result<Counts, StoreError>> + Send;
+
+    /// Whether an event of this store is known to be held, by each receiver; `None` if it never was accepted here.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    fn receivers_of(
+        &self,
+        event: EventId,
+    ) -> impl Future<Output = Result<Option<Vec<(ReceiverName, bool)>>, StoreError>> + Send;
+
+    /// Whether an event was received here and is not parked.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    fn is_done(&self, event: EventId) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
     /// How far the consumer of `path` had come when it was last committed.
     ///

@@ -386,6 +386,11 @@ impl Sender {
         self.retire_sources();
     }
 
+    /// Whether every receiver is known to hold an event that was accepted.
+    pub fn is_received(&self, event: EventId) -> bool {
+        self.peers.values().all(|peer| peer.is_received(event))
+    }
+
     /// Up to where each source is held by every receiver, and so forgotten.
     fn forgotten(&self) -> impl Iterator<Item = (Source, Sequence)> + '_ {
         self.sources.keys().map(|source| {

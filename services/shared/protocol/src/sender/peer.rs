@@ -109,6 +109,13 @@ impl Peer {
         self.tracks.values().any(Track::has_awaiting)
     }
 
+    /// Whether the receiver is known to hold the event. Of a source that is received whole nothing is kept.
+    pub(super) fn is_received(&self, EventId { source, sequence }: EventId) -> bool {
+        self.tracks.get(&source).is_none_or(|track| {
+            sequence <= track.base() || track.slot(sequence) == Some(Slot::Received)
+        })
+    }
+
     /// Whether the event may yet have to be sent from memory.
     pub(super) fn still_sends(&self, source: Source, sequence: Sequence) -> bool {
         let slot = self

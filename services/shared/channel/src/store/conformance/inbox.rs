@@ -219,6 +219,34 @@ pub async fn a_parked_event_is_found_by_name_and_by_key<S: Subject>(subject: S) 
     store.close().await;
 }
 
+/// An event is done once it is received, also when its epoch is long closed; one that is parked is not.
+pub async fn an_event_is_done_once_it_is_received_and_not_parked<S: Subject>(subject: S) {
+    let (store, _commits) = subject.open(Opening::default()).await;
+    let done = |epoch, sequence| store.is_done(event(epoch, sequence).id());
+    assert!(!done(5, 2).await.unwrap(), "of a store never heard of");
+    let mut inbox = Inbox::default();
+    inbox.insert(&opened(5, None));
+    inbox.insert(&event(5, 3));
+    put::<S>(&store, &inbox).await;
+    assert!(!done(5, 2).await.unwrap() && done(5, 3).await.unwrap());
+    park::<S>(&store, 3, NOW).await;
+    assert!(!done(5, 3).await.unwrap());
+    let id = event(5, 3).id();
+    let unpark = move |tx: &mut Tx<'_, S>| tx.unpark(id);
+    store.write(unpark).await.unwrap();
+    assert!(done(5, 3).await.unwrap());
+    inbox.insert(&event(5, 2));
+    let seal = Seal {
+        epoch: Epoch(5),
+        last: Sequence(3),
+    };
+    inbox.insert(&opened(8, Some(seal)));
+    put::<S>(&store, &inbox).await;
+    assert!(done(5, 2).await.unwrap() && done(8, 1).await.unwrap());
+    assert!(!done(8, 2).await.unwrap());
+    store.close().await;
+}
+
 /// Each path has one position: the last.
 pub async fn a_position_is_the_last_one_put<S: Subject>(subject: S) {
     let (store, _commits) = subject.open(Opening::default()).await;

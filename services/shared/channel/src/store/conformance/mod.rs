@@ -81,6 +81,7 @@ macro_rules! store_conformance {
                 what_only_runs_said_can_be_dropped
                 a_receiver_that_joins_starts_at_now
                 a_receiver_that_leaves_frees_the_outbox
+                who_holds_an_event_is_known_as_long_as_the_store_is
             }
             inbox {
                 an_inbox_survives_as_it_was
@@ -88,6 +89,7 @@ macro_rules! store_conformance {
                 parked_events_are_due_in_order
                 a_parked_event_does_not_wait_for_a_clock_that_was_set_back
                 a_parked_event_is_found_by_name_and_by_key
+                an_event_is_done_once_it_is_received_and_not_parked
                 a_position_is_the_last_one_put
                 an_undecodable_message_is_kept_once
             }

@@ -266,3 +266,60 @@ pub async fn a_receiver_that_leaves_frees_the_outbox<S: Subject>(subject: S) {
     assert_eq!(store.write(names).await.unwrap(), [receiver("trending")]);
     store.close().await;
 }
+
+/// Who holds an event is known also when it is forgotten, and in later openings; of what was never accepted nothing is.
+pub async fn who_holds_an_event_is_known_as_long_as_the_store_is<S: Subject>(subject: S) {
+    let two = Opening {
+        receivers: &["notification", "trending"],
+        ..Opening::default()
+    };
+    let (store, _commits) = subject.open(two).await;
+    let source = append_some::<S>(&store, 9).await;
+    let job = move |tx: &mut Tx<'_, S>| {
+        let said = |watermark, runs| Mark {
+            watermark: Sequence(watermark),
+            runs,
+        };
+        tx.put_mark(&receiver("notification"), source, &said(6, vec![8..=8]))?;
+        tx.put_mark(&receiver("trending"), source, &said(4, Vec::new()))?;
+        tx.forget(source, Sequence(4))
+    };
+    store.write(job).await.unwrap();
+    store.close().await;
+
+    let (store, _commits) = subject.open(two).await;
+    let held_of = |source, sequence| {
+        let sequence = Sequence(sequence);
+        store.receivers_of(EventId { source, sequence })
+    };
+    for (sequence, [notification, trending]) in [
+        (1, [true, true]),
+        (4, [true, true]),
+        (6, [true, false]),
+        (7, [false, false]),
+        (8, [true, false]),
+        (10, [false, false]),
+    ] {
+        let of = [
+            (receiver("notification"), notification),
+            (receiver("trending"), trending),
+        ];
+        let held = held_of(source, sequence).await.unwrap();
+        assert_eq!(held, Some(of.to_vec()), "{sequence}");
+    }
+    let mut stranger = source;
+    stranger.lane.store.0 ^= 1;
+    let mut divided = source;
+    divided.lane.partitions += 1;
+    let unheard = source.lane.source(Epoch(source.epoch.0 - 1));
+    for (source, sequence) in [
+        (source, 11),
+        (source, u64::MAX),
+        (stranger, 1),
+        (divided, 1),
+        (unheard, 1),
+    ] {
+        assert_eq!(held_of(source, sequence).await.unwrap(), None);
+    }
+    store.close().await;
+}

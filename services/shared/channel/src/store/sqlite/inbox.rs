@@ -159,6 +159,34 @@ fn read(connection: &Connection, lane: Lane) -> Result<Known, StoreError> {
     })
 }
 
+/// What names a parked event.
+fn name(id: EventId) -> [i64; 5] {
+    let EventId { source, sequence } = id;
+    [
+        signed(source.lane.store.0),
+        source.lane.partitions.into(),
+        source.lane.partition.0.into(),
+        signed(source.epoch.0),
+        signed(sequence.0),
+    ]
+}
+
+/// Where the row is whose event `name` names.
+macro_rules! named {
+    () => {
+        " store = ?1 AND partitions = ?2 AND partition = ?3 AND epoch = ?4 AND sequence = ?5"
+    };
+}
+
+/// See [`Store::is_done`](crate::store::Store::is_done).
+pub(super) fn is_done(connection: &Connection, event: EventId) -> Result<bool, StoreError> {
+    if !read(connection, event.source.lane)?.now.holds(event) {
+        return Ok(false);
+    }
+    let mut parked = connection.prepare_cached(concat!("SELECT 1 FROM parked WHERE", named!()))?;
+    Ok(!parked.exists(name(event))?)
+}
+
 impl SqliteTx<'_> {
     fn lane(&mut self, lane: Lane) -> Result<&mut Known, StoreError> {
         match self.memory.inbox.lanes.entry(lane) {
@@ -204,25 +232,6 @@ fn lane(row: &Row<'_>) -> rusqlite::Result<Lane> {
         partitions: row.get(1)?,
         partition: Partition(row.get(2)?),
     })
-}
-
-/// What names a parked event.
-fn name(id: EventId) -> [i64; 5] {
-    let EventId { source, sequence } = id;
-    [
-        signed(source.lane.store.0),
-        source.lane.partitions.into(),
-        source.lane.partition.0.into(),
-        signed(source.epoch.0),
-        signed(sequence.0),
-    ]
-}
-
-/// Where the row is whose event `name` names.
-macro_rules! named {
-    () => {
-        " store = ?1 AND partitions = ?2 AND partition = ?3 AND epoch = ?4 AND sequence = ?5"
-    };
 }
 
 impl InboxTables for SqliteTx<'_> {

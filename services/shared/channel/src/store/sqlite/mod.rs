@@ -35,7 +35,8 @@ mod writer;
 use std::sync::Arc;
 use std::time::Duration;
 
-use duet_protocol::event::Event;
+use duet_protocol::event::{Event, EventId};
+use duet_protocol::receipt::ReceiverName;
 use duet_protocol::sequence::{Sequence, Source};
 use duet_protocol::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
@@ -125,6 +126,20 @@ impl Store for SqliteStore {
             })
         })
         .await
+    }
+
+    async fn receivers_of(
+        &self,
+        event: EventId,
+    ) -> Result<Option<Vec<(ReceiverName, bool)>>, StoreError> {
+        let identity = self.0.identity;
+        self.read(move |connection| standing::receivers_of(connection, identity, event))
+            .await
+    }
+
+    async fn is_done(&self, event: EventId) -> Result<bool, StoreError> {
+        self.read(move |connection| inbox::is_done(connection, event))
+            .await
     }
 
     async fn position(&self, path: &str) -> Result<Option<Position>, StoreError> {

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use duet_protocol::event::{Event, RollingHash};
+use duet_protocol::event::{Event, EventId, RollingHash};
 use duet_protocol::outbox::{EpochState, Mark};
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::record::HELLO_EPOCHS;
@@ -142,10 +142,7 @@ pub(super) fn events(
     if store != identity.store || partitions != identity.partitions {
         return Ok(Vec::new());
     }
-    let mut select =
-        connection.prepare_cached("SELECT id FROM epochs WHERE partition = ?1 AND epoch = ?2")?;
-    let row = select.query_row((partition.0, signed(source.epoch.0)), |row| row.get(0));
-    let Some(epoch) = row.optional()?.map(EpochRow) else {
+    let Some((epoch, _)) = epoch(connection, partition, source.epoch)? else {
         return Ok(Vec::new());
     };
     let mut select = connection.prepare_cached(concat!(
@@ -161,6 +158,49 @@ pub(super) fn events(
         events.push(codec::event(row, 1, source, sequence)?);
     }
     Ok(events)
+}
+
+/// The row of an epoch, and what is known of it.
+fn epoch(
+    connection: &Connection,
+    partition: Partition,
+    epoch: Epoch,
+) -> Result<Option<(EpochRow, EpochState)>, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT id, last, forgotten, hash FROM epochs WHERE partition = ?1 AND epoch = ?2",
+    )?;
+    let row = select.query_row((partition.0, signed(epoch.0)), |row| {
+        Ok((EpochRow(row.get(0)?), epoch_state(row, 1)?))
+    });
+    Ok(row.optional()?)
+}
+
+/// See [`Store::receivers_of`](crate::store::Store::receivers_of).
+pub(super) fn receivers_of(
+    connection: &Connection,
+    identity: Identity,
+    EventId { source, sequence }: EventId,
+) -> Result<Option<Vec<(ReceiverName, bool)>>, StoreError> {
+    let Lane {
+        store,
+        partitions,
+        partition,
+    } = source.lane;
+    if store != identity.store || partitions != identity.partitions {
+        return Ok(None);
+    }
+    let Some((row, state)) = epoch(connection, partition, source.epoch)? else {
+        return Ok(None);
+    };
+    if sequence > state.last {
+        return Ok(None);
+    }
+    let mut receivers_of = Vec::new();
+    for (id, name, _) in receivers(connection)? {
+        let mark = mark(connection, id, row, state.forgotten)?;
+        receivers_of.push((name, mark.covers(sequence)));
+    }
+    Ok(Some(receivers_of))
 }
 
 /// The oldest event in the outbox: the first of each source, for generations only grow along one.

@@ -103,8 +103,9 @@ impl Receiving {
 
         let public = {
             let store = Data::new(store.clone());
+            let arrivals = Data::new(receiver.arrivals());
             move |config: &mut ServiceConfig| {
-                config.app_data(store.clone());
+                config.app_data(store.clone()).app_data(arrivals.clone());
                 routes(config);
             }
         };

@@ -53,6 +53,11 @@ impl ChannelFile {
         self.write(text)
     }
 
+    /// The document, byte for byte.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Writes another document: checked, then renamed into place.
     pub(crate) fn write(&mut self, text: String) -> Result<(), Failure> {
         let mode = checked(&self.path, &text)?;

@@ -2,7 +2,7 @@
 
 use crate::{
     bench::{self, baseline},
-    commands::{load, mode, serve, status, tether, trace, up},
+    commands::{compare, load, mode, serve, status, tether, trace, up},
     failure::{EXIT_CODES, Failure},
 };
 use clap::{Parser, Subcommand};
@@ -40,6 +40,11 @@ enum Verb {
     /// It writes posts of its own and reacts to them, until the time is over or Ctrl-C. Then it waits until Notification shows what
     /// was accepted, and compares. Exits with 8 if a reaction is missing or doubled, with 1 if requests failed.
     Load(load::Options),
+    /// Do the same to this pair in both modes, and tell what each costs and which to use
+    ///
+    /// It really hangs Notification, stops the broker, and so on, under a load of its own; whoever else uses the pair notices. All of
+    /// it is put back at the end, and when it is interrupted. A run that was killed is put right by `duet up`, or by --put-back.
+    Compare(compare::Options),
     /// Measure the pair here
     Bench(bench::Options),
     /// The web server that the pair is compared with
@@ -59,6 +64,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         Verb::Status(options) => status::run(options),
         Verb::Trace(options) => trace::run(options),
         Verb::Load(options) => load::run(options),
+        Verb::Compare(options) => compare::run(options),
         Verb::Bench(options) => bench::run(options),
         Verb::BenchBaseline(options) => baseline::run(&options),
         Verb::Tether(options) => tether::run(options),
@@ -100,6 +106,7 @@ mod tests {
             "duet status --data-dir d --json",
             "duet trace --last --data-dir d --json",
             "duet load --rate 5 --for 5m --data-dir d --json",
+            "duet compare --quick --data-dir d --out o --json --only hung --only slow",
             "duet bench throughput --data-dir d --json",
         ] {
             Cli::try_parse_from(verb.split(' ')).unwrap_or_else(|error| panic!("{verb}: {error}"));
@@ -108,7 +115,7 @@ mod tests {
 
     #[test]
     fn the_pair_is_in_one_place() {
-        for verb in ["mode async", "status", "trace --last", "load"] {
+        for verb in ["mode async", "status", "trace --last", "load", "compare"] {
             let parsed = |more: &str| Cli::try_parse_from(format!("duet {verb} {more}").split(' '));
             parsed("--context kind-duet -n duet --release duet")
                 .unwrap_or_else(|error| panic!("{verb}: {error}"));

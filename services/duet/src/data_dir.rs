@@ -8,6 +8,8 @@
 //!   nats/            JetStream's storage
 //!   up.json          addresses and processes of the `duet up` that runs, or of one that was killed
 //!   up.lock          locked while `duet up` runs
+//!   compare.json     what a `duet compare` has changed and will put back
+//!   compare.lock     locked while `duet compare` runs
 //! ```
 
 use crate::{
@@ -31,7 +33,7 @@ pub(crate) struct DataDir {
     path: PathBuf,
 }
 
-/// Held as long as `duet up` runs; the system lets go of it however that ends.
+/// A file that is locked as long as this process runs; the system lets go of it however that ends.
 #[derive(Debug)]
 pub(crate) struct Held(#[expect(dead_code, reason = "the lock lives as long as the file")] File);
 
@@ -71,16 +73,9 @@ impl DataDir {
             .map_err(|failure| failure.hint(hint))?;
         // Children and later commands may have another working directory.
         self.path = std::path::absolute(&self.path).doing(|| "tell where it runs".to_owned())?;
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(self.path.join("up.lock"))
-            .doing(|| format!("write into the data directory {}", self.path.display()))
-            .map_err(|failure| failure.hint(hint))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Held(file)),
-            Err(TryLockError::WouldBlock) => {
+        match self.lock("up.lock").map_err(|failure| failure.hint(hint))? {
+            Some(held) => Ok(held),
+            None => {
                 let by = self.named().map(|it| format!(" (process {})", it.duet.pid));
                 let what = format!(
                     "another `duet up`{} runs on {}",
@@ -89,22 +84,43 @@ impl DataDir {
                 );
                 Err(Failure::new(Kind::Taken, what).hint(hint))
             }
+        }
+    }
+
+    /// Locks a file of the directory for this process alone; none if another has it.
+    pub(crate) fn lock(&self, file: &str) -> Result<Option<Held>, Failure> {
+        let path = self.path.join(file);
+        let opened = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .doing(|| format!("write into the data directory {}", self.path.display()))?;
+        match opened.try_lock() {
+            Ok(()) => Ok(Some(Held(opened))),
+            Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => {
-                Err(error).doing(|| format!("lock {}", self.path.join("up.lock").display()))
+                Err(error).doing(|| format!("lock {}", path.display()))
             }
         }
     }
 
     /// Writes what the other verbs are to know; the file is there whole or not at all.
     pub(crate) fn tell(&self, running: &Running) -> Result<(), Failure> {
-        let beside = self.path.join(".up.json.new");
+        self.keep("up.json", running)
+    }
+
+    /// Writes a file of the directory, as JSON; it is there whole or not at all.
+    pub(crate) fn keep(&self, name: &str, data: &impl serde::Serialize) -> Result<(), Failure> {
+        let path = self.path.join(name);
+        let beside = self.path.join(format!(".{name}.new"));
         let write = || {
             let mut file = File::create(&beside)?;
-            serde_json::to_writer_pretty(&file, running)?;
+            serde_json::to_writer_pretty(&file, data)?;
             file.write_all(b"\n")?;
-            std::fs::rename(&beside, self.path.join("up.json"))
+            std::fs::rename(&beside, &path)
         };
-        write().doing(|| format!("write {}", self.path.join("up.json").display()))
+        write().doing(|| format!("write {}", path.display()))
     }
 
     /// Takes away what was told: nothing runs any more.

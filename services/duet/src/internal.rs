@@ -89,6 +89,35 @@ pub(crate) async fn readiness(http: &reqwest::Client, internal: &str) -> Result<
     get(http, &format!("{internal}/readyz"), true).await
 }
 
+/// What the service at `internal` has counted under that name, over all attributes (Prometheus' text format).
+pub(crate) async fn metric(
+    http: &reqwest::Client,
+    internal: &str,
+    name: &str,
+) -> Result<f64, String> {
+    let url = format!("{internal}/metrics");
+    let failed = |why: String| format!("GET {url}: {why}");
+    let answer = http
+        .get(&url)
+        .send()
+        .await
+        .map_err(|error| failed(why(&error)))?;
+    let body = body(answer).await.map_err(failed)?;
+    Ok(sum_of(name, &String::from_utf8_lossy(&body)))
+}
+
+/// The sum of the samples of that name.
+fn sum_of(name: &str, text: &str) -> f64 {
+    let of_it = text.lines().filter_map(|line| {
+        let rest = line.strip_prefix(name)?;
+        let is_whole = rest.starts_with(['{', ' ']);
+        // A sample may end with a time; none here does.
+        let (_, value) = rest.rsplit_once(' ').filter(|_| is_whole)?;
+        value.parse::<f64>().ok()
+    });
+    of_it.sum()
+}
+
 /// Reads JSON; `unavailable` says that a 503 has a body of the same kind.
 async fn get<T: DeserializeOwned>(
     http: &reqwest::Client,
@@ -129,4 +158,17 @@ pub(crate) fn why(error: &reqwest::Error) -> String {
         innermost = source;
     }
     innermost.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_of_one_name_are_added_up_and_those_of_a_longer_name_are_not() {
+        let text =
+            "# TYPE sent counter\nsent{to=\"a b\"} 3\nsent{to=\"c\"} 4\nsent 0.5\nsent_total 9\n";
+        assert_eq!(sum_of("sent", text), 7.5);
+        assert_eq!(sum_of("other", text), 0.0);
+    }
 }

@@ -7,7 +7,6 @@ mod cli;
 /// One module a verb.
 mod commands;
 /// What each mode costs, what is said of it, and which to use.
-#[allow(dead_code, unused_imports, reason = "the verb follows")]
 mod compare;
 /// Traffic at a fixed rate, and whether all of it arrived.
 mod load;

@@ -63,6 +63,15 @@ impl Place {
         Some(&self.cluster).filter(|it| it.are_given())
     }
 
+    /// The flags that lead there.
+    pub(crate) fn flags(&self) -> Vec<String> {
+        let dir = self.data.given().map(|it| it.display().to_string());
+        let dir = dir.map(|dir| ["--data-dir".to_owned(), dir]);
+        let mut flags: Vec<_> = dir.into_iter().flatten().collect();
+        flags.extend(self.cluster.flags());
+        flags
+    }
+
     /// The pair, which must run.
     pub(crate) async fn pair(&self) -> Result<Pair, Failure> {
         match self.cluster() {

@@ -40,10 +40,24 @@ impl Process {
 
     /// SIGKILL to the group that it leads, if it is still there.
     pub(crate) fn kill_group(&self) {
+        self.signal_group(Signal::SIGKILL);
+    }
+
+    /// SIGSTOP to the group that it leads: it keeps its sockets and answers nobody.
+    pub(crate) fn stop_group(&self) {
+        self.signal_group(Signal::SIGSTOP);
+    }
+
+    /// SIGCONT to the group that it leads; no harm where it goes on already.
+    pub(crate) fn continue_group(&self) {
+        self.signal_group(Signal::SIGCONT);
+    }
+
+    fn signal_group(&self, signal: Signal) {
         if self.is_running() {
             let pid = Pid::from_raw(self.pid.cast_signed());
-            if killpg(pid, Signal::SIGKILL).is_err() {
-                let _ = kill(pid, Signal::SIGKILL);
+            if killpg(pid, signal).is_err() {
+                let _ = kill(pid, signal);
             }
         }
     }

@@ -10,9 +10,9 @@ use crate::failure::{Failure, Kind};
 use duet_crd::{Mode, kubernetes::ChannelResource};
 use kube::{
     Api, ResourceExt,
-    api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams},
+    api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams, ValidationDirective},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep};
 const CHANNELS: u32 = 500;
 /// Between two looks at the status.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Who changed the mode, as the object's managed fields tell it.
+/// Who changed it, as the object's managed fields tell it.
 const MANAGER: &str = "duet";
 
 impl Cluster {
@@ -39,17 +39,25 @@ impl Cluster {
 
     /// Asks for another mode, and returns the Channel as it is then.
     pub(crate) async fn switch(&self, channel: &Standing, mode: Mode) -> Result<Standing, Failure> {
-        let patch = Patch::Merge(json!({ "spec": { "mode": mode } }));
+        let patch = json!({ "spec": { "mode": mode } });
+        self.patch_channel(&channel.name, &patch).await
+    }
+
+    /// Applies a merge patch to a Channel, and returns it as it is then. A field that its definition doesn't know is refused.
+    pub(crate) async fn patch_channel(
+        &self,
+        name: &str,
+        patch: &Value,
+    ) -> Result<Standing, Failure> {
         let params = PatchParams {
             field_manager: Some(MANAGER.to_owned()),
+            field_validation: Some(ValidationDirective::Strict),
             ..PatchParams::default()
         };
-        let patched = self.channels();
-        let patched = asking(
-            "change the mode",
-            patched.patch(&channel.name, &params, &patch),
-        )
-        .await?;
+        let channels = self.channels();
+        let patch = Patch::Merge(patch);
+        let patched = channels.patch(name, &params, &patch);
+        let patched = asking("change the Channel", patched).await?;
         Standing::of(&self.namespace, &patched)
     }
 
@@ -74,7 +82,7 @@ impl Cluster {
     }
 
     /// As the API has them: one that is no good hides no other.
-    fn channels(&self) -> Api<DynamicObject> {
+    pub(super) fn channels(&self) -> Api<DynamicObject> {
         let channels = ApiResource::erase::<ChannelResource>(&());
         Api::namespaced_with(self.client.clone(), &self.namespace, &channels)
     }
@@ -103,7 +111,6 @@ fn none_of(from: &str, namespace: &str, others: &[String], first: &str, kubectl:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::Value;
 
     fn channel(name: &str, created: &str, spec: Value) -> DynamicObject {
         let metadata = json!({"name": name, "creationTimestamp": format!("2026-11-24T{created}Z")});

@@ -49,6 +49,19 @@ impl Options {
     pub(crate) fn are_given(&self) -> bool {
         self.context.is_some() || self.namespace.is_some() || self.release.is_some()
     }
+
+    /// As they are given.
+    pub(crate) fn flags(&self) -> impl Iterator<Item = String> {
+        let all = [
+            ("--context", &self.context),
+            ("--namespace", &self.namespace),
+            ("--release", &self.release),
+        ];
+        let given = all
+            .into_iter()
+            .filter_map(|(flag, value)| Some([flag.to_owned(), value.clone()?]));
+        given.flatten()
+    }
 }
 
 /// A release in a cluster.
@@ -144,6 +157,18 @@ impl Cluster {
     /// The command with which a person reaches a service's port.
     fn port_forward(&self, service: &str, port: u16) -> String {
         format!("{} port-forward service/{service} {port}", self.kubectl())
+    }
+
+    /// The name that the chart gives a part of the release.
+    pub(crate) fn part(&self, component: &str) -> String {
+        self.release.part(component)
+    }
+
+    /// The context, as the kubeconfig was asked for it, and the namespace.
+    pub(crate) fn named(&self) -> (String, String) {
+        let context = self.context.clone();
+        let context = context.unwrap_or_else(|| "the current one".to_owned());
+        (context, self.namespace.clone())
     }
 
     /// How a person's commands begin that are about this cluster and namespace.

@@ -10,10 +10,13 @@ mod problem; // what the API server says, as the user reads it
 mod release; // which release is meant
 mod standing; // how far a Channel is followed
 mod target; // which pod's port, and how it is opened
+mod upset; // what a `duet compare` does to a release for a while
 
 /// Which cluster, and what in it.
 pub(crate) use connect::{Cluster, Options};
 /// Ports that are forwarded as long as this is kept.
 pub(crate) use forward::Forwards;
+/// A part of a release.
+pub(crate) use pods::Component;
 /// A Channel as it is told.
 pub(crate) use standing::Standing;

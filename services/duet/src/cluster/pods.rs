@@ -8,20 +8,22 @@ pub(super) const PUBLIC: u16 = 8080;
 pub(super) const INTERNAL: u16 = 8081;
 pub(super) const JAEGER: u16 = 16686;
 
-/// A part of a release that is forwarded to.
+/// A part of a release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Component {
+pub(crate) enum Component {
     Reaction,
     Notification,
+    Nats,
     Jaeger,
 }
 
 impl Component {
     /// As the label `app.kubernetes.io/component` has it.
-    pub(super) const fn label(self) -> &'static str {
+    pub(crate) const fn label(self) -> &'static str {
         match self {
             Self::Reaction => "reaction",
             Self::Notification => "notification",
+            Self::Nats => "nats",
             Self::Jaeger => "jaeger",
         }
     }

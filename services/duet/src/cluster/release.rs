@@ -17,6 +17,8 @@ pub(crate) struct Release {
     pub(super) name: String,
     reaction: String,
     notification: String,
+    /// None where the broker is somebody else's.
+    nats: Option<String>,
     /// None where traces go elsewhere.
     pub(super) jaeger: Option<String>,
 }
@@ -27,14 +29,20 @@ impl Release {
         match component {
             Component::Reaction => &self.reaction,
             Component::Notification => &self.notification,
+            Component::Nats => self.nats.as_deref().unwrap_or(component.label()),
             Component::Jaeger => self.jaeger.as_deref().unwrap_or(component.label()),
         }
     }
 
+    /// The name that the chart gives a part.
+    pub(super) fn part(&self, name: &str) -> String {
+        let prefix = self.reaction.strip_suffix("reaction");
+        format!("{}{name}", prefix.unwrap_or("duet-"))
+    }
+
     /// The ConfigMap that the first Channel is made from.
     pub(super) fn first_channel(&self) -> String {
-        let prefix = self.reaction.strip_suffix("reaction");
-        format!("{}channel", prefix.unwrap_or("duet-"))
+        self.part("channel")
     }
 
     /// Selects the pods of a component.
@@ -76,6 +84,7 @@ pub(super) fn releases(services: &[Service]) -> Vec<Release> {
             name: name.to_owned(),
             reaction: part(Component::Reaction)?,
             notification: part(Component::Notification)?,
+            nats: part(Component::Nats),
             jaeger: part(Component::Jaeger),
         })
     });

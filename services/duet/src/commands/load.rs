@@ -3,7 +3,7 @@
 use super::{on_one_thread, print, print_json};
 use crate::{
     failure::Failure,
-    load::{self, Plan, Services},
+    load::{self, Audience, Plan, Rate, Services},
     place::Place,
     signals::Signals,
 };
@@ -42,10 +42,22 @@ pub(crate) struct Options {
     json: bool,
 }
 
+/// Somebody who reads what is told.
+struct Watching;
+
+impl Audience for Watching {
+    fn told(&mut self, line: String) {
+        eprintln!("duet: {line}");
+    }
+}
+
 pub(crate) fn run(options: Options) -> Result<(), Failure> {
     let watched = std::io::stderr().is_terminal();
     let plan = Plan {
-        per_second: options.rate,
+        rates: vec![Rate {
+            per_second: options.rate,
+            lasts: Duration::MAX,
+        }],
         length: options.length.map(Into::into),
         patience: options.wait.into(),
         tells_every: if watched { WATCHED } else { LOGGED },
@@ -59,7 +71,7 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
                 (Services::at(&pair.reaction, &pair.notification), Some(pair))
             }
         };
-        load::run(&plan, &at, &mut signals, |line| eprintln!("duet: {line}")).await
+        load::run(&plan, &at, &mut signals, &mut Watching).await
     })?;
     match options.json {
         true => print_json(&report)?,

@@ -1,5 +1,6 @@
 //! One module a verb: its options, and what it does.
 
+pub(crate) mod compare; // the same load in both modes, and what it came to
 pub(crate) mod load; // traffic at a fixed rate, and whether all of it arrived
 pub(crate) mod mode; // shows the mode, or edits the Channel document and waits until it is followed
 pub(crate) mod serve; // one service in this process

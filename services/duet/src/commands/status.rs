@@ -3,6 +3,7 @@
 use super::{on_one_thread, print, print_json};
 use crate::{
     cluster::{Cluster, Standing},
+    compare::{Journal, line_in_cluster},
     failure::{Failure, Kind},
     internal::{self, Observed, Readiness, client},
     place::{Participant, Place},
@@ -26,6 +27,9 @@ struct Status {
     /// What the operator says; on a laptop there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     channel: Option<Standing>,
+    /// What a `duet compare` changes, or left changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compare: Option<String>,
     services: Vec<Service>,
 }
 
@@ -91,11 +95,19 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
 
 /// The second is why there is no Channel in a cluster: its pods are shown all the same.
 async fn ask(place: &Place) -> Result<(Status, Option<Failure>), Failure> {
-    let (pair, channel) = match place.cluster() {
-        None => (place.pair().await?, None),
+    let (pair, channel, compare) = match place.cluster() {
+        None => {
+            let compare = Journal::of(&place.data).map(|it| it.line());
+            (place.pair().await?, None, compare)
+        }
         Some(options) => {
             let cluster = Cluster::connect(options).await?;
-            (cluster.pair().await?, Some(cluster.channel().await))
+            let channel = cluster.channel().await;
+            let compare = match &channel {
+                Ok(channel) => line_in_cluster(&cluster, &channel.name).await,
+                Err(_) => None,
+            };
+            (cluster.pair().await?, Some(channel), compare)
         }
     };
     let (channel, no_channel) = match channel {
@@ -110,6 +122,7 @@ async fn ask(place: &Place) -> Result<(Status, Option<Failure>), Failure> {
             && channel.iter().all(|it| it.ready().is_ok())
             && services.iter().all(|it| it.state.is_ready()),
         channel,
+        compare,
         services,
     };
     Ok((status, no_channel))
@@ -139,6 +152,9 @@ impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(channel) = &self.channel {
             writeln!(f, "{channel}")?;
+        }
+        if let Some(compare) = &self.compare {
+            writeln!(f, "{compare}")?;
         }
         let names = self.services.iter().map(|it| it.service.len());
         let wide = names.max().unwrap_or_default() + 1;

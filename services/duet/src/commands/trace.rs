@@ -3,7 +3,7 @@
 use super::{on_one_thread, print, print_json};
 use crate::{
     failure::{Failure, Kind},
-    jaeger::{Jaeger, SpanKind, Trace, TraceId, Tree},
+    jaeger::{FIRST, Jaeger, Trace, TraceId, Tree},
     place::{JaegerAt, Place},
 };
 use serde::Serialize;
@@ -11,8 +11,6 @@ use std::time::{Duration, Instant};
 
 /// Between two questions.
 const PAUSE: Duration = Duration::from_millis(150);
-/// The service that callers' requests reach first.
-const FIRST: &str = "reaction";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -71,7 +69,7 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
         return print_json(&Shown { tree, page });
     }
     print(format_args!("trace {}\n{tree}", trace.trace_id));
-    let missing = missing(&trace);
+    let missing = trace.missing(FIRST);
     if !missing.is_empty() {
         print(format_args!("Not complete yet:\n{missing}"));
     }
@@ -113,7 +111,7 @@ async fn settled(
         // The latest that is known is the latest only once all that was made has arrived.
         let arrived = id.is_some() || since.elapsed() >= at.exported.min(patience);
         match found {
-            Some(trace) if arrived && missing(&trace).is_empty() => return Ok(trace),
+            Some(trace) if arrived && trace.missing(FIRST).is_empty() => return Ok(trace),
             Some(trace) if since.elapsed() >= patience => return Ok(trace),
             None if since.elapsed() >= patience => {
                 let what = match id {
@@ -127,27 +125,4 @@ async fn settled(
             _ => tokio::time::sleep(PAUSE).await,
         }
     }
-}
-
-/// What keeps a trace from being complete, a line each.
-fn missing(trace: &Trace) -> String {
-    let unanswered = trace.unanswered().map(|it| {
-        format!(
-            "  nothing has arrived below {} {}\n",
-            it.operation_name,
-            it.kind().as_str()
-        )
-    });
-    // Above a caller's request stands what the caller itself traces, which is sent elsewhere.
-    let orphans = trace
-        .orphans()
-        .filter(|it| it.kind() != SpanKind::Server || trace.service(it) != FIRST)
-        .map(|it| {
-            format!(
-                "  what {} {} is below has not arrived\n",
-                it.operation_name,
-                it.kind().as_str()
-            )
-        });
-    unanswered.chain(orphans).collect()
 }

@@ -2,3 +2,27 @@
 
 /// What a run measured: what the scenarios write and everything else reads.
 pub(crate) mod measured;
+
+mod brief; // figures in a few words
+mod clock; // when a load began, and that it is over
+mod connections; // open connections of a process
+mod ground; // the pair, and what is done to it
+mod journal; // what a run has changed on a laptop, and how it is put back
+mod load_on; // load while something is done to the pair
+mod plan; // how much a run does
+mod probes; // how fresh an owner's inbox is
+mod reads; // reads at the sender beside the load
+mod run; // from the first look to the last thing put back
+mod scenarios; // what is done, one module each
+mod shown; // what is told while it works
+mod stage; // what every scenario needs
+mod wanted; // what a scenario wants of the Channel
+
+/// What a run has changed in a release, for `duet status`.
+pub(crate) use ground::line_in_cluster;
+/// What a run has changed on a laptop and will put back.
+pub(crate) use journal::Journal;
+/// Does a run, or puts back what one left.
+pub(crate) use run::{Asked, put_back, run};
+/// A scenario, as `--only` takes it.
+pub(crate) use scenarios::Name;

@@ -4,6 +4,9 @@ mod client;
 mod model;
 mod tree;
 
+/// The service that callers' requests reach first.
+pub(crate) const FIRST: &str = "reaction";
+
 /// Asks a query API.
 pub(crate) use client::Jaeger;
 /// A trace as the API tells it.

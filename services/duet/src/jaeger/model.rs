@@ -158,6 +158,29 @@ impl Trace {
         })
     }
 
+    /// What keeps it from being complete, a line each. Above what callers ask of the service `first` stands what they trace
+    /// themselves, which is sent elsewhere.
+    pub(crate) fn missing(&self, first: &str) -> String {
+        let unanswered = self.unanswered().map(|it| {
+            format!(
+                "  nothing has arrived below {} {}\n",
+                it.operation_name,
+                it.kind().as_str()
+            )
+        });
+        let orphans = self
+            .orphans()
+            .filter(|it| it.kind() != Kind::Server || self.service(it) != first)
+            .map(|it| {
+                format!(
+                    "  what {} {} is below has not arrived\n",
+                    it.operation_name,
+                    it.kind().as_str()
+                )
+            });
+        unanswered.chain(orphans).collect()
+    }
+
     /// Spans whose parent was named and hasn't arrived.
     pub(crate) fn orphans(&self) -> impl Iterator<Item = &Span> {
         self.tops().filter(|it| it.parent_in(self).is_some())

@@ -4,7 +4,10 @@ use super::{
     chapter::{Chapter, Difference, Group, Post, Standing},
     story::{Opening, Step},
 };
-use crate::internal::{body, client_within, why};
+use crate::{
+    internal::{body, client_within, why},
+    jaeger::TraceId,
+};
 use duet_reaction::domain::Kind;
 use duet_web::told::Answer;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -12,6 +15,8 @@ use std::{fmt, time::Duration};
 
 /// How long a caller waits for an answer: far longer than a call may take.
 pub(super) const GIVES_UP: Duration = Duration::from_secs(20);
+/// How long a reader of posts waits.
+const READ: Duration = Duration::from_secs(5);
 /// Before a post that could not be made is tried again.
 const AGAIN: Duration = Duration::from_millis(250);
 /// Posts that a page of an inbox holds: more than an owner has.
@@ -27,14 +32,20 @@ pub(crate) struct Services {
 
 /// What came of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Heard {
+pub(crate) struct Heard {
     pub(super) answer: Answer,
-    pub(super) end: End,
+    pub(crate) end: End,
+    /// What the service decided, where the answer tells it.
+    pub(crate) outcome: Option<String>,
+    /// The event's `Duet-Position`, where the answer tells it.
+    pub(crate) position: Option<String>,
+    /// The trace that the request is in, if it is recorded.
+    pub(crate) trace: Option<TraceId>,
 }
 
 /// How a request ended.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum End {
+pub(crate) enum End {
     /// With success, in this mode.
     Stands { delivered: bool, mode: String },
     /// With another status.
@@ -66,6 +77,7 @@ struct Told {
 #[derive(Debug, Deserialize)]
 struct Delivery {
     mode: String,
+    outcome: Option<String>,
 }
 
 /// One user's row at Reaction.
@@ -100,7 +112,7 @@ impl Services {
     }
 
     /// Makes a post, or says why it could not be.
-    pub(super) async fn post(&self, post: &str, owner: &str, title: &str) -> Result<(), String> {
+    pub(crate) async fn post(&self, post: &str, owner: &str, title: &str) -> Result<(), String> {
         let url = format!("{}/v1/posts/{post}", self.reaction);
         let request = self
             .http
@@ -119,14 +131,28 @@ impl Services {
 
     /// Asks for one change. It is not asked again, whatever comes of it.
     pub(super) async fn ask(&self, step: &Step) -> Heard {
-        let url = self.row(&step.post, &step.user);
-        let request = match step.wanted {
+        self.react(&step.post, &step.user, step.wanted, None).await
+    }
+
+    /// Asks that the user's reaction to the post be of this kind, or none, and says how long to wait if need be (`Prefer`).
+    pub(crate) async fn react(
+        &self,
+        post: &str,
+        user: &str,
+        wanted: Option<Kind>,
+        prefer: Option<&str>,
+    ) -> Heard {
+        let url = self.row(post, user);
+        let mut request = match wanted {
             Some(kind) => self
                 .http
                 .put(url)
                 .json(&serde_json::json!({ "kind": kind })),
             None => self.http.delete(url),
         };
+        if let Some(prefer) = prefer {
+            request = request.header("prefer", prefer);
+        }
         let answer = match request.send().await {
             Ok(answer) => answer,
             Err(error) if error.is_connect() => {
@@ -135,10 +161,39 @@ impl Services {
             Err(_) => return Heard::without(Answer::Unknown, End::Unanswered),
         };
         let status = answer.status().as_u16();
+        let header = |name| Some(answer.headers().get(name)?.to_str().ok()?.to_owned());
+        let position = header("duet-position");
+        // https://www.w3.org/TR/trace-context-2/#traceresponse-header: version, trace, span, flags.
+        let trace = header("traceresponse").and_then(|it| sampled(&it));
         match body(answer).await {
-            Ok(body) => Heard::of(status, serde_json::from_slice(&body).unwrap_or_default()),
+            Ok(body) => Heard {
+                position,
+                trace,
+                ..Heard::of(status, serde_json::from_slice(&body).unwrap_or_default())
+            },
             Err(_) => Heard::without(Answer::Unknown, End::Unanswered),
         }
+    }
+
+    /// Whether the owner, whose only post it is, is shown a reaction; from that position on, where one is given.
+    pub(crate) async fn shows(&self, owner: &str, position: Option<&str>) -> Result<bool, String> {
+        let url = format!(
+            "{}/v1/users/{owner}/notifications?limit=1",
+            self.notification
+        );
+        let mut request = self.http.get(&url);
+        if let Some(position) = position {
+            request = request.header("duet-position", position);
+        }
+        let inbox: Option<Page<Group>> = read(&url, request).await?;
+        Ok(inbox.is_some_and(|page| !page.items.is_empty()))
+    }
+
+    /// Reads a list of posts at Reaction, which needs nobody else; what is told is whether it was answered.
+    pub(crate) async fn read_posts(&self) -> Result<(), String> {
+        let url = format!("{}/v1/posts?limit=1", self.reaction);
+        let request = self.http.get(&url).timeout(READ);
+        read::<serde_json::Value>(&url, request).await.map(|_| ())
     }
 
     /// Compares the chapter with its owner's inbox. Where an answer was lost, both services must see the same, and Reaction
@@ -149,7 +204,7 @@ impl Services {
             "{}/v1/users/{}/notifications?limit={PAGE}",
             self.notification, chapter.owner
         );
-        let inbox: Option<Page<Group>> = self.read(&url).await?;
+        let inbox: Option<Page<Group>> = read(&url, self.http.get(&url)).await?;
         let inbox = inbox.map(|page| page.items).unwrap_or_default();
         let difference = chapter.compare(&inbox);
         if before.is_empty() || !difference.is_none() {
@@ -170,7 +225,7 @@ impl Services {
         for (post, pair) in chapter.doubtful() {
             let Post { id, pairs, .. } = &chapter.posts[post];
             let url = self.row(id, &pairs[pair].user.to_string());
-            let row: Option<Row> = self.read(&url).await?;
+            let row: Option<Row> = read(&url, self.http.get(&url)).await?;
             rows.push(((post, pair), row.map(|row| row.kind)));
         }
         Ok(rows)
@@ -179,47 +234,62 @@ impl Services {
     fn row(&self, post: &str, user: &str) -> String {
         format!("{}/v1/posts/{post}/reactions/{user}", self.reaction)
     }
+}
 
-    /// Reads JSON; none where there is nothing.
-    async fn read<T: DeserializeOwned>(&self, url: &str) -> Result<Option<T>, String> {
-        let failed = |why: String| format!("GET {url}: {why}");
-        let answer = self
-            .http
-            .get(url)
-            .send()
-            .await
-            .map_err(|error| failed(why(&error)))?;
-        match answer.status().as_u16() {
-            200 => {}
-            404 => return Ok(None),
-            status => return Err(format!("GET {url} says {status}")),
-        }
-        let body = body(answer).await.map_err(failed)?;
-        serde_json::from_slice(&body)
-            .map(Some)
-            .map_err(|error| failed(error.to_string()))
+/// Reads JSON; none where there is nothing.
+async fn read<T: DeserializeOwned>(
+    url: &str,
+    request: reqwest::RequestBuilder,
+) -> Result<Option<T>, String> {
+    let failed = |why: String| format!("GET {url}: {why}");
+    let answer = request.send().await.map_err(|error| failed(why(&error)))?;
+    match answer.status().as_u16() {
+        200 => {}
+        404 => return Ok(None),
+        status => return Err(format!("GET {url} says {status}")),
     }
+    let body = body(answer).await.map_err(failed)?;
+    serde_json::from_slice(&body)
+        .map(Some)
+        .map_err(|error| failed(error.to_string()))
+}
+
+/// The trace's id, if the flags say that it is recorded.
+fn sampled(traceresponse: &str) -> Option<TraceId> {
+    let mut parts = traceresponse.split('-').skip(1);
+    let id = parts.next()?.parse().ok()?;
+    let flags = u8::from_str_radix(parts.nth(1)?, 16).ok()?;
+    (flags & 1 == 1).then_some(id)
 }
 
 impl Heard {
     fn of(status: u16, told: Told) -> Self {
         let answer = Answer::of(status, told.r#type.as_deref());
-        let end = match (answer, told.delivery) {
-            (Answer::Accepted, Some(Delivery { mode })) => End::Stands {
-                delivered: status == 200,
-                mode,
-            },
-            _ => End::Status(status),
+        let (end, outcome) = match (answer, told.delivery) {
+            (Answer::Accepted, Some(Delivery { mode, outcome })) => {
+                let delivered = status == 200;
+                (End::Stands { delivered, mode }, outcome)
+            }
+            _ => (End::Status(status), None),
         };
         // A success that doesn't say how is not Reaction's.
         let answer = match (answer, &end) {
             (Answer::Accepted, End::Status(_)) => Answer::Unknown,
             _ => answer,
         };
-        Self { answer, end }
+        Self {
+            outcome,
+            ..Self::without(answer, end)
+        }
     }
 
     fn without(answer: Answer, end: End) -> Self {
-        Self { answer, end }
+        Self {
+            answer,
+            end,
+            outcome: None,
+            position: None,
+            trace: None,
+        }
     }
 }

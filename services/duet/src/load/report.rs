@@ -29,23 +29,23 @@ pub(crate) struct Report {
     /// Everything else, by status, or `unreachable`, or `unanswered`.
     failed: BTreeMap<String, u64>,
     /// Requests that were due and not sent, since too many were under way.
-    unsent: u64,
+    pub(crate) unsent: u64,
     /// Why the traffic ended before its time.
     #[serde(skip_serializing_if = "Option::is_none")]
-    cut_short: Option<String>,
+    pub(crate) cut_short: Option<String>,
     /// How long callers waited for a success, from the time that the request was due, by mode.
     latencies: BTreeMap<String, Latencies>,
     /// The mode that answers told, and when it changed.
     modes: Vec<Since>,
     /// Seconds from the last answer until Notification showed everything, or was not waited for any longer.
-    arrived_after_seconds: f64,
+    pub(crate) arrived_after_seconds: f64,
     /// Reactions that were accepted and that Notification does not show.
-    missing: u64,
+    pub(crate) missing: u64,
     /// Reactions that Notification shows and that were not accepted, or only once.
-    doubled: u64,
+    pub(crate) doubled: u64,
     /// Why some could not be compared.
     #[serde(skip_serializing_if = "Option::is_none")]
-    not_compared: Option<String>,
+    pub(crate) not_compared: Option<String>,
 }
 
 /// In milliseconds.

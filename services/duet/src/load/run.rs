@@ -2,7 +2,9 @@
 
 use super::{
     ask::{Heard, Services},
+    audience::{Audience, Call},
     chapter::{Chapter, Difference},
+    pace::{Pace, Rate},
     progress::Progress,
     report::{CutShort, Ending, Report, Traffic},
     story::{Step, Story},
@@ -26,9 +28,9 @@ const FIRST_POSTS: Duration = Duration::from_secs(10);
 /// What traffic to make.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
-    /// Requests a second, evenly.
-    pub(crate) per_second: u32,
-    /// For how long; without it until this process is asked to stop.
+    /// How much, one after the other.
+    pub(crate) rates: Vec<Rate>,
+    /// For how long in all; without it until this process is asked to stop. The last rate goes on until then.
     pub(crate) length: Option<Duration>,
     /// How long Notification may take after the last answer to show everything.
     pub(crate) patience: Duration,
@@ -41,12 +43,13 @@ pub(crate) async fn run(
     plan: &Plan,
     at: &Services,
     signals: &mut Signals,
-    tell: impl Fn(String),
+    audience: &mut impl Audience,
 ) -> Result<Report, Failure> {
     let id = format!("{:05x}", rand::random_range(0..0x10_0000));
+    let most = plan.rates.iter().map(|it| it.per_second).max();
     let mut run = Run {
         at: at.clone(),
-        story: Story::new(id.clone(), rand::random(), plan.per_second),
+        story: Story::new(id.clone(), rand::random(), most.unwrap_or(1)),
         progress: Progress::new()?,
         asking: JoinSet::new(),
         making: JoinSet::new(),
@@ -60,9 +63,10 @@ pub(crate) async fn run(
         () = signals.stop() => return Err(interrupted()),
     }
     run.started = Instant::now();
-    let traffic = run.traffic(plan, signals, &tell).await?;
+    audience.began(run.started);
+    let traffic = run.traffic(plan, signals, audience).await?;
     let arrivals = async {
-        run.last_answers().await?;
+        run.last_answers(audience).await?;
         let answered = Instant::now();
         run.arrivals(answered + plan.patience).await?;
         Ok::<_, Failure>((answered - run.started, answered.elapsed()))
@@ -73,7 +77,7 @@ pub(crate) async fn run(
     };
     let ending = Ending {
         run: id,
-        per_second: plan.per_second,
+        per_second: most.unwrap_or_default(),
         took,
         begun: run.story.begun,
         traffic,
@@ -134,12 +138,9 @@ impl Run {
         &mut self,
         plan: &Plan,
         signals: &mut Signals,
-        tell: &impl Fn(String),
+        audience: &mut impl Audience,
     ) -> Result<Traffic, Failure> {
-        let pace = Pace {
-            started: self.started,
-            per_second: plan.per_second,
-        };
+        let pace = Pace::of(self.started, &plan.rates);
         let end = plan.length.map(|length| self.started + length);
         let over = async {
             match end {
@@ -166,14 +167,14 @@ impl Run {
                     self.send(due);
                     sent += 1;
                 }
-                Some(asked) = self.asking.join_next() => self.answered(ended(asked)?)?,
+                Some(asked) = self.asking.join_next() => self.answered(ended(asked)?, audience)?,
                 Some(made) = self.making.join_next() => {
                     self.story.opened(ended(made)?);
                     self.take_ended();
                 }
                 Some(compared) = self.comparing.join_next() => self.compared(compared)?,
                 () = sleep_until(self.unchecked.next), if self.may_compare() => self.compare(),
-                _ = telling.tick() => tell(self.progress.line()?),
+                _ = telling.tick() => audience.told(self.progress.line()?),
             }
         };
         self.making.shutdown().await;
@@ -213,7 +214,7 @@ impl Run {
         }
     }
 
-    fn answered(&mut self, asked: Asked) -> Result<(), Failure> {
+    fn answered(&mut self, asked: Asked, audience: &mut impl Audience) -> Result<(), Failure> {
         let Asked {
             step,
             due,
@@ -222,8 +223,10 @@ impl Run {
         } = asked;
         self.story.answered(&step, heard.answer);
         self.take_ended();
-        self.progress
-            .count(&heard.end, due - self.started, answered - due)
+        let (due, waited) = (due - self.started, answered - due);
+        self.progress.count(&heard.end, due, waited)?;
+        audience.heard(Call { due, waited, heard });
+        Ok(())
     }
 
     fn take_ended(&mut self) {
@@ -256,9 +259,9 @@ impl Run {
     }
 
     /// Waits for every answer; each is bounded.
-    async fn last_answers(&mut self) -> Result<(), Failure> {
+    async fn last_answers(&mut self, audience: &mut impl Audience) -> Result<(), Failure> {
         while let Some(asked) = self.asking.join_next().await {
-            self.answered(ended(asked)?)?;
+            self.answered(ended(asked)?, audience)?;
         }
         self.story.end();
         self.take_ended();
@@ -280,61 +283,7 @@ impl Run {
     }
 }
 
-/// When requests are due: evenly, from the start.
-#[derive(Debug, Clone, Copy)]
-struct Pace {
-    started: Instant,
-    per_second: u32,
-}
-
-impl Pace {
-    /// When the request of this number is due, from 0.
-    fn due(self, number: u64) -> Instant {
-        let each = u64::from(self.per_second);
-        let rest = Duration::from_secs(number % each) / self.per_second;
-        self.started + Duration::from_secs(number / each) + rest
-    }
-
-    /// How many are due before that instant.
-    fn due_before(self, instant: Instant) -> u64 {
-        let passed = instant.saturating_duration_since(self.started);
-        let due = (passed.as_nanos() * u128::from(self.per_second)).div_ceil(1_000_000_000);
-        due.try_into().unwrap_or(u64::MAX)
-    }
-}
-
 /// What a task of ours brought.
 fn ended<T>(task: Result<T, JoinError>) -> Result<T, Failure> {
     task.doing(|| "run the load".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn requests_are_due_evenly_and_without_drift() {
-        let pace = Pace {
-            started: Instant::now(),
-            per_second: 3,
-        };
-        for (number, millis) in [
-            (0, 0),
-            (1, 333),
-            (2, 666),
-            (3, 1_000),
-            (3_000_000, 1_000_000_000),
-        ] {
-            assert_eq!(
-                (pace.due(number) - pace.started).as_millis(),
-                millis,
-                "{number}"
-            );
-        }
-        for number in [0, 1, 2, 3, 1_000_000, 1_000_001] {
-            let due = pace.due(number);
-            assert_eq!(pace.due_before(due), number);
-            assert_eq!(pace.due_before(due + Duration::from_millis(1)), number + 1);
-        }
-    }
 }

@@ -53,6 +53,8 @@ pub(super) struct Spec {
 #[derive(Debug)]
 pub(super) struct Child {
     pub(super) name: &'static str,
+    /// Whether it is to be kept down for now.
+    down: watch::Sender<bool>,
     /// How the process before this one ended.
     died: watch::Receiver<Option<ExitStatus>>,
     stop: CancellationToken,
@@ -64,6 +66,7 @@ impl Child {
     /// Starts it, and writes each of its processes into `roster`. Fails only if it can't be started at all.
     pub(super) fn start(spec: Spec, roster: Arc<Roster>) -> Result<Self, Failure> {
         let (tell, died) = watch::channel(None);
+        let (down, kept_down) = watch::channel(false);
         let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
         let first = Run::start(&spec, &roster)?;
         let name = spec.name;
@@ -71,12 +74,14 @@ impl Child {
             spec,
             roster,
             tell,
+            down: kept_down,
             stop: stop.clone(),
             abort: abort.clone(),
         };
         let keeper = tokio::spawn(keep.running(first));
         Ok(Self {
             name,
+            down,
             died,
             stop,
             abort,
@@ -95,6 +100,15 @@ impl Child {
                 std::future::pending().await
             }
         }
+    }
+
+    /// Stops it and keeps it down, or starts it again.
+    pub(super) fn keep_down(&self, down: bool) {
+        self.down.send_if_modified(|is| {
+            let differs = *is != down;
+            *is = down;
+            differs
+        });
     }
 
     /// SIGTERM, then SIGKILL when its grace period is over. Ends when it is gone.
@@ -173,12 +187,13 @@ struct Keep {
     spec: Spec,
     roster: Arc<Roster>,
     tell: watch::Sender<Option<ExitStatus>>,
+    down: watch::Receiver<bool>,
     stop: CancellationToken,
     abort: CancellationToken,
 }
 
 impl Keep {
-    async fn running(self, first: Run) {
+    async fn running(mut self, first: Run) {
         let name = self.spec.name;
         let mut run = Some(first);
         let mut wait = FIRST_WAIT;
@@ -187,6 +202,13 @@ impl Keep {
                 let status = tokio::select! {
                     status = now.ended() => status,
                     () = self.stop.cancelled() => break self.end(now).await,
+                    () = until(&mut self.down, true) => {
+                        eprintln!("duet: {name} is kept down");
+                        self.end(now).await;
+                        self.roster.started(name, None);
+                        (run, wait) = (None, Duration::ZERO);
+                        continue;
+                    }
                 };
                 if now.since.elapsed() >= HEALTHY {
                     wait = FIRST_WAIT;
@@ -196,11 +218,15 @@ impl Keep {
                 self.roster.started(name, None);
                 self.tell.send_replace(status);
             }
+            let may_start = async {
+                tokio::time::sleep(wait).await;
+                until(&mut self.down, false).await;
+            };
             tokio::select! {
-                () = tokio::time::sleep(wait) => {}
+                () = may_start => {}
                 () = self.stop.cancelled() => break,
             }
-            wait = (wait * 2).min(LONGEST_WAIT);
+            wait = (wait * 2).clamp(FIRST_WAIT, LONGEST_WAIT);
             run = Run::start(&self.spec, &self.roster)
                 .inspect_err(|failure| eprintln!("duet: {failure}"))
                 .ok();
@@ -220,6 +246,13 @@ impl Keep {
         }
         run.signal(Signal::SIGKILL);
         run.ended().await;
+    }
+}
+
+/// Ends once it is so; where nobody can change it any more, never.
+async fn until(down: &mut watch::Receiver<bool>, is: bool) {
+    if down.wait_for(|down| *down == is).await.is_err() {
+        std::future::pending().await
     }
 }
 

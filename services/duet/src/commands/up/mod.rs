@@ -12,6 +12,7 @@ mod pages; // the OTLP receiver and Jaeger's pages
 mod parts; // the processes: their command lines, their order
 mod ports; // every address, taken or refused before anything starts
 mod roster; // what runs, kept in up.json
+mod upset; // what a `duet compare` keeps down for a while, and what it left so
 mod welcome; // what to do next
 
 use super::{on_one_thread, print, print_json};
@@ -112,6 +113,7 @@ async fn up(mut options: Options) -> Result<(), Failure> {
     let given = options.data.given().map(Path::to_owned);
     let held = options.data.hold()?;
     leftovers::end(&options.data).await?;
+    upset::begin(&options.data);
     let channel = channel(&options)?;
     let nats_server = match &options.nats {
         Some(url) => {
@@ -138,7 +140,7 @@ async fn up(mut options: Options) -> Result<(), Failure> {
     // From here on there is something to stop, whatever happens.
     let mut parts = Parts::new(&options, addresses, ports.held, roster.clone(), nats_server);
     let outcome = tokio::select! {
-        outcome = serve(&mut parts, &announce) => outcome,
+        outcome = serve(&options.data, &mut parts, &announce) => outcome,
         () = signals.stop() => Ok(()),
     };
     if outcome.is_ok() {
@@ -156,14 +158,15 @@ async fn up(mut options: Options) -> Result<(), Failure> {
     outcome.and(stopped)
 }
 
-/// Starts everything and says so; then there is nothing to do but to keep it running.
+/// Starts everything and says so; then it is kept running, but for what a `duet compare` upsets for a while.
 async fn serve(
+    data: &DataDir,
     parts: &mut Parts,
     announce: impl Fn() -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     parts.start().await?;
     announce()?;
-    std::future::pending().await
+    upset::follow(data, parts).await
 }
 
 /// The document that both services will watch, made if it isn't there.

@@ -13,7 +13,9 @@ use crate::{
     internal::{client, readiness},
     running::Running,
 };
-use std::{ffi::OsString, io::IsTerminal, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet, ffi::OsString, io::IsTerminal, path::PathBuf, sync::Arc, time::Duration,
+};
 
 /// How long a part may take to be ready; it takes a fraction of a second.
 const START: Duration = Duration::from_secs(60);
@@ -88,6 +90,13 @@ impl Parts {
             }
         }
         Ok(())
+    }
+
+    /// Keeps those down that are named, and starts the others again that were.
+    pub(super) fn keep_down(&self, named: &BTreeSet<String>) {
+        for child in &self.children {
+            child.keep_down(named.contains(child.name));
+        }
     }
 
     /// Stops all, the last started first: Reaction gives what it has to Notification or the broker.

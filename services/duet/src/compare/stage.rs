@@ -1,0 +1,101 @@
+//! What every scenario needs beside the pair: the plan, the place where it tells, and what a reader must know in the end.
+
+use super::{
+    ground::{Ground, waiting},
+    load_on::Seen,
+    plan::Plan,
+    scenarios::Name,
+    shown::Shown,
+    wanted::Wanted,
+};
+use crate::{
+    failure::{Failure, Kind},
+    internal::client,
+};
+use duet_crd::Mode;
+use std::{cell::RefCell, time::Duration};
+use tokio::time::{Instant, sleep};
+
+/// Between two looks at what waits.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Shared by all scenarios.
+pub(super) struct Stage {
+    pub(super) plan: Plan,
+    pub(super) shown: Shown,
+    /// `sync.deadline` of the Channel.
+    pub(super) deadline: Duration,
+    /// The command that repeats one scenario, up to its name.
+    pub(super) command: String,
+    notes: RefCell<Vec<String>>,
+}
+
+impl Stage {
+    pub(super) fn new(plan: Plan, deadline: Duration, command: String) -> Self {
+        Self {
+            plan,
+            shown: Shown::new(),
+            deadline,
+            command,
+            notes: RefCell::default(),
+        }
+    }
+
+    /// The command that repeats one scenario.
+    pub(super) fn command_of(&self, name: Name) -> String {
+        format!("{} --only {}", self.command, name.as_str())
+    }
+
+    /// What a reader must know, once.
+    pub(super) fn note(&self, note: String) {
+        let mut notes = self.notes.borrow_mut();
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+
+    pub(super) fn take_notes(&self) -> Vec<String> {
+        self.notes.take()
+    }
+
+    /// A load that this machine could not make is no measurement of the pair.
+    pub(super) fn note_shortfall(&self, seen: &Seen) {
+        if seen.unsent() > 0 {
+            self.note(format!(
+                "{} requests of {} were due and not sent, since a thousand were under way: the machine or the pair was overloaded",
+                seen.unsent(),
+                seen.unsent() + seen.calls.len() as u64,
+            ));
+        }
+    }
+
+    /// Puts everything right in that mode, and waits until nothing waits for a receiver any more; how long that took.
+    pub(super) async fn calm(&self, ground: &mut Ground, mode: Mode) -> Result<Duration, Failure> {
+        ground.mend().await?;
+        ground.apply(&Wanted::calm(mode)).await?;
+        self.drained(ground).await
+    }
+
+    /// Waits until nothing waits for a receiver any more, within patience; how long that took.
+    pub(super) async fn drained(&self, ground: &Ground) -> Result<Duration, Failure> {
+        let pair = ground.pair_now().await?;
+        let (http, began) = (client(), Instant::now());
+        loop {
+            let now = waiting(&http, &pair).await;
+            if now.is_none() {
+                return Ok(began.elapsed());
+            }
+            if began.elapsed() >= self.plan.patience {
+                let of = |it: Option<u64>| it.map_or("unknown".to_owned(), |it| it.to_string());
+                let what = format!(
+                    "after {:?} events still wait (unacknowledged {}, parked {})",
+                    self.plan.patience,
+                    of(now.unacknowledged),
+                    of(now.parked)
+                );
+                return Err(Failure::new(Kind::Late, what));
+            }
+            sleep(LOOK).await;
+        }
+    }
+}

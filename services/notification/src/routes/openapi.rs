@@ -23,5 +23,5 @@ struct Api;
 
 /// The document, made from the code.
 pub fn document() -> utoipa::openapi::OpenApi {
-    Api::openapi()
+    duet_web::openapi::closed(Api::openapi())
 }

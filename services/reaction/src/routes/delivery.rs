@@ -26,10 +26,10 @@ pub(super) struct DeliveryState {
     mode: &'static str,
     pub(super) status: Status,
     /// What the channel's first receiver made of it; null where this answer does not know, as in an asynchronous one.
-    #[schema(value_type = Option<Word>)]
+    #[schema(value_type = Option<Word>, required)]
     outcome: Option<Made>,
     /// What each receiver made of it, by its name; null where this answer does not know.
-    #[schema(value_type = Option<BTreeMap<String, Word>>)]
+    #[schema(value_type = Option<BTreeMap<String, Word>>, required)]
     outcomes: Option<EachMade>,
     /// How often its event was sent before this answer; 0 if nothing had to be.
     attempts: u32,

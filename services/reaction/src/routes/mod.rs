@@ -8,17 +8,17 @@ mod delivery;
 mod openapi;
 /// Path parameters.
 mod path;
-/// `/v1/posts/{post}`.
+/// `/v1/posts` and `/v1/posts/{post}`.
 mod posts;
 /// `/v1/posts/{post}/reactions` and one pair's.
 mod reactions;
 
 pub use openapi::{DOCUMENT, document};
 
-use actix_web::HttpResponse;
 use actix_web::web::ServiceConfig;
 use duet_channel::store::StoreError;
-use duet_web::routes::{at, problems};
+use duet_web::docs;
+use duet_web::routes::at;
 use duet_web::{Kind, Problem};
 
 /// Registers every resource of the public port. The app's data has a [`Sending`](crate::service::Sending).
@@ -32,14 +32,10 @@ pub fn configure(config: &mut ServiceConfig) {
                 .delete(reactions::delete),
         )
         .service(at("/v1/posts/{post}").get(posts::get).put(posts::put))
+        .service(at("/v1/posts").get(posts::list))
         .service(at("/v1/posts/{post}/reactions").get(reactions::list))
-        .service(at("/v1/deliveries/{position}").get(deliveries::get))
-        .service(problems())
-        .service(at("/openapi.json").get(async || {
-            HttpResponse::Ok()
-                .content_type("application/json")
-                .body(DOCUMENT)
-        }));
+        .service(at("/v1/deliveries/{position}").get(deliveries::get));
+    docs::configure(config, DOCUMENT);
 }
 
 /// The store did not give or take what was asked for. Nothing was written.

@@ -15,11 +15,11 @@ pub const DOCUMENT: &str = include_str!("../../openapi.json");
     tags((name = "posts", description = "What is reacted to"), (name = "reactions", description = "One for each user and post")),
     servers((url = "/", description = "This process")),
     security(()),
-    paths(posts::put, posts::get, reactions::list, reactions::get, reactions::put, reactions::delete, deliveries::get),
+    paths(posts::list, posts::put, posts::get, reactions::list, reactions::get, reactions::put, reactions::delete, deliveries::get),
 )]
 struct Api;
 
 /// The document, made from the code.
 pub fn document() -> utoipa::openapi::OpenApi {
-    Api::openapi()
+    duet_web::openapi::closed(Api::openapi())
 }

@@ -1,8 +1,10 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
-use duet_channel::store::{Store, Transaction};
+use duet_channel::store::{Store, StoreError, Transaction};
 use duet_web::body::Json;
+use duet_web::cursor::Position;
 use duet_web::ids::{PostId, Title, UserId};
+use duet_web::page::{List, Page, PageParams};
 use duet_web::problem::{AnyProblem, BodyProblem, ProblemDetails};
 use duet_web::{Kind, Problem};
 use serde::{Deserialize, Serialize};
@@ -126,6 +128,46 @@ pub(super) async fn get(
     });
     let post = read.await.map_err(unavailable)?;
     post.map(web::Json).ok_or_else(|| post_not_found(&id))
+}
+
+/// Where a page of the posts ended.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct AfterPost(PostId);
+
+impl Position for AfterPost {
+    const LIST: &'static str = "posts";
+}
+
+/// The posts, in the order of their ids
+#[utoipa::path(
+    get,
+    operation_id = "listPosts",
+    path = "/v1/posts",
+    tag = "posts",
+    params(PageParams),
+    responses(
+        (status = 200, body = List<Post>, description = "A page of them"),
+        AnyProblem,
+    )
+)]
+pub(super) async fn list(
+    sending: web::Data<Sending>,
+    page: Page<AfterPost>,
+) -> Result<web::Json<List<Post>>, Problem> {
+    let Page { after, limit } = page;
+    let read = sending.store().read(move |connection| {
+        let after = after.as_ref().map(|AfterPost(post)| post);
+        let found = posts::page(connection, after, limit.get() + 1)?;
+        let counted = found.into_iter().map(|post| {
+            let counts = posts::counts(connection, &post.id)?;
+            Ok(Post::new(post, counts))
+        });
+        counted.collect::<Result<Vec<_>, StoreError>>()
+    });
+    let items = read.await.map_err(unavailable)?;
+    Ok(web::Json(List::from_one_more(items, limit, |item| {
+        AfterPost(item.post.clone())
+    })))
 }
 
 pub(super) fn post_not_found(post: &PostId) -> Problem {

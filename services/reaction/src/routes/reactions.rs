@@ -63,6 +63,7 @@ pub(super) struct ChangedReaction {
     post: PostId,
     user: UserId,
     /// The reaction; null if there is none now.
+    #[schema(required)]
     kind: Option<Kind>,
     delivery: DeliveryState,
 }

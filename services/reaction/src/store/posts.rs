@@ -1,5 +1,5 @@
 use duet_web::ids::PostId;
-use rusqlite::{Connection, OptionalExtension, Result};
+use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
 use super::checked;
 use crate::domain::{Counts, Kind, Post, Put};
@@ -16,6 +16,25 @@ pub fn get(connection: &Connection, post: &PostId) -> Result<Option<Post>> {
             })
         })
         .optional()
+}
+
+/// Up to `limit` posts in the order of their ids, from the one after `after` on.
+pub fn page(connection: &Connection, after: Option<&PostId>, limit: usize) -> Result<Vec<Post>> {
+    let read = |row: &Row<'_>| {
+        Ok(Post {
+            id: checked(row, 0)?,
+            owner: checked(row, 1)?,
+            title: checked(row, 2)?,
+        })
+    };
+    let after = after.map_or("", PostId::as_str);
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    connection
+        .prepare_cached(
+            "SELECT post, owner, title FROM posts WHERE post > ?1 ORDER BY post LIMIT ?2",
+        )?
+        .query_map(params![after, limit], read)?
+        .collect()
 }
 
 /// Whether a post is there.

@@ -1,4 +1,4 @@
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::app::TestApp;
 
@@ -44,5 +44,35 @@ async fn a_post_counts_its_reactions_by_kind() {
     app.delete("/v1/posts/p1/reactions/dee").await.ok(202);
     let counts = json!({"like": 1, "love": 0, "laugh": 0, "wow": 0, "sad": 1, "angry": 0});
     assert_eq!(app.get("/v1/posts/p1").await.ok(200)["counts"], counts);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn posts_are_listed_page_by_page_with_their_reactions_by_kind() {
+    let app = TestApp::start().await;
+    assert_eq!(
+        app.get("/v1/posts").await.ok(200),
+        json!({"items": [], "next": null})
+    );
+    for post in ["p3", "p1", "p2"] {
+        app.put_post(post).await;
+    }
+    app.react("p1", "ana", "love").await.ok(202);
+    let first = app.get("/v1/posts?limit=2").await.ok(200);
+    assert_eq!(first["items"][0], app.get("/v1/posts/p1").await.ok(200));
+    assert_eq!(first["items"][0]["counts"]["love"], 1);
+    assert_eq!(first["items"][1]["post"], "p2");
+    let next = first["next"].as_str().unwrap();
+    let last = app.get(&format!("/v1/posts?cursor={next}")).await.ok(200);
+    assert_eq!(last["items"][0]["post"], "p3");
+    assert_eq!(
+        (last["items"].as_array().unwrap().len(), &last["next"]),
+        (1, &Value::Null)
+    );
+
+    // A cursor is its own list's.
+    app.get(&format!("/v1/posts/p1/reactions?cursor={next}"))
+        .await
+        .problem(400, "invalid-cursor");
     app.stop().await;
 }

@@ -9,6 +9,10 @@ pub mod problem;
 pub mod body;
 /// Opaque positions in a list.
 pub mod cursor;
+/// `/openapi.json`, and the page to try it out.
+pub mod docs;
+/// What every OpenAPI document here has in common.
+pub mod openapi;
 /// Lists: `?cursor=…&limit=…` in, `{items, next}` out.
 pub mod page;
 /// `Duet-Position`: a read that sees what its caller wrote.

@@ -116,6 +116,7 @@ pub struct List<T> {
     /// The items, in the list's order.
     pub items: Vec<T>,
     /// The cursor of the next page; null at the list's end.
+    #[schema(required)]
     pub next: Option<String>,
 }
 

@@ -125,7 +125,7 @@ pub(crate) async fn not_found(request: HttpRequest) -> Result<&'static str, Prob
     Err(nothing_at(request.path()))
 }
 
-fn nothing_at(path: &str) -> Problem {
+pub(crate) fn nothing_at(path: &str) -> Problem {
     let detail =
         format!("There is nothing at {path}: the public port's /openapi.json lists what there is.");
     Problem::new(Kind::NotFound, detail)

@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use duet_channel::clock::Clock;
 use duet_channel::store::sqlite::SqliteStore;
-use duet_channel::store::sqlite::versions::{Changes, Kept};
-use duet_channel::store::{Store, StoreError, Transaction};
+use duet_channel::store::sqlite::versions::{Changed, Changes};
+use duet_channel::store::{Store, Transaction};
 use duet_protocol::event::{Data, Event};
 use duet_protocol::receive::Failure;
 use duet_web::reaction_event::{self, Told};
@@ -26,12 +26,7 @@ pub(crate) struct Trending {
 }
 
 impl Changes for Trending {
-    fn change(
-        &self,
-        connection: &Connection,
-        _: &Event,
-        data: &Data,
-    ) -> Result<Result<Kept, Failure>, StoreError> {
+    fn change(&self, connection: &Connection, _: &Event, data: &Data) -> Changed {
         Ok(match Told::read(data) {
             Ok(told) => Ok(tally::put(connection, &told, self.clock.wall())?),
             Err(error) => Err(Failure {

@@ -5,6 +5,7 @@
 pub mod brokers;
 pub mod clock;
 pub mod failing;
+pub mod open;
 mod pause;
 pub mod receiver;
 pub mod sender;

@@ -98,6 +98,11 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
         }))
     }
 
+    /// The process's clock.
+    pub fn clock(&self) -> Clock {
+        self.0.clock
+    }
+
     /// The store, for the service's own reads.
     pub fn store(&self) -> &S {
         &self.0.store

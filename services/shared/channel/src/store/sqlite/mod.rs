@@ -12,11 +12,13 @@
 //! | `readers` | the threads that read |
 //! | `codec` | how events and runs are kept in columns |
 //! | `column` | what a service reads from a column |
+//! | `documents` | the rows of a sending service, if it has no tables of its own |
 //! | `savepoint` | what a service wraps an apply in that may fail half-way |
 //! | `versions` | the versions of a receiving service's keys, if it keeps none itself |
 
 mod codec;
 mod column;
+pub mod documents;
 mod error;
 mod inbox;
 mod lock;

@@ -136,7 +136,7 @@ CREATE TABLE positions (
     path     TEXT PRIMARY KEY,
     position BLOB NOT NULL
 ) WITHOUT ROWID;
-", super::versions::TABLE];
+", super::versions::TABLE, super::documents::TABLE];
 
 /// How many migrations a file has had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

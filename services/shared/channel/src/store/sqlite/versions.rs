@@ -39,6 +39,9 @@ pub enum Kept {
     Nothing,
 }
 
+/// What a change came to: what is kept of the key, or why it could not be made; or why the transaction can't go on.
+pub type Changed = Result<Result<Kept, Failure>, StoreError>;
+
 /// What a receiving service brings that leaves its keys' versions to the store, as [`Versioned`].
 pub trait Changes: Send + Sync + 'static {
     /// Changes the service's tables as an event says that is newer than all that were applied of its key. What a [`Failure`] has
@@ -46,12 +49,7 @@ pub trait Changes: Send + Sync + 'static {
     ///
     /// # Errors
     /// Those of the tables; then the whole transaction is rolled back.
-    fn change(
-        &self,
-        connection: &Connection,
-        event: &Event,
-        data: &Data,
-    ) -> Result<Result<Kept, Failure>, StoreError>;
+    fn change(&self, connection: &Connection, event: &Event, data: &Data) -> Changed;
 
     /// What an event's spans tell of it, asked of recorded events only.
     fn describe(&self, event: &Event) -> Vec<KeyValue> {
@@ -199,12 +197,7 @@ mod tests {
     struct Texts;
 
     impl Changes for Texts {
-        fn change(
-            &self,
-            connection: &Connection,
-            _: &Event,
-            data: &Data,
-        ) -> Result<Result<Kept, Failure>, StoreError> {
+        fn change(&self, connection: &Connection, _: &Event, data: &Data) -> Changed {
             let (key, text) = (data.key.as_str(), &*data.kind);
             connection.execute("REPLACE INTO texts VALUES (?1, ?2)", [key, text])?;
             Ok(match text {

@@ -1,6 +1,6 @@
 //! Being asked: the receiver's half, for handlers of any web framework.
 //!
-//! A handler gives headers and body to [`read`], has the events received, and answers with
+//! [`answer`] is all of it, for a handler with nothing to add. Else a handler gives headers and body to [`read`], has the events received, and answers with
 //! [`outcomes_to_json`](cloudevents::outcomes_to_json), or with a problem that has the [`IntakeError`]'s status. A hello it reads with
 //! [`hello_question_from_json`](cloudevents::hello_question_from_json) and answers with
 //! [`hello_to_json`](cloudevents::hello_to_json).
@@ -11,8 +11,11 @@ use bytes::Bytes;
 use duet_protocol::event::Event;
 
 use super::{DEADLINE, DELIVERY};
-use crate::transport::Urgency;
+pub use super::{EVENTS, HELLO};
+use crate::receiver::{Receiver, ReceivingService};
+use crate::store::{Store, StoreError};
 use crate::transport::cloudevents::{self, DecodeError, NotAnAnswer};
+use crate::transport::{Delivered, Urgency};
 
 /// The longest that a deadline is taken for; without a header this is it.
 const LONGEST: Duration = Duration::from_secs(300);
@@ -63,6 +66,64 @@ impl From<DecodeError> for IntakeError {
 impl From<NotAnAnswer> for IntakeError {
     fn from(error: NotAnAnswer) -> Self {
         IntakeError::Malformed(error.to_string())
+    }
+}
+
+impl IntakeError {
+    /// The status that tells it.
+    pub fn status(&self) -> u16 {
+        match self {
+            IntakeError::MediaType(_) => 415,
+            IntakeError::TooLarge(_) => 413,
+            IntakeError::Malformed(_) => 400,
+            IntakeError::Overloaded { .. } => 503,
+            IntakeError::Unknown => 500,
+        }
+    }
+}
+
+/// What the store did not take: whether it is known that nothing was applied.
+impl From<StoreError> for IntakeError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unknown(_) => IntakeError::Unknown,
+            StoreError::Overloaded
+            | StoreError::NotCommitted(_)
+            | StoreError::Corrupt(_)
+            | StoreError::Closed => IntakeError::Overloaded {
+                retry_after: Duration::from_secs(1),
+            },
+        }
+    }
+}
+
+/// Answers a POST to [`EVENTS`] or [`HELLO`]: with a status, and a body that is JSON where the status is 200, else a sentence. With
+/// neither spans nor metrics of its own.
+pub async fn answer<'a, S: Store, A: ReceivingService<S::Connection>>(
+    receiver: &Receiver<S, A>,
+    path: &str,
+    header: impl Fn(&'static str) -> Option<&'a str>,
+    body: &Bytes,
+) -> (u16, Bytes) {
+    let at = Instant::now();
+    let answered = async {
+        if path == HELLO {
+            let store = cloudevents::hello_question_from_json(body)?;
+            return Ok(cloudevents::hello_to_json(&receiver.hello(store).await?));
+        }
+        let arrived = read(header, body, at)?;
+        let deadline = receiver.clock().now() + arrived.deadline.saturating_duration_since(at);
+        let received = receiver
+            .receive(arrived.events, arrived.urgency, deadline)
+            .await?;
+        Ok::<_, IntakeError>(cloudevents::outcomes_to_json(&Delivered {
+            outcomes: received.outcomes,
+            receipts: received.receipts,
+        }))
+    };
+    match answered.await {
+        Ok(json) => (200, json.into()),
+        Err(error) => (error.status(), error.to_string().into()),
     }
 }
 

@@ -11,7 +11,6 @@ use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use duet_channel::clock::Clock;
 use duet_channel::receiver::{Receiver, ReceivingService};
-use duet_channel::store::StoreError;
 use duet_channel::store::sqlite::SqliteStore;
 use duet_channel::transport::http::intake::{self, Arrived, IntakeError};
 use duet_channel::transport::http::{EVENTS, HELLO};
@@ -81,7 +80,7 @@ async fn hello<A: ReceivingService<Connection>>(
         .receiver
         .hello(store)
         .await
-        .map_err(|error| problem(refused(error)))?;
+        .map_err(|error| problem(error.into()))?;
     Ok(HttpResponse::Ok()
         .content_type("application/json")
         .body(cloudevents::hello_to_json(&answer)))
@@ -121,7 +120,7 @@ impl<A: ReceivingService<Connection>> Intake<A> {
             .receiver
             .receive(events.clone(), urgency, deadline)
             .await;
-        let received = received.map_err(|error| problem(refused(error)))?;
+        let received = received.map_err(|error| problem(error.into()))?;
         let describe = |event: &Event| self.own.describe(event);
         spans.applied(
             &self.observer.tracer,
@@ -174,19 +173,6 @@ impl<A: ReceivingService<Connection>> Intake<A> {
                 ),
             ]
         });
-    }
-}
-
-/// What the store did not take: whether it is known that nothing was applied.
-fn refused(error: StoreError) -> IntakeError {
-    match error {
-        StoreError::Unknown(_) => IntakeError::Unknown,
-        StoreError::Overloaded
-        | StoreError::NotCommitted(_)
-        | StoreError::Corrupt(_)
-        | StoreError::Closed => IntakeError::Overloaded {
-            retry_after: Duration::from_secs(1),
-        },
     }
 }
 

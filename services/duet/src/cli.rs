@@ -97,6 +97,21 @@ mod tests {
     }
 
     #[test]
+    fn a_protocol_goes_with_a_collector_and_is_one_of_two() {
+        let parsed = |more: &[&str]| Cli::try_parse_from([&["duet", "up"], more].concat());
+        let otlp = ["--otlp", "http://127.0.0.1:4318"];
+        let protocol = ["--otlp-protocol", "http/protobuf"];
+        assert!(parsed(&[otlp, protocol].concat()).is_ok());
+        assert!(parsed(&protocol).is_err());
+        let told = parsed(&[otlp, ["--otlp-protocol", "http/json"]].concat());
+        assert!(
+            told.unwrap_err()
+                .to_string()
+                .contains("grpc or http/protobuf")
+        );
+    }
+
+    #[test]
     fn every_verb_of_the_pair_takes_a_data_directory() {
         for verb in [
             "duet up --data-dir d",

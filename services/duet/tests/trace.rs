@@ -5,6 +5,8 @@
 mod propagation;
 #[path = "trace/shapes.rs"]
 mod shapes;
+#[path = "trace/signals.rs"]
+mod signals;
 
 use duet_testkit::{Mode, OtlpReceiver, Pair, Span, drawn, eventually};
 use serde_json::json;

@@ -5,6 +5,7 @@
 //! started it.
 
 mod child; // one process, started again when it dies
+mod exporting; // where the services' telemetry goes
 mod leftovers; // what a `duet up` that was killed left running
 mod nats; // which nats-server, and when it is ready
 #[cfg(feature = "jaeger")]
@@ -23,6 +24,8 @@ use crate::{
     running::{Running, Service},
     signals::Signals,
 };
+use duet_telemetry::Protocol;
+use exporting::Exporting;
 use parts::Parts;
 use ports::Addresses;
 use roster::Roster;
@@ -55,6 +58,9 @@ pub(crate) struct Options {
     /// Send spans there instead of to Jaeger's pages here
     #[arg(long, value_name = "URL", value_parser = addresses_of(&["http", "https"]))]
     otlp: Option<String>,
+    /// How: grpc or http/protobuf [default: http/protobuf at port 4318, else grpc]
+    #[arg(long, value_name = "PROTOCOL", requires = "otlp", value_parser = protocol)]
+    otlp_protocol: Option<Protocol>,
     /// Print addresses and processes as JSON when all is ready
     #[arg(long)]
     json: bool,
@@ -102,6 +108,10 @@ fn addresses_of(
             .then(|| text.to_owned())
             .ok_or_else(|| format!("not an address that begins with {wanted}://"))
     }
+}
+
+fn protocol(name: &str) -> Result<Protocol, String> {
+    Protocol::named(name).ok_or_else(|| "not grpc or http/protobuf".to_owned())
 }
 
 pub(crate) fn run(options: Options) -> Result<(), Failure> {
@@ -218,6 +228,11 @@ impl Options {
         let usual = || TRENDING.parse().ok().filter(|_| channel.is_to("trending"));
         let public = self.listen.trending.or_else(usual)?;
         Some([public, self.listen.trending_internal])
+    }
+
+    fn exporting(&self, at: &Addresses) -> Exporting {
+        let pages = at.otlp.map(|address| format!("http://{address}"));
+        Exporting::new(self.otlp.as_deref(), self.otlp_protocol, pages)
     }
 
     fn grace(&self) -> Duration {

@@ -3,6 +3,7 @@
 use super::{
     Options,
     child::{Child, Spec},
+    exporting::Exporting,
     nats,
     ports::{Addresses, Held},
     roster::Roster,
@@ -34,6 +35,7 @@ pub(super) struct Parts {
     data: DataDir,
     grace: Duration,
     addresses: Addresses,
+    exporting: Exporting,
     held: Held,
     /// None where the server is somebody else's.
     nats_server: Option<PathBuf>,
@@ -54,6 +56,7 @@ impl Parts {
             data,
             grace,
             addresses,
+            exporting: options.exporting(&addresses),
             held,
             nats_server,
             roster,
@@ -208,17 +211,8 @@ impl Parts {
             unless_set("DUET_LOG_FORMAT", "pretty");
         }
         unless_set("OTEL_BSP_SCHEDULE_DELAY", EXPORT_EVERY);
-        if let Some(otlp) = &running.otlp {
-            // Whatever this shell has for other programs.
-            for (variable, value) in [
-                ("OTEL_EXPORTER_OTLP_ENDPOINT", otlp.as_str()),
-                ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", otlp.as_str()),
-                ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
-                ("OTEL_SERVICE_NAME", name),
-            ] {
-                env.push((variable, value.into()));
-            }
-        }
+        let exporting = self.exporting.variables(name).into_iter();
+        env.extend(exporting.map(|(name, value)| (name, value.into())));
         let program = std::env::current_exe().unwrap_or_else(|_| "duet".into());
         Spec {
             name,

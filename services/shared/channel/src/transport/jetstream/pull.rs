@@ -16,12 +16,13 @@ const MESSAGES: u64 = 256;
 const BYTES: u64 = 4 * 1024 * 1024;
 /// What a message takes beside what its publisher sent: subjects.
 const ENVELOPE: u64 = 4 * 1024;
-/// How long one question stands.
-const EXPIRES: Duration = Duration::from_secs(30);
-/// While nothing comes, the broker says so this often.
-const HEARTBEAT: Duration = Duration::from_secs(5);
+/// How long one question stands; then the broker says so, and is asked anew. A question can't be taken back, so this is also how long
+/// ending may take.
+const EXPIRES: Duration = Duration::from_secs(1);
+/// How much longer a broker may take to say so.
+const LATE: Duration = Duration::from_millis(500);
 /// Silence for this long means that the question is lost.
-const SILENCE: Duration = HEARTBEAT.saturating_mul(2);
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// A standing question for a consumer's messages.
 #[derive(Debug)]
@@ -44,7 +45,6 @@ struct Question {
     batch: u64,
     max_bytes: u64,
     expires: u64,
-    idle_heartbeat: u64,
 }
 
 impl Pull {
@@ -77,21 +77,33 @@ impl Pull {
         }
         loop {
             self.ask().await?;
-            let silence = tokio::time::sleep_until((self.heard + SILENCE).into());
-            tokio::select! {
-                biased;
-                message = self.subscriber.next() => match message {
-                    Some(message) => if let Some(message) = self.take(message)? { return Ok(message) },
-                    None => return Err("the connection is closed".to_owned()),
-                },
-                changed = self.connections.changed() => {
-                    changed.map_err(|_| "the connection is closed".to_owned())?;
-                    // A server forgets the questions of a connection that ends.
-                    (self.messages, self.bytes) = (0, 0);
-                }
-                () = silence => return Err("the consumer is silent".to_owned()),
+            if let Some(message) = self.heard().await? {
+                return Ok(message);
             }
         }
+    }
+
+    /// What comes next: a message, or how much is asked for has changed.
+    async fn heard(&mut self) -> Result<Option<Message>, String> {
+        let silence = tokio::time::sleep_until((self.heard + SILENCE).into());
+        let lost = tokio::select! {
+            biased;
+            message = self.subscriber.next() => match message {
+                Some(message) => return self.take(message),
+                None => "the connection is closed",
+            },
+            changed = self.connections.changed() => match changed {
+                Ok(()) => {
+                    // A server forgets the questions of a connection that ends.
+                    (self.messages, self.bytes) = (0, 0);
+                    return Ok(None);
+                }
+                Err(_) => "the connection is closed",
+            },
+            () = silence => "the consumer is silent",
+        };
+        (self.messages, self.bytes) = (0, 0);
+        Err(lost.to_owned())
     }
 
     /// A message that is already there.
@@ -108,8 +120,26 @@ impl Pull {
         None
     }
 
-    /// Ends the question; what came in the meantime is given to `each`.
+    /// Waits until nothing is asked for any more, and ends; what came in the meantime is given to `each`.
+    ///
+    /// The client drops what comes once it has unsubscribed, and the broker can't know: it would give such a message to nobody else
+    /// before AckWait is over. So at that moment nothing may be on its way.
     pub(super) async fn end(mut self, mut each: impl FnMut(Message)) {
+        let ending = async {
+            while self.messages > 0 && self.failed.is_none() && self.nats.is_connected() {
+                match self.heard().await {
+                    Ok(Some(message)) => each(message),
+                    Ok(None) => {}
+                    Err(error) => {
+                        tracing::debug!(error, "a question did not end by itself");
+                        break;
+                    }
+                }
+            }
+        };
+        if tokio::time::timeout(EXPIRES + LATE, ending).await.is_err() {
+            tracing::debug!("the broker doesn't say that a question has ended");
+        }
         if let Err(error) = self.subscriber.unsubscribe().await {
             tracing::debug!(%error, "a subscription could not be ended");
         }
@@ -134,7 +164,6 @@ impl Pull {
             // A message that is larger than this would never come.
             max_bytes: most.saturating_sub(self.bytes).max(largest),
             expires: nanos(EXPIRES),
-            idle_heartbeat: nanos(HEARTBEAT),
         };
         let payload =
             Bytes::from(serde_json::to_vec(&question).map_err(|error| error.to_string())?);
@@ -161,7 +190,6 @@ impl Pull {
         }
         let pending = message.headers.as_ref().and_then(unanswered);
         match (message.status, pending) {
-            (Some(StatusCode::IDLE_HEARTBEAT), _) => Ok(None),
             (Some(StatusCode::NO_RESPONDERS), _) => Err("there is no such consumer".to_owned()),
             (_, _) if message.description.as_deref() == Some("Consumer Deleted") => {
                 Err("the consumer was deleted".to_owned())

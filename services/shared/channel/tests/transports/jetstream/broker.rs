@@ -24,14 +24,14 @@ use crate::observer;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-struct Broker {
+pub(super) struct Broker {
     server: NatsServer,
     nats: Nats,
     settings: JetStreamSettings,
 }
 
 impl Broker {
-    async fn start(settings: JetStreamSettings) -> Self {
+    pub(super) async fn start(settings: JetStreamSettings) -> Self {
         let server = NatsServer::start().await;
         let nats = Nats::connect(&server.url(), "test", None).await.unwrap();
         let broker = Broker {
@@ -55,11 +55,11 @@ impl Broker {
         )
     }
 
-    fn publish(&self) -> JetStreamPublish {
+    pub(super) fn publish(&self) -> JetStreamPublish {
         JetStreamPublish::new(self.nats.clone(), &self.settings, receivers(), observer())
     }
 
-    async fn consume(&self) -> JetStreamConsume {
+    pub(super) async fn consume(&self) -> JetStreamConsume {
         let mut consume = JetStreamConsume::new(
             self.nats.clone(),
             &self.settings,
@@ -71,7 +71,7 @@ impl Broker {
     }
 }
 
-fn batch(event: &Event) -> Batch {
+pub(super) fn batch(event: &Event) -> Batch {
     Batch {
         events: vec![Outgoing {
             event: event.clone().into(),
@@ -81,7 +81,7 @@ fn batch(event: &Event) -> Batch {
     }
 }
 
-async fn consumed(consume: &mut JetStreamConsume) -> Consumed {
+pub(super) async fn consumed(consume: &mut JetStreamConsume) -> Consumed {
     match tokio::time::timeout(PATIENCE, consume.next())
         .await
         .expect("something comes")

@@ -8,7 +8,9 @@
 pub mod accept;
 pub mod calls;
 pub mod decision;
+mod dice;
 pub mod event;
+pub mod faults;
 pub mod inbox;
 pub mod outbox;
 pub mod receipt;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::wire::{Path, Transmission};
+use crate::dice::Dice;
 use crate::event::Event;
 use crate::route::Route;
 use crate::settings::{Mode, Settings};
@@ -186,23 +187,17 @@ impl Policy {
 
 /// Exponential backoff with full jitter on its upper half, from a generator with a fixed seed: randomness is an argument too.
 #[derive(Debug)]
-pub(super) struct Jitter(u64);
+pub(super) struct Jitter(Dice);
 
 impl Jitter {
     pub(super) fn new(seed: u64) -> Self {
-        Jitter(seed)
+        Jitter(Dice::new(seed))
     }
 
     /// A wait of between half of `initial * 2^failures` and all of it, at most `max`.
     pub(super) fn backoff(&mut self, initial: Duration, max: Duration, failures: u32) -> Duration {
         let whole = initial.saturating_mul(1 << failures.min(20)).min(max);
-        // SplitMix64.
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let share = f64::from((z >> 40) as u32) / f64::from(1u32 << 24);
-        whole.mul_f64(0.5 + share / 2.0)
+        whole.mul_f64(0.5 + self.0.share() / 2.0)
     }
 }
 

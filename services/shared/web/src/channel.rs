@@ -1,6 +1,7 @@
 //! `GET /v1/channel` on the internal port: what this process observes of the channel.
 
 use duet_channel::settings::{Problem, SettingsState};
+use duet_protocol::settings::Faults;
 use duet_protocol::time::Timestamp;
 use serde::{Serialize, Serializer};
 
@@ -140,6 +141,25 @@ impl Condition {
         }
     }
 
+    /// Whether what `spec.faults` asks for goes wrong: `Faults`. A process that doesn't allow it says so.
+    pub fn faults(faults: &Faults, allowed: bool, now: Timestamp) -> Self {
+        let (status, reason, message) = if !allowed {
+            let message = "this process was started without --allow-faults (DUET_ALLOW_FAULTS)";
+            (Status::False, "NotAllowed", message.to_owned())
+        } else if let Some(until) = faults.until.filter(|_| faults.are_over(now)) {
+            let message = format!("they ended at {}", crate::time::text(until));
+            (Status::False, "Over", message)
+        } else {
+            (Status::True, "Injected", told(faults))
+        };
+        Self {
+            r#type: "Faults",
+            status,
+            reason,
+            message,
+        }
+    }
+
     /// Whether something keeps events from their receivers: `Degraded`, with the reason and the sentence if so.
     pub fn degraded(why: Option<(&'static str, String)>) -> Self {
         let (status, (reason, message)) = match why {
@@ -152,5 +172,84 @@ impl Condition {
             reason,
             message,
         }
+    }
+}
+
+/// Faults in a sentence.
+fn told(faults: &Faults) -> String {
+    let Faults {
+        delay,
+        jitter,
+        errors,
+        hangs,
+        max_per_second,
+        until,
+        ..
+    } = faults;
+    let mut told = Vec::new();
+    match (delay.is_zero(), jitter.is_zero()) {
+        (true, true) => {}
+        (_, true) => told.push(format!("each batch waits {delay:?}")),
+        (_, false) => told.push(format!(
+            "each batch waits {delay:?} more or less {jitter:?}"
+        )),
+    }
+    if errors.get() > 0 {
+        told.push(format!("{} of 100 events can't be applied", errors.get()));
+    }
+    if hangs.get() > 0 {
+        told.push(format!(
+            "{} of 100 requests and messages get no answer",
+            hangs.get()
+        ));
+    }
+    if let Some(most) = max_per_second {
+        told.push(format!("at most {most} events a second are taken"));
+    }
+    if told.is_empty() {
+        told.push("nothing goes wrong".to_owned());
+    }
+    let until = until.map(|until| format!("until {}", crate::time::text(until)));
+    told.extend(until);
+    told.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+    use std::time::Duration;
+
+    use duet_protocol::settings::Percent;
+
+    use super::*;
+
+    #[test]
+    fn faults_are_told_as_they_act() {
+        let faults = Faults {
+            delay: Duration::from_millis(200),
+            jitter: Duration::from_millis(50),
+            errors: Percent::new(5).unwrap(),
+            hangs: Percent::new(1).unwrap(),
+            max_per_second: NonZeroU32::new(500),
+            receiver: None,
+            until: Some(Timestamp::from_micros(1_795_512_420_000_000)),
+        };
+        let before = Timestamp::from_micros(1_795_512_419_000_000);
+        let told = |allowed, now| {
+            let condition = Condition::faults(&faults, allowed, now);
+            (condition.status, condition.reason, condition.message)
+        };
+        let (status, reason, message) = told(true, before);
+        assert_eq!((status, reason), (Status::True, "Injected"));
+        assert_eq!(
+            message,
+            "each batch waits 200ms more or less 50ms, 5 of 100 events can't be applied, 1 of 100 requests and messages get no answer, \
+             at most 500 events a second are taken, until 2026-11-24T09:27:00Z"
+        );
+        let (status, reason, _) = told(true, faults.until.unwrap());
+        assert_eq!((status, reason), (Status::False, "Over"));
+        let (status, reason, message) = told(false, before);
+        assert_eq!((status, reason), (Status::False, "NotAllowed"));
+        assert!(message.contains("--allow-faults"), "{message}");
     }
 }

@@ -194,7 +194,7 @@ impl Parts {
         ]);
         args.extend(["--data-dir".into(), self.data.of(name).into()]);
         args.extend(["--channel".into(), running.channel.clone().into()]);
-        args.extend(words(["--nats", &running.nats]));
+        args.extend(words(["--nats", &running.nats, "--allow-faults"]));
         args.extend(words([
             "--grace-period",
             &format!("{}s", self.grace.as_secs()),

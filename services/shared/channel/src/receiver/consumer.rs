@@ -167,16 +167,6 @@ impl<S: Store, A: ReceivingService<S::Connection>> ConsumerTask<S, A> {
         let watched = Watched::new(&self.0.observer, settings);
         let mut asked = SystemTime::now();
         loop {
-            let due = receiver
-                .receipts()
-                .wake_at()
-                .map(|at| receiver.0.clock.instant(at).into());
-            let receipts_due = async {
-                match due {
-                    Some(at) => tokio::time::sleep_until(at).await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
                 incoming = consumer.next() => match incoming? {
                     Incoming::Messages(consumed) => {
@@ -188,7 +178,7 @@ impl<S: Store, A: ReceivingService<S::Connection>> ConsumerTask<S, A> {
                         consumer.tell(store, &Feedback::Hello(id, answer)).await?;
                     }
                 },
-                () = receipts_due => receiver.tell_due(consumer).await?,
+                () = receiver.receipts_due() => receiver.tell_due(consumer).await?,
                 () = receiver.0.advanced.notified() => {}
                 () = stop.cancelled() => {
                     consumer.release().await;
@@ -293,6 +283,17 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
             );
         }
         let events: Arc<[Event]> = events.into();
+        let struck = self.struck(&events, None);
+        if let Some(struck) = &struck {
+            if struck.hangs() && consumer.leave(&position).await? {
+                tracing::debug!(
+                    events = events.len(),
+                    "left without an answer, as spec.faults says"
+                );
+                return Ok(());
+            }
+            self.tell_meanwhile(consumer, struck.waits()).await?;
+        }
         let mut spans = watched.taken(&events, asked);
         let taken = Taken {
             path: consumer.path(),
@@ -300,7 +301,13 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
             undecodable,
         };
         let received = self
-            .receive_batch(events.clone(), Urgency::Background, None, Some(taken))
+            .receive_batch(
+                events.clone(),
+                Urgency::Background,
+                None,
+                Some(taken),
+                struck.as_ref(),
+            )
             .await?;
         let describe = |event: &Event| self.0.service.describe(event);
         watched.received(&mut spans, &events, &received, describe);
@@ -308,6 +315,31 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
         consumer.settle(&position).await?;
         drop(settling);
         Ok(())
+    }
+
+    /// Returns when receipts are due.
+    async fn receipts_due(&self) {
+        let due = self.receipts().wake_at();
+        match due {
+            Some(at) => tokio::time::sleep_until(self.0.clock.instant(at).into()).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Tells what is due until something is over.
+    async fn tell_meanwhile(
+        &self,
+        consumer: &dyn Consume,
+        wait: impl Future<Output = ()>,
+    ) -> Result<(), Failed> {
+        tokio::pin!(wait);
+        loop {
+            tokio::select! {
+                () = &mut wait => return Ok(()),
+                () = self.receipts_due() => self.tell_due(consumer).await?,
+                () = self.0.advanced.notified() => {}
+            }
+        }
     }
 
     async fn tell_due(&self, consumer: &dyn Consume) -> Result<(), Failed> {

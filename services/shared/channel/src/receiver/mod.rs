@@ -6,15 +6,17 @@
 
 mod arrivals;
 mod consumer;
+mod faults;
 mod parked;
 mod receive;
 
 pub use arrivals::Arrivals;
 pub use consumer::{BrokerSide, ConsumerParts, ConsumerTask};
+pub use faults::AllowedFaults;
 pub use parked::ParkedTask;
 pub use receive::Received;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use duet_protocol::event::Event;
@@ -23,9 +25,11 @@ use duet_protocol::receipts::Receipts;
 use duet_protocol::receive::Apply;
 use duet_protocol::rules::Rules;
 use duet_protocol::sequence::Lane;
+use duet_protocol::time::Moment;
 use opentelemetry::KeyValue;
 use tokio::sync::Notify;
 
+use self::faults::Struck;
 use crate::clock::Clock;
 use crate::store::{Store, StoreError};
 use crate::waiters::Waiters;
@@ -66,6 +70,7 @@ struct Inner<S, A> {
     /// Something was parked.
     parked: Notify,
     waiters: Waiters,
+    faults: OnceLock<AllowedFaults>,
 }
 
 impl<S: Store, A: ReceivingService<S::Connection>> Clone for Receiver<S, A> {
@@ -95,12 +100,24 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
             advanced: Notify::new(),
             parked: Notify::new(),
             waiters: Waiters::default(),
+            faults: OnceLock::new(),
         }))
     }
 
     /// The process's clock.
     pub fn clock(&self) -> Clock {
         self.0.clock
+    }
+
+    /// From now on `spec.faults` of the Channel is obeyed: things go wrong on purpose. Once for a receiver.
+    pub fn allow_faults(&self, faults: AllowedFaults) {
+        // A second time changes nothing.
+        let _ = self.0.faults.set(faults);
+    }
+
+    fn struck(&self, events: &[Event], deadline: Option<Moment>) -> Option<Struck<'_>> {
+        let faults = self.0.faults.get()?;
+        faults.strike(&self.0.name, events, deadline, self.0.clock)
     }
 
     /// The store, for the service's own reads.

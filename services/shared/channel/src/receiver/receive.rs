@@ -12,6 +12,7 @@ use duet_protocol::record::HelloAnswer;
 use duet_protocol::sequence::{Incarnation, Lane, StoreId};
 use duet_protocol::time::Moment;
 
+use super::faults::{Faulty, Struck};
 use super::{Receiver, ReceivingService};
 use crate::store::{Store, StoreError, Transaction};
 use crate::transport::{Position, Undecodable, Urgency};
@@ -46,7 +47,12 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
         urgency: Urgency,
         deadline: Moment,
     ) -> Result<Received, StoreError> {
-        self.receive_batch(events.into(), urgency, Some(deadline), None)
+        let events = events.into();
+        let struck = self.struck(&events, Some(deadline));
+        if let Some(struck) = &struck {
+            struck.waits_or_hangs(deadline).await;
+        }
+        self.receive_batch(events, urgency, Some(deadline), None, struck.as_ref())
             .await
     }
 
@@ -56,6 +62,7 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
         urgency: Urgency,
         deadline: Option<Moment>,
         taken: Option<Taken>,
+        struck: Option<&Struck<'_>>,
     ) -> Result<Received, StoreError> {
         let this = self.clone();
         let inner = &self.0;
@@ -73,14 +80,20 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
         let answered = taken.is_none();
         let incarnation = inner.store.identity().incarnation;
         let batch = events.clone();
+        let fails = struck.map_or_else(BTreeSet::new, |struck| struck.fails.clone());
         let job = move |tx: &mut S::Tx<'_>| {
             let inner = &this.0;
+            let mut tried = 0;
             let begun = SystemTime::now();
             let late = deadline.is_some_and(|deadline| inner.clock.now() >= deadline);
             let outcomes = if late {
                 vec![Outcome::Late; events.len()]
             } else {
-                let mut rows = inner.service.rows(tx.connection());
+                let mut rows = Faulty {
+                    rows: inner.service.rows(tx.connection()),
+                    fails: &fails,
+                    tried: 0,
+                };
                 let mut receiving = Receiving {
                     inbox: tx,
                     rows: &mut rows,
@@ -88,7 +101,9 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
                     now: inner.clock.wall(),
                     rules: &inner.rules,
                 };
-                receiving.receive(&events, arrival)?
+                let outcomes = receiving.receive(&events, arrival)?;
+                tried = rows.tried;
+                outcomes
             };
             if let Some(taken) = &taken {
                 tx.put_position(&taken.path, &taken.position)?;
@@ -97,9 +112,12 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
                 }
             }
             let receipts = receipts(tx, &lanes, &inner.name, incarnation)?;
-            Ok((outcomes, receipts, begun))
+            Ok((outcomes, receipts, begun, tried))
         };
-        let (outcomes, receipts, begun) = inner.store.write(job).await?;
+        let (outcomes, receipts, begun, tried) = inner.store.write(job).await?;
+        if let Some(struck) = struck {
+            struck.tried(tried);
+        }
         self.note(&told, &outcomes, answered);
         inner.waiters.wake(done(batch.iter().zip(&outcomes)));
         Ok(Received {

@@ -245,6 +245,12 @@ pub trait Consume: Send + Sync + 'static {
     async fn next(&mut self) -> Result<Incoming, ConsumeError>;
     /// Lets the broker forget everything up to and including `position`, which is committed.
     async fn settle(&mut self, position: &Position) -> Result<(), ConsumeError>;
+    /// Leaves everything up to and including `position` without an answer, as a receiver does that hangs: the broker gives it out
+    /// again when it has waited long enough. False, and nothing is done, where a broker can't.
+    async fn leave(&mut self, position: &Position) -> Result<bool, ConsumeError> {
+        let _ = position;
+        Ok(false)
+    }
     /// Gives back what was taken and is not settled, without counting an attempt.
     async fn release(&mut self);
     /// What is still to be received.

@@ -44,6 +44,10 @@ pub struct Args {
     #[command(flatten)]
     pub nats: NatsArgs,
 
+    /// Obey `spec.faults` of the Channel: where this service takes events, things go wrong on purpose. For demonstrations
+    #[arg(long, env = "DUET_ALLOW_FAULTS", value_parser = clap::builder::BoolishValueParser::new())]
+    pub allow_faults: bool,
+
     /// How long to keep accepting after SIGTERM, so that load balancers notice
     #[arg(long, value_name = "DURATION", env = "DUET_DRAIN_DELAY", default_value = "0s", value_parser = duration)]
     pub drain_delay: Duration,

@@ -30,6 +30,8 @@ use crate::transport::{
 const EVENTS: usize = cloudevents::MAX_EVENTS;
 /// Once this many bytes are taken, no further message is.
 const BYTES: usize = 2 * 1024 * 1024;
+/// How many messages that were left without an answer are remembered, to be given back when this ends.
+const LEFT: usize = 4_096;
 /// The most bytes that are kept of a message that can't be decoded.
 const KEPT: usize = 64 * 1024;
 
@@ -49,6 +51,8 @@ pub struct JetStreamConsume {
     hellos: Option<Subscriber>,
     /// Given out and not settled: the delivery, and where to settle it.
     taken: VecDeque<(u64, Subject)>,
+    /// Left without an answer; the broker gives it out again by itself. The oldest are forgotten.
+    left: VecDeque<Subject>,
 }
 
 impl JetStreamConsume {
@@ -75,6 +79,7 @@ impl JetStreamConsume {
             pull: None,
             hellos: None,
             taken: VecDeque::new(),
+            left: VecDeque::new(),
         }
     }
 
@@ -119,6 +124,19 @@ impl JetStreamConsume {
             position: place.position(),
             undecodable,
         })
+    }
+
+    /// Where to settle the oldest message that is up to and including a position; none when there is no more.
+    fn next_up_to(&mut self, position: &Position) -> Result<Option<Subject>, ConsumeError> {
+        let place =
+            Place::read(position).ok_or_else(|| failed("a position of another transport"))?;
+        if place.stream != self.stream || Some(place.created) != self.created {
+            return Err(failed("a position in another stream"));
+        }
+        let next = self
+            .taken
+            .pop_front_if(|(delivery, _)| *delivery <= place.delivery);
+        Ok(next.map(|(_, reply)| reply))
     }
 
     /// Whether all is well with the consumer, as the broker sees it.
@@ -196,6 +214,7 @@ impl Consume for JetStreamConsume {
     async fn start(&mut self, position: Option<Position>) -> Result<(), ConsumeError> {
         self.pull = None;
         self.taken.clear();
+        self.left.clear();
         let stream = api::stream(&self.nats, &self.stream)
             .await
             .map_err(failed)?
@@ -269,22 +288,25 @@ impl Consume for JetStreamConsume {
 
     /// An answer that is lost has the message delivered again, which changes nothing.
     async fn settle(&mut self, position: &Position) -> Result<(), ConsumeError> {
-        let place =
-            Place::read(position).ok_or_else(|| failed("a position of another transport"))?;
-        if place.stream != self.stream || Some(place.created) != self.created {
-            return Err(failed("a position in another stream"));
-        }
-        while let Some((_, reply)) = self
-            .taken
-            .pop_front_if(|(delivery, _)| *delivery <= place.delivery)
-        {
+        while let Some(reply) = self.next_up_to(position)? {
             self.answer(reply, AckKind::Ack).await?;
         }
         Ok(())
     }
 
+    async fn leave(&mut self, position: &Position) -> Result<bool, ConsumeError> {
+        while let Some(reply) = self.next_up_to(position)? {
+            if self.left.len() == LEFT {
+                self.left.pop_front();
+            }
+            self.left.push_back(reply);
+        }
+        Ok(true)
+    }
+
     async fn release(&mut self) {
-        let mut back: Vec<Subject> = self.taken.drain(..).map(|(_, reply)| reply).collect();
+        let taken = self.taken.drain(..).map(|(_, reply)| reply);
+        let mut back: Vec<Subject> = self.left.drain(..).chain(taken).collect();
         if let Some(pull) = self.pull.take() {
             pull.end(|message| back.extend(message.reply)).await;
         }

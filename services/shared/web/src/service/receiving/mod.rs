@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use actix_web::web::{Data, ServiceConfig};
 use duet_channel::receiver::{
-    ConsumerParts, ConsumerTask, PARKED_RETRY, ParkedTask, Receiver, ReceivingService,
+    AllowedFaults, ConsumerParts, ConsumerTask, PARKED_RETRY, ParkedTask, Receiver,
+    ReceivingService,
 };
 use duet_channel::settings::Side;
 use duet_channel::store::Store;
@@ -24,6 +25,7 @@ use crate::health::Version;
 use crate::routes::at;
 use crate::tasks::Tasks;
 use intake::Intake;
+use status::FaultsCondition;
 
 /// What the service's rows are read and written over.
 pub type Connection = <SqliteStore as Store>::Connection;
@@ -37,6 +39,7 @@ pub struct Receiving {
     /// What runs until the process stops. The service may add to it.
     pub tasks: Tasks,
     name: ReceiverName,
+    allow_faults: bool,
 }
 
 impl Receiving {
@@ -57,6 +60,7 @@ impl Receiving {
         Ok(Receiving {
             tasks: Tasks::new(&service.process.stop),
             name: args.name_or(version.service),
+            allow_faults: args.allow_faults,
             service,
             store,
         })
@@ -77,9 +81,15 @@ impl Receiving {
             store,
             mut tasks,
             name,
+            allow_faults,
         } = self;
         let (end, observer) = (service.process.stop.end.clone(), service.observer.clone());
         let own = Arc::new(own);
+        let condition = FaultsCondition {
+            receiver: name.clone(),
+            allowed: allow_faults,
+            clock: service.clock,
+        };
         let brokers = service.brokers(vec![name.clone()]);
         let receiver = Receiver::new(
             store.clone(),
@@ -89,6 +99,13 @@ impl Receiving {
             service.clock,
             PARKED_RETRY,
         );
+        if allow_faults {
+            let (states, draining) = (
+                service.states.clone(),
+                service.process.stop.draining.clone(),
+            );
+            receiver.allow_faults(AllowedFaults::new(states, draining, rand::random()));
+        }
         let consumer = ConsumerTask::new(ConsumerParts {
             receiver: receiver.clone(),
             broker: Arc::new(brokers),
@@ -118,12 +135,14 @@ impl Receiving {
             });
             let states = Data::new(service.states.clone());
             let failing = Data::new(failing);
+            let condition = Data::new(condition);
             let store = Data::new(store.clone());
             move |config: &mut ServiceConfig| {
                 config
                     .app_data(intake.clone())
                     .app_data(states.clone())
                     .app_data(failing.clone())
+                    .app_data(condition.clone())
                     .app_data(store.clone())
                     .service(at("/v1/channel").get(status::channel));
                 intake::configure::<A>(config);

@@ -5,10 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use actix_web::web;
+use duet_channel::clock::Clock;
 use duet_channel::failing::Failing;
 use duet_channel::settings::SettingsState;
 use duet_channel::store::Store;
 use duet_channel::store::sqlite::SqliteStore;
+use duet_protocol::receipt::ReceiverName;
+use duet_protocol::settings::Settings;
 use duet_telemetry::Instruments;
 use duet_telemetry::instruments::Held;
 use tokio::sync::watch;
@@ -21,10 +24,28 @@ use crate::time;
 /// How old what the metrics tell of the parked table may be.
 const EVERY: Duration = Duration::from_secs(1);
 
+/// What is told of faults that the Channel asks for.
+pub(super) struct FaultsCondition {
+    pub(super) receiver: ReceiverName,
+    pub(super) allowed: bool,
+    pub(super) clock: Clock,
+}
+
+impl FaultsCondition {
+    /// None where none are asked for here.
+    fn of(&self, settings: &Settings) -> Option<Condition> {
+        let faults = settings.faults.as_ref()?;
+        let here = faults.receiver.as_ref();
+        here.is_none_or(|receiver| *receiver == self.receiver)
+            .then(|| Condition::faults(faults, self.allowed, self.clock.wall()))
+    }
+}
+
 /// `GET /v1/channel`.
 pub(super) async fn channel(
     states: web::Data<watch::Receiver<SettingsState>>,
     failing: web::Data<watch::Receiver<Option<Failing>>>,
+    faults: web::Data<FaultsCondition>,
     store: web::Data<SqliteStore>,
 ) -> web::Json<Observed> {
     let state = states.borrow().clone();
@@ -36,6 +57,8 @@ pub(super) async fn channel(
     let mut observed = Observed::of(&state);
     observed.parked = store.counts().await.ok().map(|counts| counts.parked);
     observed.conditions.push(Condition::degraded(degraded));
+    let faults = state.settings().and_then(|settings| faults.of(settings));
+    observed.conditions.extend(faults);
     web::Json(observed)
 }
 

@@ -43,6 +43,8 @@ spec:
             - name: DUET_SERVICE
               value: {{ $fullname }}-{{ $program }}
             {{- with index . 2 }}{{ toYaml . | nindent 12 }}{{ end }}
+            - name: DUET_ALLOW_FAULTS
+              value: {{ $root.Values.faults.allowed | quote }}
             - name: DUET_DRAIN_DELAY
               value: {{ $values.drainDelaySeconds }}s
             - name: DUET_GRACE_PERIOD

@@ -192,8 +192,6 @@ impl Pair {
     /// # Panics
     /// If it isn't there, or they don't follow within a minute.
     pub async fn edit(&self, piece: &str, with: &str) {
-        let document = std::fs::read_to_string(&self.channel).expect("the Channel can be read");
-        assert!(document.contains(piece), "no {piece:?} in:\n{document}");
         let generations = || async {
             let told = [
                 self.reaction.channel().await,
@@ -205,7 +203,7 @@ impl Pair {
             })
         };
         let before = generations().await;
-        replace(&self.channel, &document.replacen(piece, with, 1));
+        self.edit_unfollowed(piece, with);
         until(PATIENCE, || async {
             let now = generations().await;
             let follows = now.iter().zip(&before).all(|(now, before)| now > before);
@@ -214,6 +212,16 @@ impl Pair {
                 .ok_or(format!("{now:?} after {before:?}"))
         })
         .await;
+    }
+
+    /// The same, and doesn't wait for anybody to follow.
+    ///
+    /// # Panics
+    /// If it isn't there.
+    pub fn edit_unfollowed(&self, piece: &str, with: &str) {
+        let document = std::fs::read_to_string(&self.channel).expect("the Channel can be read");
+        assert!(document.contains(piece), "no {piece:?} in:\n{document}");
+        replace(&self.channel, &document.replacen(piece, with, 1));
     }
 
     /// Waits until both services say that they follow `mode`.

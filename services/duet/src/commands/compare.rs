@@ -2,12 +2,17 @@
 
 use super::{on_one_thread, print, print_json};
 use crate::{
-    compare::{self, Asked, Name, measured::Length},
-    failure::{Doing, Failure},
+    compare::{
+        self, Asked, Name,
+        measured::Length,
+        recommend::Answers,
+        report::{Report, Style},
+    },
+    failure::Failure,
     place::Place,
     signals::Signals,
 };
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -17,15 +22,20 @@ pub(crate) struct Options {
     /// Only these, for a second look; can be given several times
     #[arg(long, value_enum, value_name = "NAME")]
     only: Vec<Name>,
-    /// Write the figures and the report into this directory
+    /// Write report.html, report.md, report.json and the recommended channel.yaml into this directory
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Measure nothing; make the report of an earlier run again, from its report.json
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["quick", "only"])]
+    from: Option<PathBuf>,
+    #[command(flatten)]
+    answers: Answers,
     /// Measure nothing; put back what a run left that was killed
-    #[arg(long, conflicts_with_all = ["quick", "only", "out", "json"])]
+    #[arg(long, conflicts_with_all = ["quick", "only", "out", "json", "from"])]
     put_back: bool,
     #[command(flatten)]
     place: Place,
-    /// Print the figures as JSON
+    /// Print the report as JSON
     #[arg(long)]
     json: bool,
     /// Seconds instead of minutes, for tests
@@ -38,6 +48,13 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
         let told = on_one_thread(compare::put_back(&options.place))?;
         print(format_args!("{told}\n"));
         return Ok(());
+    }
+    if let Some(path) = &options.from {
+        return tell(
+            &Report::read(path, options.answers)?,
+            options.out.as_deref(),
+            options.json,
+        );
     }
     let asked = Asked {
         place: &options.place,
@@ -54,18 +71,21 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
         let mut signals = Signals::listen()?;
         compare::run(&asked, &mut signals).await
     })?;
-    if let Some(dir) = &options.out {
-        let write = || {
-            std::fs::create_dir_all(dir)?;
-            let text = serde_json::to_string_pretty(&done.measured)?;
-            std::fs::write(dir.join("measured.json"), text + "\n")
-        };
-        write().doing(|| format!("write into {}", dir.display()))?;
-    }
-    if options.json {
-        print_json(&done.measured)?;
-    }
+    let report = Report::of(done.measured, options.answers)?;
+    tell(&report, options.out.as_deref(), options.json)?;
     done.cut_short.map_or(Ok(()), Err)
+}
+
+/// Prints a report, and writes it where that is asked for.
+fn tell(report: &Report, out: Option<&Path>, json: bool) -> Result<(), Failure> {
+    match json {
+        true => print_json(report)?,
+        false => print(report.text(Style::of_stdout())),
+    }
+    for path in out.map_or(Ok(Vec::new()), |dir| report.write_to(dir))? {
+        eprintln!("duet: wrote {}", path.display());
+    }
+    Ok(())
 }
 
 impl Options {

@@ -81,7 +81,7 @@ async fn in_async_mode_a_caller_who_prefers_to_wait_hears_that_it_is_delivered()
 async fn what_does_not_come_in_time_is_told_and_what_is_no_position_is_refused() {
     let app = TestApp::start().await;
     app.put_post("p1", "bob").await;
-    let stranger = "000000000000feed.1.0.000000000000002a.7";
+    let stranger = "000000000000feed.0001.0000.000000000000002a.0000000000000007";
     for path in [LIST, UNREAD] {
         let began = Instant::now();
         let headers = [("duet-position", stranger), ("prefer", "wait=0.1")];
@@ -116,7 +116,7 @@ async fn what_is_parked_has_not_come() {
     );
     let parked = deliver(&app, BATCH, json!([later])).await;
     assert_eq!(parked.ok(200)["outcomes"][0]["outcome"], "parked");
-    let position = "00000000000000aa.1.0.0000000000000001.3";
+    let position = "00000000000000aa.0001.0000.0000000000000001.0000000000000003";
     let headers = [("duet-position", position), ("prefer", "wait=0")];
     read(&app, LIST, &headers)
         .await

@@ -1,11 +1,13 @@
+use std::future::{Ready, ready};
+
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, web};
 use duet_protocol::event::EventId;
+use duet_web::position::Position;
 use duet_web::problem::{AnyProblem, ProblemDetails};
 use duet_web::routes::parameter;
 use duet_web::{Kind, Problem};
 use serde::Serialize;
-use std::future::{Ready, ready};
 use utoipa::ToSchema;
 
 use super::delivery::Status;
@@ -18,7 +20,7 @@ pub(super) fn location(position: &EventId) -> String {
 }
 
 /// The position that a path names.
-pub(super) struct InPath(EventId);
+pub(super) struct InPath(Position);
 
 impl FromRequest for InPath {
     type Error = Problem;
@@ -33,10 +35,7 @@ impl FromRequest for InPath {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct DeliveryProgress {
     /// The event's position.
-    #[schema(
-        pattern = "^[0-9a-f]{16}\\.[0-9]{1,5}\\.[0-9]{1,5}\\.[0-9a-f]{16}\\.[1-9][0-9]{0,19}$"
-    )]
-    position: String,
+    position: Position,
     status: Status,
     /// Every receiver of the channel.
     receivers: Vec<ReceiverProgress>,
@@ -59,11 +58,7 @@ pub(super) struct ReceiverProgress {
     operation_id = "getDelivery",
     path = "/v1/deliveries/{position}",
     tag = "reactions",
-    params(("position" = String, Path,
-        description = "`Duet-Position` of an answer to a write",
-        pattern = r"^[0-9a-f]{16}\.[0-9]{1,5}\.[0-9]{1,5}\.[0-9a-f]{16}\.[1-9][0-9]{0,19}$",
-        example = "00000000deadbeef.1.0.0196f0c1a2b3c4d5.7",
-    )),
+    params(("position" = Position, Path, description = "`Duet-Position` of an answer to a write")),
     responses(
         (status = 200, body = DeliveryProgress, description = "How it stands"),
         (status = 404, body = ProblemDetails, content_type = "application/problem+json", description = "No such event was ever accepted here"),
@@ -74,7 +69,10 @@ pub(super) async fn get(
     sending: web::Data<Sending>,
     InPath(position): InPath,
 ) -> Result<web::Json<DeliveryProgress>, Problem> {
-    let receivers = sending.receivers_of(position).await.map_err(unavailable)?;
+    let receivers = sending
+        .receivers_of(position.0)
+        .await
+        .map_err(unavailable)?;
     let receivers = receivers.ok_or_else(|| {
         let detail = format!("No event of position {position} was accepted here.");
         Problem::new(Kind::DeliveryNotFound, detail)
@@ -90,7 +88,7 @@ pub(super) async fn get(
             received,
         });
     Ok(web::Json(DeliveryProgress {
-        position: position.to_string(),
+        position,
         status,
         receivers: receivers.collect(),
     }))

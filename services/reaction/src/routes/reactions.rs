@@ -89,11 +89,11 @@ impl Position for AfterUser {
         AnyProblem,
         BodyProblem,
         (status = 200, body = ChangedReaction, description = "It stands, and its event is delivered", headers(
-            ("Duet-Position" = String, description = "The event, for whoever reads at a receiver and wants to see it; none if there never was one"),
+            ("Duet-Position" = duet_web::position::Position, description = "The event, for whoever reads at a receiver and wants to see it; none if there never was one"),
             ("Preference-Applied" = String, description = "The wait of `Prefer`, where the answer waited for it"),
         )),
         (status = 202, body = ChangedReaction, description = "It stands, and its event will be delivered", headers(
-            ("Duet-Position" = String, description = "The event, for whoever reads at a receiver and wants to see it"),
+            ("Duet-Position" = duet_web::position::Position, description = "The event, for whoever reads at a receiver and wants to see it"),
             ("Location" = String, description = "Where to ask how it stands"),
             ("Preference-Applied" = String, description = "The wait of `Prefer`, where the answer waited for it"),
         )),
@@ -124,11 +124,11 @@ pub(super) async fn put(
     responses(
         AnyProblem,
         (status = 200, body = ChangedReaction, description = "There is none, and the event that undid it is delivered", headers(
-            ("Duet-Position" = String, description = "The event, for whoever reads at a receiver and wants to see it; none if there never was one"),
+            ("Duet-Position" = duet_web::position::Position, description = "The event, for whoever reads at a receiver and wants to see it; none if there never was one"),
             ("Preference-Applied" = String, description = "The wait of `Prefer`, where the answer waited for it"),
         )),
         (status = 202, body = ChangedReaction, description = "There is none, and the event that undid it will be delivered", headers(
-            ("Duet-Position" = String, description = "The event, for whoever reads at a receiver and wants to see it"),
+            ("Duet-Position" = duet_web::position::Position, description = "The event, for whoever reads at a receiver and wants to see it"),
             ("Location" = String, description = "Where to ask how it stands"),
             ("Preference-Applied" = String, description = "The wait of `Prefer`, where the answer waited for it"),
         )),

@@ -60,8 +60,12 @@ async fn what_was_never_accepted_is_not_found_and_what_is_no_position_is_refused
     let accepted = app.react("p1", "ana", "love").await;
     let position = accepted.header("duet-position").unwrap();
     let (source, sequence) = position.rsplit_once('.').unwrap();
-    let beyond = format!("{source}.{}", sequence.parse::<u64>().unwrap() + 1);
-    for position in [&*beyond, "000000000000feed.1.0.000000000000002a.7"] {
+    let sequence = u64::from_str_radix(sequence, 16).unwrap();
+    let beyond = format!("{source}.{:016x}", sequence + 1);
+    for position in [
+        &*beyond,
+        "000000000000feed.0001.0000.000000000000002a.0000000000000007",
+    ] {
         let path = format!("/v1/deliveries/{position}");
         app.get(&path).await.problem(404, "delivery-not-found");
     }

@@ -172,7 +172,7 @@ impl Event {
 }
 
 /// An event's name: unique for ever. Its text form, which callers know as a position, is
-/// `{store}.{partitions}.{partition}.{epoch}.{sequence}`, store and epoch as 16 hexadecimal digits: safe in a header and in a path.
+/// `{store}.{partitions}.{partition}.{epoch}.{sequence}`, each hexadecimal and of a fixed length: safe in a header and in a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventId {
     /// Its source.
@@ -189,16 +189,18 @@ impl fmt::Display for EventId {
             partitions,
             partition,
         } = source.lane;
-        let epoch = source.epoch;
-        write!(f, "{store}.{partitions}.{}.{epoch}.{sequence}", partition.0)
+        let (epoch, partition) = (source.epoch, partition.0);
+        write!(
+            f,
+            "{store}.{partitions:04x}.{partition:04x}.{epoch}.{:016x}",
+            sequence.0
+        )
     }
 }
 
 /// A text that is no event's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "a position is STORE.PARTITIONS.PARTITION.EPOCH.SEQUENCE, store and epoch as 16 hexadecimal digits"
-)]
+#[error("a position is five numbers of 16, 4, 4, 16 and 16 hexadecimal digits, with dots between")]
 pub struct NotAnEventId;
 
 impl FromStr for EventId {
@@ -206,33 +208,28 @@ impl FromStr for EventId {
 
     /// Only as it is written: no other spelling of the same numbers.
     fn from_str(text: &str) -> Result<Self, NotAnEventId> {
-        const LONGEST: usize = 16 + 5 + 5 + 16 + 20 + 4;
-        if text.len() > LONGEST {
-            return Err(NotAnEventId);
-        }
         let mut parts = text.split('.');
-        let mut part = || parts.next().ok_or(NotAnEventId);
-        let hex = |part: &str| u64::from_str_radix(part, 16).map_err(|_| NotAnEventId);
-        let store = StoreId(hex(part()?)?);
-        let partitions: u16 = part()?.parse().map_err(|_| NotAnEventId)?;
-        let partition = Partition(part()?.parse().map_err(|_| NotAnEventId)?);
-        let epoch = Epoch(hex(part()?)?);
-        let sequence = Sequence(part()?.parse().map_err(|_| NotAnEventId)?);
-        let lane = Lane {
-            store,
-            partitions,
-            partition,
+        let mut number = |digits: usize| {
+            let part = parts.next().filter(|part| part.len() == digits)?;
+            let written = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+            let number = u64::from_str_radix(part, 16).ok()?;
+            part.bytes().all(written).then_some(number)
         };
-        let id = EventId {
-            source: lane.source(epoch),
-            sequence,
+        let mut read = || {
+            let store = StoreId(number(16)?);
+            let partitions = u16::try_from(number(4)?).ok()?;
+            let partition = Partition(u16::try_from(number(4)?).ok()?);
+            let (epoch, sequence) = (Epoch(number(16)?), Sequence(number(16)?));
+            let lane = Lane {
+                store,
+                partitions,
+                partition,
+            };
+            let source = lane.source(epoch);
+            Some(EventId { source, sequence })
         };
-        let makes_sense = partition.0 < partitions && sequence >= Sequence::FIRST;
-        if makes_sense && id.to_string() == text {
-            Ok(id)
-        } else {
-            Err(NotAnEventId)
-        }
+        let id = read().ok_or(NotAnEventId)?;
+        parts.next().map_or(Ok(id), |_| Err(NotAnEventId))
     }
 }
 
@@ -275,21 +272,20 @@ mod tests {
             source: lane.source(Epoch(u64::MAX)),
             sequence: Sequence(u64::MAX),
         };
-        let text = "000000000000feed.16.3.000000000000002a.7";
+        let text = "000000000000feed.0010.0003.000000000000002a.0000000000000007";
         assert_eq!(text.parse::<EventId>().unwrap().to_string(), text);
         assert_eq!(longest.to_string().parse(), Ok(longest));
         for text in [
             "",
             "x",
-            "000000000000feed.16.3.000000000000002a",
-            "000000000000feed.16.3.000000000000002a.0",
-            "000000000000feed.16.3.000000000000002a.7.1",
-            "000000000000feed.16.3.000000000000002a.07",
-            "000000000000feed.16.3.000000000000002a.+7",
-            "000000000000FEED.16.3.000000000000002a.7",
-            "feed.16.3.000000000000002a.7",
-            "000000000000feed.16.16.000000000000002a.7",
-            "000000000000feed.16.3.000000000000002a.18446744073709551616",
+            "....",
+            "000000000000feed.0010.0003.000000000000002a",
+            "000000000000feed.0010.0003.000000000000002a.0000000000000007.1",
+            "000000000000feed.0010.0003.000000000000002a.000000000000007",
+            "000000000000feed.0010.0003.000000000000002a.00000000000000007",
+            "000000000000feed.+010.0003.000000000000002a.0000000000000007",
+            "000000000000FEED.0010.0003.000000000000002a.0000000000000007",
+            "000000000000feed 0010 0003 000000000000002a 0000000000000007",
             &"1.".repeat(1000),
         ] {
             assert_eq!(text.parse::<EventId>(), Err(NotAnEventId), "{text:?}");

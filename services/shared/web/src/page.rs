@@ -55,10 +55,10 @@ pub struct Page<P> {
 #[allow(dead_code, reason = "its fields are read by the derive alone")]
 pub struct PageParams {
     /// `next` of the page before; without it the list begins at its start
-    #[param(max_length = 1024)]
+    #[param(max_length = 1024, nullable = false)]
     cursor: Option<String>,
     /// The most items to give
-    #[param(minimum = 1, maximum = 500, default = 50)]
+    #[param(minimum = 1, maximum = 500, default = 50, nullable = false)]
     limit: Option<u16>,
 }
 

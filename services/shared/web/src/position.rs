@@ -1,5 +1,7 @@
 //! `Duet-Position`: the name of the event that a write made, for whoever reads at a receiver and wants to see what they wrote.
 
+use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
@@ -9,9 +11,10 @@ use actix_web::{FromRequest, HttpRequest};
 use duet_channel::receiver::Arrivals;
 use duet_channel::store::StoreError;
 use duet_channel::store::sqlite::SqliteStore;
-use duet_protocol::event::EventId;
+use duet_protocol::event::{EventId, NotAnEventId};
 use futures::future::LocalBoxFuture;
-use utoipa::{IntoParams, IntoResponses};
+use serde::{Serialize, Serializer};
+use utoipa::{IntoParams, IntoResponses, ToSchema};
 
 use crate::prefer::Prefer;
 use crate::problem::{FieldError, Kind, Problem, ProblemDetails};
@@ -19,6 +22,35 @@ use crate::server::until_draining;
 
 /// The header, in answers to writes and in requests that read.
 pub const DUET_POSITION: HeaderName = HeaderName::from_static("duet-position");
+
+/// A position: an event's name as callers have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
+#[schema(
+    value_type = String,
+    pattern = r"^[0-9a-f]{16}\.[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{16}\.[0-9a-f]{16}$",
+    example = "000000000000feed.0001.0000.0196f0c1a2b3c4d5.0000000000000007"
+)]
+pub struct Position(pub EventId);
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for Position {
+    type Err = NotAnEventId;
+
+    fn from_str(text: &str) -> Result<Self, NotAnEventId> {
+        text.parse().map(Position)
+    }
+}
+
+impl Serialize for Position {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
 
 /// How long a read waits at most.
 const LONGEST: Duration = Duration::from_secs(5);
@@ -34,14 +66,10 @@ pub struct AsOf(());
 #[allow(dead_code, reason = "its fields are read by the derive alone")]
 pub struct AsOfParams {
     /// `Duet-Position` of an answer to a write: the answer to this request waits until that has come, 5 seconds at most
-    #[param(
-        rename = "Duet-Position",
-        pattern = r"^[0-9a-f]{16}\.[0-9]{1,5}\.[0-9]{1,5}\.[0-9a-f]{16}\.[1-9][0-9]{0,19}$",
-        example = "00000000deadbeef.1.0.0196f0c1a2b3c4d5.7"
-    )]
-    duet_position: Option<String>,
+    #[param(rename = "Duet-Position", nullable = false)]
+    duet_position: Option<Position>,
     /// `wait=SECONDS` (RFC 7240; fractions are allowed) makes that wait shorter
-    #[param(rename = "Prefer", example = "wait=0.2")]
+    #[param(rename = "Prefer", nullable = false, example = "wait=0.2")]
     prefer: Option<String>,
 }
 
@@ -121,7 +149,7 @@ mod tests {
 
     #[test]
     fn only_one_whole_position_is_one() {
-        let good = "000000000000feed.16.3.000000000000002a.7";
+        let good = "000000000000feed.0010.0003.000000000000002a.0000000000000007";
         let read = |values: &[&[u8]]| {
             let mut headers = HeaderMap::new();
             for value in values {

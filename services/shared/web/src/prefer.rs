@@ -28,7 +28,7 @@ pub struct Prefer {
 #[allow(dead_code, reason = "its fields are read by the derive alone")]
 pub struct PreferParams {
     /// `wait=SECONDS` (RFC 7240; fractions are allowed, at most 30): how long to wait before the answer is that it is not done yet
-    #[param(rename = "Prefer", example = "wait=0.2")]
+    #[param(rename = "Prefer", nullable = false, example = "wait=0.2")]
     prefer: Option<String>,
 }
 

@@ -1,14 +1,14 @@
 use std::collections::BTreeMap;
 
-use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, ServiceConfig};
 use duet_channel::store::Store;
 use duet_channel::store::sqlite::SqliteStore;
-use duet_web::Problem;
 use duet_web::ids::{PostId, Title};
 use duet_web::page::{List, Page, PageParams};
+use duet_web::position::{AsOf, AsOfParams, AsOfProblem};
 use duet_web::problem::{AnyProblem, ProblemDetails};
-use duet_web::routes::{at, problems};
+use duet_web::routes::at;
+use duet_web::{Problem, docs};
 use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
@@ -19,19 +19,12 @@ const DOCUMENT: &str = include_str!("../openapi.json");
 
 /// Registers every resource of the public port. The app's data has the store.
 pub(crate) fn configure(config: &mut ServiceConfig) {
-    config
-        .service(at("/v1/trending").get(trending))
-        .service(problems())
-        .service(at("/openapi.json").get(async || {
-            HttpResponse::Ok()
-                .content_type("application/json")
-                .body(DOCUMENT)
-        }));
+    config.service(at("/v1/trending").get(trending));
+    docs::configure(config, DOCUMENT);
 }
 
 /// A post that people react to
 #[derive(Debug, Serialize, ToSchema)]
-#[serde(deny_unknown_fields)]
 struct TrendingPost {
     post: PostId,
     /// The post's title, as the newest reaction knew it.
@@ -70,8 +63,9 @@ impl From<Counted> for TrendingPost {
     operation_id = "listTrending",
     path = "/v1/trending",
     tag = "trending",
-    params(PageParams),
+    params(PageParams, AsOfParams),
     responses(
+        AsOfProblem,
         (status = 200, body = List<TrendingPost>, description = "A page of them"),
         AnyProblem,
     )
@@ -79,6 +73,7 @@ impl From<Counted> for TrendingPost {
 async fn trending(
     store: Data<SqliteStore>,
     page: Page<Place>,
+    _: AsOf,
 ) -> Result<Json<List<TrendingPost>>, Problem> {
     let Page { after, limit } = page;
     let read =
@@ -106,5 +101,5 @@ struct Api;
 
 /// The OpenAPI document, made from the code.
 pub fn document() -> utoipa::openapi::OpenApi {
-    Api::openapi()
+    duet_web::openapi::closed(Api::openapi())
 }

@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
+const POSITION: &str = "duet-position";
+
 pub(crate) struct TestApp {
     trending: Addresses,
     reaction: Addresses,
@@ -95,6 +97,17 @@ impl TestApp {
             .await
     }
 
+    /// The position of a reaction that was accepted.
+    pub(crate) async fn react_at(&self, post: &str, user: &str, kind: &str) -> String {
+        let listen = self.reaction.listen;
+        let url = format!("http://{listen}/v1/posts/{post}/reactions/{user}");
+        let request = self.client.put(url).json(&json!({"kind": kind}));
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), 202);
+        let position = answer.headers()[POSITION].to_str();
+        position.unwrap().to_owned()
+    }
+
     pub(crate) async fn undo(&self, post: &str, user: &str) {
         let path = format!("/v1/posts/{post}/reactions/{user}");
         self.react_with(Method::DELETE, &path, Value::Null)
@@ -106,6 +119,12 @@ impl TestApp {
     pub(crate) async fn get(&self, path: &str) -> Answer {
         let url = format!("http://{}{path}", self.trending.listen);
         answer(self.client.get(url)).await
+    }
+
+    /// The same, as of a position.
+    pub(crate) async fn get_as_of(&self, path: &str, position: &str) -> Answer {
+        let url = format!("http://{}{path}", self.trending.listen);
+        answer(self.client.get(url).header(POSITION, position)).await
     }
 
     /// The one page of what trends.

@@ -1,6 +1,4 @@
-use std::time::Duration;
-
-use duet_testkit::{NatsServer, eventually};
+use duet_testkit::NatsServer;
 use serde_json::{Value, json};
 
 use crate::app::TestApp;
@@ -43,15 +41,16 @@ async fn what_was_answered_is_counted_by_kind_until_it_is_undone() {
 }
 
 #[tokio::test]
-async fn in_async_mode_an_accepted_reaction_comes_by_the_broker() {
+async fn in_async_mode_a_read_waits_for_what_was_written_to_come_by_the_broker() {
     let nats = NatsServer::start().await;
     let app = TestApp::start_in("Async", Some(nats.url())).await;
     app.put_post("p1").await;
-    app.react("p1", "ana", "love").await.ok(202);
-    eventually(Duration::from_secs(10), async || {
-        app.trending().await[0]["kinds"] == json!({"love": 1})
-    })
-    .await;
+    let position = app.react_at("p1", "ana", "love").await;
+    let list = app.get_as_of("/v1/trending", &position).await.ok(200);
+    assert_eq!(list["items"][0]["kinds"], json!({"love": 1}));
+    app.get_as_of("/v1/trending", "garbage")
+        .await
+        .problem(400, "invalid-header");
     app.stop().await;
 }
 

@@ -49,7 +49,19 @@ refuses "'/otlp/endpoint'" --set otlp.endpoint=http://user:password@elsewhere:43
 refuses "'/otlp/protocol'" --set otlp.protocol=http/json
 refuses "the bundled Jaeger takes traces only" --set otlp.metrics=true
 refuses "additional properties 'replica' not allowed" --set reaction.replica=1
+refuses "additional properties 'enabled' not allowed" --set notification.enabled=false
+refuses "'/channel/spec/async/natsJetStream/stream/maxBytes'" --set channel.spec.async.natsJetStream.stream.maxBytes=banana
+refuses "'/channel/spec/mode'" --set channel.spec.mode=Sometimes
+refuses "additional properties 'linger' not allowed" --set channel.spec.async.linger=5ms
 refuses "'/channel/spec/async/natsJetStream/stream/subject'" --set 'channel.spec.async.natsJetStream.stream.subject=duet.*'
+
+# Each receiver has the rights of its own consumer, and no other's.
+rights=$(render --set trending.enabled=true --show-only templates/nats/config.yaml)
+for receiver in notification trending; do
+    times=$(printf %s "$rights" | grep -cF "CONSUMER.MSG.NEXT.REACTIONS.duet-$receiver\"" || true)
+    [ "$times" = 1 ] || fail "$times users may consume for duet-$receiver"
+done
+printf %s "$(render)" | grep -q trending && fail "trending is rendered unasked"
 
 [ "$failed" = 0 ] && echo "The chart is sound ($("$helm" version --short))"
 exit "$failed"

@@ -4,6 +4,16 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
 {{- end }}
 
+{{/* The programs that the Channel is to, as words. */}}
+{{- define "duet.receivers" -}}
+notification{{ if .Values.trending.enabled }} trending{{ end }}
+{{- end }}
+
+{{/* All that the Channel is between: as words, too. */}}
+{{- define "duet.services" -}}
+reaction {{ include "duet.receivers" . }}
+{{- end }}
+
 {{/* In front of every name. 63 less the longest that follows, "-remove-channels". */}}
 {{- define "duet.fullname" -}}
 {{- $name := default .Chart.Name .Values.nameOverride -}}

@@ -1,5 +1,5 @@
 {{/*
-Reaction and Notification are alike: a Deployment of one pod, the Service that the Channel names, a volume, a ServiceAccount.
+Reaction, Notification and Trending are alike: a Deployment of one pod, the Service that the Channel names, a volume, a ServiceAccount.
 (list root program environment)
 */}}
 {{- define "duet.participant" -}}

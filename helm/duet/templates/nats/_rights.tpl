@@ -5,7 +5,6 @@ Everything that is not allowed is denied. (list root) → YAML {program: {publis
 {{- define "duet.natsRights" -}}
 {{- $stream := .Values.channel.spec.async.natsJetStream.stream.name -}}
 {{- $subject := .Values.channel.spec.async.natsJetStream.stream.subject -}}
-{{- $receiver := printf "%s-notification" (include "duet.fullname" .) -}}
 reaction:
   publish:
     - {{ $subject }}
@@ -15,7 +14,9 @@ reaction:
   subscribe:
     - {{ $subject }}.told.*.>
     - _INBOX.reaction.>
-notification:
+{{- range $program := include "duet.receivers" . | splitList " " }}
+{{- $receiver := printf "%s-%s" (include "duet.fullname" $) $program }}
+{{ $program }}:
   publish:
     - {{ $subject }}.told.*.>
     - $JS.API.STREAM.INFO.{{ $stream }}
@@ -25,13 +26,15 @@ notification:
   subscribe:
     # A subject and the queue group in it.
     - {{ $subject }}.hello.*.* {{ $receiver }}
-    - _INBOX.notification.>
+    - _INBOX.{{ $program }}.>
+{{- end }}
 operator:
   publish:
     - $JS.API.STREAM.INFO.{{ $stream }}
     - $JS.API.STREAM.CREATE.{{ $stream }}
     - $JS.API.STREAM.UPDATE.{{ $stream }}
     - $JS.API.STREAM.DELETE.{{ $stream }}
+    # Consumers of any name: a receiver may join later.
     - $JS.API.CONSUMER.INFO.{{ $stream }}.*
     - $JS.API.CONSUMER.CREATE.{{ $stream }}.*
     # Of receivers that the Channel has no more.
@@ -60,7 +63,7 @@ jetstream {
 # Passwords come from the environment, and that from a Secret.
 authorization {
   users = [
-    {{- range $program := list "reaction" "notification" "operator" }}
+    {{- range $program := append (include "duet.services" . | splitList " ") "operator" }}
     {
       user: {{ index $.Values.nats.users $program | quote }}
       password: $PASSWORD_{{ upper $program }}

@@ -52,8 +52,10 @@ impl Noticed {
 impl fmt::Display for Noticed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (nth, (outage, share)) in self.failed.iter().enumerate() {
-            let before = if nth == 0 { "" } else { ", " };
-            write!(f, "{before}{share} failed {outage}")?;
+            match nth {
+                0 => write!(f, "{share} failed while {outage}")?,
+                _ => write!(f, ", {share} while {outage}")?,
+            }
         }
         write!(f, "; {} lost", Count(self.lost))
     }
@@ -169,7 +171,7 @@ pub(super) fn coupled(measured: &Measured) -> Judged {
         done,
         |view| noticed(view, outages),
         |sync, _| {
-            let because = format!("Of the requests in Sync with Notification away, {sync}.");
+            let because = format!("Of the requests in Sync, {sync}.");
             let suffered = sync.shares().filter(|share| *share >= MANY).count();
             match suffered {
                 0 if sync.none() => did_not_hold(because),
@@ -188,8 +190,7 @@ pub(super) fn decoupled(measured: &Measured) -> Judged {
         done,
         |view| noticed(view, RECEIVER_AWAY),
         |asynchronous, _| {
-            let because =
-                format!("Of the requests in Async with Notification away, {asynchronous}.");
+            let because = format!("Of the requests in Async, {asynchronous}.");
             let suffered = asynchronous.shares().filter(|share| *share > FEW).count();
             match suffered {
                 _ if asynchronous.lost > 0 => did_not_hold(because),
@@ -209,7 +210,7 @@ pub(super) fn broker(measured: &Measured) -> Judged {
         done,
         |view| noticed(view, BROKER_AWAY),
         |asynchronous, _| {
-            let told = format!("Of the requests in Async with the broker away, {asynchronous}");
+            let told = format!("Of the requests in Async, {asynchronous}");
             if asynchronous.lost > 0 || asynchronous.shares().any(|share| share >= MANY) {
                 return held(format!("{told}."));
             }

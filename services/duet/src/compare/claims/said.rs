@@ -126,7 +126,7 @@ pub(crate) const SAID: &[Said] = &[
         id: "control",
         row: 9,
         of: Mode::Async,
-        words: "Better control over failures and retires is possible",
+        words: "Better control over failures and retries is possible",
         duet: "What can't be applied is parked in the receiver's own store; nothing waits behind it.",
         judge: failures::control,
     },

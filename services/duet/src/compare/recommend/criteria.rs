@@ -150,10 +150,10 @@ fn needs_answer(measured: &Measured, answers: &Answers) -> Found {
     let varied = 1.0 - same.of_one() >= VARIED;
     let verdict = match varied {
         true => {
-            "`: a caller can't know it without asking. Assumed to be needed; say --needs-answer no if it is not."
+            "`: a caller can't know it without asking. Assumed to be needed; say `--needs-answer no` if it is not."
         }
         false => {
-            "`: a caller learns nothing from it. Assumed not to be needed; say --needs-answer if it is."
+            "`: a caller learns nothing from it. Assumed not to be needed; say `--needs-answer` if it is."
         }
     };
     let why = say("Of the answers in Sync, ")
@@ -197,7 +197,7 @@ fn fresh(measured: &Measured, answers: &Answers) -> Found {
         }
         None => {
             let why = why.say(format!(
-                "; {} is assumed to be okay, say --acceptable-delay for another.",
+                "; {} is assumed to be okay, say `--acceptable-delay` for another.",
                 crate::compare::printed::Time(OKAY_DELAY)
             ));
             (took.p99 <= OKAY_DELAY, true, why)
@@ -268,7 +268,7 @@ fn may_retry(measured: &Measured, answers: &Answers) -> Found {
         .say(" events that failed were parked, and ")
         .figure(Cited::count("measured/scenarios/failing/async/left", failing.left))
         .say(match healed {
-            true => " of them left by the retries. Assumed to be allowed; say --may-retry no if it is not.",
+            true => " of them left by the retries. Assumed to be allowed; say `--may-retry no` if it is not.",
             false => " of them left by the retries: they would have to be looked after.",
         });
     Ok((healed, true, why))

@@ -21,7 +21,7 @@ const CANARY_PERCENT: u64 = 10;
 /// A deadline is so many times the p99 of a healthy call: what is over that is not slow but gone …
 const DEADLINE_TIMES: u32 = 10;
 /// … and never less than this: a pause of a process, an update of a pod.
-const DEADLINE_LEAST: Duration = Duration::from_millis(250);
+const DEADLINE_LEAST: Duration = Duration::from_millis(500);
 /// `ackWait` is so many times the receiver's p99.
 const ACK_WAIT_TIMES: u32 = 10;
 
@@ -134,7 +134,7 @@ fn deadline(edit: &mut Edit, measured: &Measured, before: &Channel) {
             "measured/scenarios/baseline/sync/traffic/waits/p99Ms",
             p99,
         ))
-        .say(", and not under 250 ms");
+        .say(", and not under 500 ms");
     edit.set(
         &["spec", "sync", "deadline"],
         written(wanted),

@@ -201,9 +201,9 @@ fn marks<'a>(
 fn apart(mut ends: Vec<(Mode, (i32, i32))>) -> Vec<(Mode, (i32, i32))> {
     ends.sort_by_key(|(_, (_, top))| *top);
     for nth in 1..ends.len() {
-        let least = ends[nth - 1].1.1 + APART;
-        let missing = least - ends[nth].1.1;
-        if missing > 0 {
+        let missing = ends[nth - 1].1.1 + APART - ends[nth].1.1;
+        let beside = (ends[nth - 1].1.0 - ends[nth].1.0).abs() < ENDS as i32;
+        if missing > 0 && beside {
             ends[nth - 1].1.1 -= missing / 2;
             ends[nth].1.1 += missing - missing / 2;
         }

@@ -29,6 +29,8 @@ pub(crate) enum Broker {
     Silent(String),
     /// It answers, and refuses the operator's login, as this says.
     Refused(String),
+    /// It answers, and denies this user what the operator needs, as this says.
+    Denied(String),
     /// It told what there is.
     Seen(Box<jetstream::Observed>),
 }
@@ -94,6 +96,7 @@ pub(crate) async fn observe(nats: Option<&Nats>, wanted: Option<&Wanted>) -> Bro
         Ok(Ok(seen)) => Broker::Seen(Box::new(seen)),
         _ if nats.is_refused() => Broker::Refused(REFUSED.to_owned()),
         Ok(Err(ProvisionError::Unreachable(why))) => Broker::Silent(why.to_string()),
+        Ok(Err(ProvisionError::Denied(why))) => Broker::Denied(why.to_string()),
         Ok(Err(error)) => Broker::Silent(error.to_string()),
         Err(_) => Broker::Silent(format!("no answer in {} s", LOOK.as_secs())),
     }

@@ -9,7 +9,9 @@ use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 
 use crate::apply::{MANAGER, Outcome};
 use crate::cluster::said;
-use crate::conditions::{ACCEPTED, BROKER_READY, DEGRADED, LOGIN_REFUSED, NO_ANSWER, READY, find};
+use crate::conditions::{
+    ACCEPTED, BROKER_DENIES, BROKER_READY, DEGRADED, LOGIN_REFUSED, NO_ANSWER, READY, find,
+};
 use crate::cut::cut;
 use crate::plan::Finalizer;
 use crate::stored::Subject;
@@ -157,9 +159,12 @@ fn broker(before: Option<&Condition>, after: Option<&Condition>) -> Option<News>
     let after_ = after?;
     match (gone(before), gone(after)) {
         (false, true) => Some(News::warning("BrokerLost", "Observe", &after_.message)),
-        (true, false) if ![NO_ANSWER, LOGIN_REFUSED].contains(&after_.reason.as_str()) => Some(
-            News::normal("BrokerBack", "Observe", "the broker answers again"),
-        ),
+        (true, false)
+            if ![NO_ANSWER, LOGIN_REFUSED, BROKER_DENIES].contains(&after_.reason.as_str()) =>
+        {
+            let back = "the broker answers again";
+            Some(News::normal("BrokerBack", "Observe", back))
+        }
         _ if after_.status == "False" && after_.reason != NO_ANSWER => {
             Some(News::warning(&after_.reason, "Provision", &after_.message))
         }

@@ -102,11 +102,15 @@ fn going(subject: &Subject, observed: &Observed, deleted_for: SignedDuration) ->
         Broker::NotNeeded => remove(Finalizer::Remove),
         Broker::NotConfigured => gives_up("this operator knows no broker"),
         Broker::Seen(seen) if !wanted.owns(seen) => remove(Finalizer::Remove),
-        Broker::Silent(why) | Broker::Refused(why) if deleted_for >= REMOVAL => gives_up(why),
+        Broker::Silent(why) | Broker::Refused(why) | Broker::Denied(why)
+            if deleted_for >= REMOVAL =>
+        {
+            gives_up(why)
+        }
         Broker::Seen(_) if deleted_for >= REMOVAL => {
             gives_up("the broker did not remove it in time")
         }
-        Broker::Silent(_) | Broker::Refused(_) => Plan::default(),
+        Broker::Silent(_) | Broker::Refused(_) | Broker::Denied(_) => Plan::default(),
         Broker::Seen(_) => Plan {
             finalizer: None,
             broker: BrokerPlan::Remove(wanted.clone()),

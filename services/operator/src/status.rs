@@ -96,7 +96,11 @@ fn oldest_age(subject: &Subject, pods: &[Participant]) -> Option<String> {
 fn lag(broker: &Broker) -> Option<u64> {
     match broker {
         Broker::Seen(seen) => seen.unsettled.values().max().copied(),
-        Broker::NotNeeded | Broker::NotConfigured | Broker::Silent(_) | Broker::Refused(_) => None,
+        Broker::NotNeeded
+        | Broker::NotConfigured
+        | Broker::Silent(_)
+        | Broker::Refused(_)
+        | Broker::Denied(_) => None,
     }
 }
 

@@ -29,6 +29,8 @@ pub(crate) const DEGRADED: &str = "Degraded";
 pub(crate) const NO_ANSWER: &str = "NoAnswer";
 /// BrokerReady's reason while the broker refuses the operator's login.
 pub(crate) const LOGIN_REFUSED: &str = "LoginRefused";
+/// BrokerReady's reason while the broker denies the operator's user what it needs.
+pub(crate) const BROKER_DENIES: &str = "BrokerDenies";
 /// BrokerReady's reason when the stream is another's, or can't become what it should be.
 pub(crate) const STREAM_REFUSED: &str = "StreamRefused";
 
@@ -165,6 +167,7 @@ fn broker_ready(
         ),
         (Broker::Silent(why), _) => silent(why, before, observed.at),
         (Broker::Refused(why), _) => verdict(Holds::False, LOGIN_REFUSED, why.clone()),
+        (Broker::Denied(why), _) => verdict(Holds::False, BROKER_DENIES, why.clone()),
         (Broker::Seen(_), Err(ProvisionError::Unreachable(why))) => {
             silent(why, before, observed.at)
         }
@@ -173,6 +176,9 @@ fn broker_ready(
         }
         (Broker::Seen(_), Err(error @ ProvisionError::Refused(_))) => {
             verdict(Holds::False, "ChangeRefused", error.to_string())
+        }
+        (Broker::Seen(_), Err(ProvisionError::Denied(why))) => {
+            verdict(Holds::False, BROKER_DENIES, why.to_string())
         }
         (Broker::Seen(_), Ok(_)) => verdict(Holds::True, "Provisioned", ""),
     })

@@ -158,6 +158,16 @@ fn broker_ready() {
                 "False LoginRefused: the password is wrong",
             ),
             (
+                "a right is lacking",
+                |o, _| o.broker = Broker::Denied("it denies a.b".to_owned()),
+                "False BrokerDenies: it denies a.b",
+            ),
+            (
+                "a right is lacking to change it",
+                |_, done| done.broker = Err(ProvisionError::Denied("it denies a.b".into())),
+                "False BrokerDenies: it denies a.b",
+            ),
+            (
                 "silent while it was provisioned",
                 |_, done| done.broker = Err(ProvisionError::Unreachable("lost".into())),
                 "Unknown NoAnswer: the broker does not answer: lost",

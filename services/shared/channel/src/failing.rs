@@ -24,6 +24,8 @@ pub enum Reason {
     BrokerFull,
     /// The broker did not store a message.
     NotStored,
+    /// The broker doesn't let this process do it.
+    BrokerDenies,
     /// A receiver did not take a call.
     NotApplied,
     /// A receiver has too much to do.
@@ -45,6 +47,7 @@ impl Reason {
             Reason::NoWay => "NoWay",
             Reason::BrokerFull => "BrokerFull",
             Reason::NotStored => "NotStored",
+            Reason::BrokerDenies => "BrokerDenies",
             Reason::NotApplied => "NotApplied",
             Reason::Overloaded => "Overloaded",
             Reason::NoAnswer => "NoAnswer",

@@ -126,6 +126,8 @@ impl<S: Store, A: ReceivingService<S::Connection>> ConsumerTask<S, A> {
     /// Told until something is consumed again; logged once.
     fn failed(&self, error: &Failed) {
         let reason = match error {
+            Failed::Provision(ProvisionError::Denied(_))
+            | Failed::Consume(ConsumeError::Denied(_)) => Reason::BrokerDenies,
             Failed::Provision(_) => Reason::NotProvisioned,
             Failed::Consume(_) => Reason::NotConsumed,
             Failed::Store(_) => Reason::StoreFails,

@@ -153,6 +153,9 @@ pub enum PublishError {
     /// It was not stored: there is no stream, no connection, or it was refused.
     #[error("not stored: {0}")]
     NotStored(Arc<str>),
+    /// It was not stored: this process lacks the right to.
+    #[error("{0}")]
+    Denied(Arc<str>),
     /// It may have been stored: no answer came. Repeat it under the same [`MessageId`].
     #[error("no answer: {0}")]
     Unknown(Arc<str>),
@@ -229,8 +232,14 @@ pub struct Undecodable {
 
 /// Why a consumer got nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("nothing can be consumed: {0}")]
-pub struct ConsumeError(pub Arc<str>);
+pub enum ConsumeError {
+    /// It does not, for this reason.
+    #[error("nothing can be consumed: {0}")]
+    Failed(Arc<str>),
+    /// This process lacks the right to.
+    #[error("nothing can be consumed: {0}")]
+    Denied(Arc<str>),
+}
 
 /// Takes messages from a broker. Cancelling [`Consume::next`] loses nothing.
 #[async_trait]
@@ -275,6 +284,9 @@ pub enum ProvisionError {
     /// The broker refused a change.
     #[error("the broker refused: {0}")]
     Refused(Arc<str>),
+    /// This process lacks a right that it needs.
+    #[error("{0}")]
+    Denied(Arc<str>),
 }
 
 /// Makes what a broker needs: observe, plan, apply. Planning is pure.

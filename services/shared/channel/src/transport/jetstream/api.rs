@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::connection::Nats;
+use super::denied::Denied;
 
 /// Why JetStream gave no answer to use.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,6 +17,9 @@ pub(super) enum ApiError {
     /// It refused.
     #[error("{0}")]
     Refused(String),
+    /// This user may not even ask.
+    #[error(transparent)]
+    Denied(#[from] Denied),
 }
 
 async fn ask<T: DeserializeOwned>(
@@ -26,7 +30,9 @@ async fn ask<T: DeserializeOwned>(
     if !nats.is_connected() {
         return Err(ApiError::Silent("not connected".to_owned()));
     }
-    match nats.context().request(subject, payload).await {
+    let whole = format!("$JS.API.{subject}");
+    let asked = nats.context().request(subject, payload);
+    match nats.denials().unless_denied(&whole, asked).await? {
         Ok(Response::Ok(answer)) => Ok(Ok(answer)),
         Ok(Response::Err { error }) => Ok(Err(error)),
         Err(error) => Err(ApiError::Silent(error.to_string())),

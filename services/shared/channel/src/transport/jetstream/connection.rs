@@ -12,6 +12,7 @@ use async_nats::{Auth, AuthError, Client, ClientError, ConnectErrorKind, Connect
 use futures::{Stream, stream};
 use tokio::sync::watch;
 
+use super::denied::Denials;
 use crate::pause::Pauses;
 
 /// How long the broker may take to answer a question.
@@ -32,6 +33,7 @@ pub struct Nats {
     client: Client,
     context: Context,
     connected: watch::Receiver<Connections>,
+    denials: Denials,
 }
 
 /// Who logs in. The password is in a file, which is read at each attempt to connect: a new one needs no restart.
@@ -88,6 +90,8 @@ impl Nats {
     /// If `url` is none.
     pub async fn connect(url: &str, name: &str, login: Option<Login>) -> Result<Self, NatsError> {
         let (seen, connected) = watch::channel(Connections::default());
+        let denials = Denials::default();
+        let denied = denials.clone();
         let options = match login {
             None => ConnectOptions::new(),
             Some(login) => {
@@ -104,6 +108,9 @@ impl Nats {
             .connection_timeout(PATIENCE)
             .request_timeout(Some(PATIENCE))
             .event_callback(move |event| {
+                if let Event::ServerError(error) = &event {
+                    denied.note(error);
+                }
                 seen.send_if_modified(|connections| note(connections, &event));
                 async {}
             })
@@ -117,6 +124,7 @@ impl Nats {
             client,
             context,
             connected,
+            denials,
         })
     }
 
@@ -126,6 +134,10 @@ impl Nats {
 
     pub(super) fn context(&self) -> &Context {
         &self.context
+    }
+
+    pub(super) fn denials(&self) -> &Denials {
+        &self.denials
     }
 
     /// Waits for a connection, at most this long; whether there is one.

@@ -15,11 +15,12 @@ use duet_protocol::settings::JetStreamSettings;
 use duet_telemetry::instruments::Destination;
 use futures::StreamExt;
 
+use super::api::{self, ApiError};
 use super::connection::{Nats, PATIENCE};
 use super::position::Place;
 use super::pull::Pull;
 use super::watchdog::{Seen, Watchdog};
-use super::{SYSTEM, api, message, publish, subjects};
+use super::{SYSTEM, message, publish, subjects};
 use crate::transport::spans::Observer;
 use crate::transport::{
     Consume, ConsumeError, Consumed, Features, Feedback, Incoming, Position, Undecodable,
@@ -143,10 +144,10 @@ impl JetStreamConsume {
     async fn look(&mut self) -> Result<(), ConsumeError> {
         let stream = api::stream(&self.nats, &self.stream)
             .await
-            .map_err(failed)?;
+            .map_err(unanswered)?;
         let consumer = api::consumer(&self.nats, &self.stream, self.receiver.as_str())
             .await
-            .map_err(failed)?;
+            .map_err(unanswered)?;
         let (Some(stream), Some(consumer)) = (stream, consumer) else {
             return Err(failed("stream or consumer are gone"));
         };
@@ -173,7 +174,14 @@ impl JetStreamConsume {
 }
 
 fn failed(error: impl std::fmt::Display) -> ConsumeError {
-    ConsumeError(Arc::from(error.to_string()))
+    ConsumeError::Failed(Arc::from(error.to_string()))
+}
+
+fn unanswered(error: ApiError) -> ConsumeError {
+    match error {
+        ApiError::Denied(denied) => ConsumeError::Denied(Arc::from(denied.to_string())),
+        ApiError::Silent(_) | ApiError::Refused(_) => failed(error),
+    }
 }
 
 /// A copy, so that the message's own memory is not held for it.
@@ -217,7 +225,7 @@ impl Consume for JetStreamConsume {
         self.left.clear();
         let stream = api::stream(&self.nats, &self.stream)
             .await
-            .map_err(failed)?
+            .map_err(unanswered)?
             .ok_or_else(|| failed(format!("there is no stream {}", self.stream)))?;
         let created = publish::created(&stream);
         if let Some(before) = position.as_ref().and_then(Place::read)
@@ -231,7 +239,7 @@ impl Consume for JetStreamConsume {
         }
         let consumer = api::consumer(&self.nats, &self.stream, self.receiver.as_str())
             .await
-            .map_err(failed)?;
+            .map_err(unanswered)?;
         consumer.ok_or_else(|| {
             failed(format!(
                 "there is no consumer {} of {}",

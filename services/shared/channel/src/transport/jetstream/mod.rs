@@ -9,6 +9,7 @@
 mod api;
 mod connection;
 mod consume;
+mod denied;
 mod message;
 mod position;
 mod provision;

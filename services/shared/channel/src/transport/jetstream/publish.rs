@@ -92,6 +92,7 @@ impl JetStreamPublish {
                 payload.len() as i64,
             )]
         });
+        let began = Instant::now();
         let mut connections = self.nats.connections();
         connections.mark_unchanged();
         let request = Request::new()
@@ -108,10 +109,18 @@ impl JetStreamPublish {
             biased;
             answer = tokio::time::timeout(ACK, asked) => match answer {
                 Ok(Ok(message)) => acknowledged(&message),
-                Ok(Err(error)) => Err(not_acknowledged(&error)),
-                Err(_) => Err(PublishError::Unknown("no answer in time".into())),
+                Ok(Err(error)) => Err(self.if_denied(began, not_acknowledged(&error))),
+                Err(_) => Err(self.if_denied(began, PublishError::Unknown("no answer in time".into()))),
             },
             _ = connections.changed() => Err(PublishError::Unknown("the connection was lost".into())),
+        }
+    }
+
+    /// What goes without an answer may have been denied.
+    fn if_denied(&self, since: Instant, error: PublishError) -> PublishError {
+        match self.nats.denials().since(&self.subject, since) {
+            Some(denied) => PublishError::Denied(denied.to_string().into()),
+            None => error,
         }
     }
 
@@ -208,6 +217,7 @@ fn error_type(error: &PublishError) -> &'static str {
     match error {
         PublishError::Full(_) => "full",
         PublishError::NotStored(_) => "not_stored",
+        PublishError::Denied(_) => "denied",
         PublishError::Unknown(_) => "no_answer",
     }
 }

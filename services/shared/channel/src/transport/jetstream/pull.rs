@@ -103,7 +103,8 @@ impl Pull {
             () = silence => "the consumer is silent",
         };
         (self.messages, self.bytes) = (0, 0);
-        Err(lost.to_owned())
+        let denied = self.nats.denials().since(&self.next, self.heard);
+        Err(denied.map_or_else(|| lost.to_owned(), |denied| denied.to_string()))
     }
 
     /// A message that is already there.

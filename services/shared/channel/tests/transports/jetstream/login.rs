@@ -2,14 +2,21 @@
 
 use std::fs;
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use duet_channel::transport::Provision;
-use duet_channel::transport::jetstream::{JetStreamProvision, Login, Nats, ensure};
+use duet_channel::transport::conformance::Events;
+use duet_channel::transport::jetstream::{
+    JetStreamConsume, JetStreamProvision, JetStreamPublish, Login, Nats, ensure,
+};
+use duet_channel::transport::{
+    Consume, ConsumeError, Provision, ProvisionError, Publish, PublishError,
+};
 use duet_testkit::NatsServer;
 use futures::StreamExt;
 
+use super::broker::batch;
 use super::conformance::{receivers, settings};
+use crate::observer;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -82,6 +89,67 @@ fn rights_of_the_operator(stream: &str) -> String {
     format!("publish: [{publish}], subscribe: [{subscribe}]")
 }
 
+/// The password is `right`.
+async fn log_in(server: &NatsServer, user: &str) -> Nats {
+    let dir = tempfile::tempdir().unwrap();
+    let password_file = dir.path().join("password");
+    fs::write(&password_file, "right").unwrap();
+    let login = Login {
+        user: user.to_owned(),
+        password_file,
+    };
+    let nats = Nats::connect(&server.url(), user, Some(login))
+        .await
+        .unwrap();
+    assert!(nats.connected_within(PATIENCE).await);
+    nats
+}
+
+#[tokio::test]
+async fn a_right_that_is_lacking_is_told_by_name_and_not_taken_for_silence() {
+    let server = NatsServer::start_with(
+        r#"authorization { users: [{ user: reaction, password: right, permissions: {
+            publish: ["$JS.API.*.INFO.REACTIONS", "duet.reactions"], subscribe: ["_INBOX.reaction.>"]
+        } }] }"#,
+    )
+    .await;
+    let nats = log_in(&server, "reaction").await;
+    let mut settings = settings();
+    settings.stream.name = "OTHER".to_owned();
+    settings.stream.subject = "duet.other".to_owned();
+
+    let provision =
+        JetStreamProvision::new(nats.clone(), "reactions", settings.clone(), receivers());
+    let began = Instant::now();
+    let Err(ProvisionError::Denied(why)) = provision.observe().await else {
+        panic!("not denied");
+    };
+    assert!(why.contains("denies $JS.API.STREAM.INFO.OTHER"), "{why}");
+    // A broker that says nothing is waited for much longer.
+    assert!(
+        began.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        began.elapsed()
+    );
+
+    let mut consume =
+        JetStreamConsume::new(nats.clone(), &settings, receivers().remove(0), observer());
+    let started = consume.start(None).await;
+    assert!(
+        matches!(started, Err(ConsumeError::Denied(_))),
+        "{started:?}"
+    );
+
+    let publish = JetStreamPublish::new(nats, &settings, receivers(), observer());
+    let mut events = Events::of(1);
+    let event = events.one();
+    let id = events.message(std::slice::from_ref(&event));
+    let Err(PublishError::Denied(why)) = publish.publish(id, &batch(&event)).await else {
+        panic!("not denied");
+    };
+    assert!(why.contains("denies duet.other"), "{why}");
+}
+
 #[tokio::test]
 async fn the_operators_rights_are_enough_to_provision_to_correct_and_to_remove() {
     let mut settings = settings();
@@ -90,17 +158,7 @@ async fn the_operators_rights_are_enough_to_provision_to_correct_and_to_remove()
         "authorization {{ users: [{{ user: operator, password: right, permissions: {{ {rights} }} }}] }}"
     );
     let server = NatsServer::start_with(&users).await;
-    let dir = tempfile::tempdir().unwrap();
-    let password_file = dir.path().join("password");
-    fs::write(&password_file, "right").unwrap();
-    let login = Login {
-        user: "operator".to_owned(),
-        password_file,
-    };
-    let nats = Nats::connect(&server.url(), "operator", Some(login))
-        .await
-        .unwrap();
-    assert!(nats.connected_within(PATIENCE).await);
+    let nats = log_in(&server, "operator").await;
     for max_age in [3_600, 7_200].map(Duration::from_secs) {
         settings.stream.max_age = max_age;
         let provision =

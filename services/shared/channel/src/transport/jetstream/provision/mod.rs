@@ -115,6 +115,7 @@ impl From<ApiError> for ProvisionError {
         match error {
             ApiError::Silent(_) => ProvisionError::Unreachable(cause),
             ApiError::Refused(_) => ProvisionError::Refused(cause),
+            ApiError::Denied(_) => ProvisionError::Denied(cause),
         }
     }
 }

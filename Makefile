@@ -15,7 +15,7 @@ ARGS ?=
 
 IMAGE ?= duet:0.1.0
 
-.PHONY: help run test e2e lint fmt doc bench image kind minikube chart tools clean
+.PHONY: help run test api e2e lint fmt doc bench image kind minikube chart tools clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,10 @@ run: tools ## Reaction, Notification and nats-server with Jaeger's pages, until 
 
 test: tools ## Every test, the real nats-server and the real pair included (SEEDS=n: more of the simulation)
 	$(CARGO) test --workspace $(FEATURES) --no-fail-fast $(ARGS)
+
+api: tools ## Both OpenAPI documents against the running pair, by schemathesis (EXAMPLES=n SEED=n: more, or other, requests)
+	sh .ci/tools/fetch $(TOOLS) schemathesis
+	DUET_SCHEMATHESIS=$(TOOLS)/bin/schemathesis $(CARGO) test --package duet $(FEATURES) --test api -- --ignored $(ARGS)
 
 e2e: tools ## Every test on the cluster of the current kubeconfig, on whose nodes the image is (kubectl, helm, helm3, chromium)
 	$(CARGO) test --workspace $(FEATURES) --test e2e -- --ignored --test-threads 2 $(ARGS)

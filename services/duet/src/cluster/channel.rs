@@ -24,6 +24,15 @@ const PAUSE: Duration = Duration::from_millis(100);
 const MANAGER: &str = "duet";
 
 impl Cluster {
+    /// Whether the Channel that Reaction's pods follow is to this Service.
+    pub(super) async fn is_to(&self, service: &str) -> bool {
+        let many = ListParams::default().limit(CHANNELS);
+        let found = self.channels().list(&many).await;
+        let from = self.release.service(Component::Reaction);
+        let channel = found.ok().and_then(|found| choose(found.items, from));
+        channel.is_some_and(|it| names(&it, service))
+    }
+
     /// The Channel that Reaction's pods follow.
     pub(crate) async fn channel(&self) -> Result<Standing, Failure> {
         let many = ListParams::default().limit(CHANNELS);
@@ -96,6 +105,12 @@ fn choose(channels: Vec<DynamicObject>, from: &str) -> Option<DynamicObject> {
     of_it.min_by_key(|it| (it.creation_timestamp().map(|at| at.0), it.name_any()))
 }
 
+/// Whether a Channel is to this Service.
+fn names(channel: &DynamicObject, service: &str) -> bool {
+    let to = channel.data["spec"]["to"].as_array();
+    to.is_some_and(|to| to.iter().any(|it| it["name"] == service))
+}
+
 /// Why there is no Channel of that sender, and how there will be one; `first` is the ConfigMap that the first one is made from.
 fn none_of(from: &str, namespace: &str, others: &[String], first: &str, kubectl: &str) -> Failure {
     let mut what = format!("no Channel of {from} is in the namespace {namespace}");
@@ -129,6 +144,14 @@ mod tests {
         let chosen = |from| choose(all.clone(), from).map(|it| it.name_any());
         assert_eq!(chosen("duet-reaction").as_deref(), Some("older"));
         assert_eq!(chosen("nobody"), None);
+    }
+
+    #[test]
+    fn a_channel_is_to_the_services_that_it_names_and_one_that_is_no_good_to_none() {
+        let to = |to: Value| channel("it", "07:00:00", json!({ "to": to }));
+        let both = to(json!([{"name": "duet-notification"}, {"name": "duet-trending"}]));
+        assert!(names(&both, "duet-trending") && !names(&both, "trending"));
+        assert!(!names(&to(json!("duet-trending")), "duet-trending"));
     }
 
     #[test]

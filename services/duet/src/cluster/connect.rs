@@ -104,7 +104,13 @@ impl Cluster {
     pub(crate) async fn pair(&self) -> Result<Pair, Failure> {
         let mut forwards = Forwards::default();
         let mut participants = Vec::new();
-        for component in [Component::Reaction, Component::Notification] {
+        let mut components = vec![Component::Reaction, Component::Notification];
+        if let Some(service) = &self.release.trending
+            && self.is_to(service).await
+        {
+            components.push(Component::Trending);
+        }
+        for component in components {
             let pods = asking("list pods", self.pods().list(&self.of(component))).await?;
             let mut told = pods::participants(&pods.items);
             if told.is_empty() {

@@ -13,6 +13,7 @@ pub(super) const JAEGER: u16 = 16686;
 pub(crate) enum Component {
     Reaction,
     Notification,
+    Trending,
     Nats,
     Jaeger,
 }
@@ -23,6 +24,7 @@ impl Component {
         match self {
             Self::Reaction => "reaction",
             Self::Notification => "notification",
+            Self::Trending => "trending",
             Self::Nats => "nats",
             Self::Jaeger => "jaeger",
         }

@@ -17,6 +17,8 @@ pub(crate) struct Release {
     pub(super) name: String,
     reaction: String,
     notification: String,
+    /// None where it is not enabled.
+    pub(super) trending: Option<String>,
     /// None where the broker is somebody else's.
     nats: Option<String>,
     /// None where traces go elsewhere.
@@ -29,6 +31,7 @@ impl Release {
         match component {
             Component::Reaction => &self.reaction,
             Component::Notification => &self.notification,
+            Component::Trending => self.trending.as_deref().unwrap_or(component.label()),
             Component::Nats => self.nats.as_deref().unwrap_or(component.label()),
             Component::Jaeger => self.jaeger.as_deref().unwrap_or(component.label()),
         }
@@ -84,6 +87,7 @@ pub(super) fn releases(services: &[Service]) -> Vec<Release> {
             name: name.to_owned(),
             reaction: part(Component::Reaction)?,
             notification: part(Component::Notification)?,
+            trending: part(Component::Trending),
             nats: part(Component::Nats),
             jaeger: part(Component::Jaeger),
         })

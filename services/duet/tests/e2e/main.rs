@@ -13,6 +13,7 @@ mod installed; // install, react, switch, upgrade, uninstall
 mod jaeger; // traces, from Jaeger's query API
 mod load; // load from within, as a Job with Duet's own image
 mod outages; // what is killed, cut off or away
+mod receivers; // several of them
 mod release; // an installation of the chart
 mod rights; // who may do what
 

@@ -23,9 +23,10 @@ pub(crate) struct Release {
 }
 
 /// Values for a test that is not about volumes: a cluster may have few of them.
-pub(crate) const WITHOUT_VOLUMES: [&str; 3] = [
+pub(crate) const WITHOUT_VOLUMES: [&str; 4] = [
     "reaction.persistence.enabled=false",
     "notification.persistence.enabled=false",
+    "trending.persistence.enabled=false",
     "nats.persistence.enabled=false",
 ];
 

@@ -3,7 +3,7 @@
 mod edit;
 
 use crate::failure::{Doing, Failure, Kind};
-use duet_crd::{Channel, Mode};
+use duet_crd::{CanarySpec, Channel, FaultsSpec, Mode};
 use std::{
     fs::File,
     io::{Read, Write},
@@ -16,7 +16,7 @@ pub(crate) struct ChannelFile {
     /// With symbolic links followed: the link itself stays.
     path: PathBuf,
     text: String,
-    mode: Mode,
+    channel: Channel,
 }
 
 impl ChannelFile {
@@ -31,8 +31,12 @@ impl ChannelFile {
             Ok::<_, std::io::Error>((path, text))
         };
         let (path, text) = read().doing(|| format!("read the Channel {}", path.display()))?;
-        let mode = checked(&path, &text)?;
-        Ok(Self { path, text, mode })
+        let channel = checked(&path, &text)?;
+        Ok(Self {
+            path,
+            text,
+            channel,
+        })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -40,7 +44,24 @@ impl ChannelFile {
     }
 
     pub(crate) fn mode(&self) -> Mode {
-        self.mode
+        self.channel.spec.mode
+    }
+
+    pub(crate) fn canary(&self) -> Option<&CanarySpec> {
+        self.channel.spec.canary.as_ref()
+    }
+
+    pub(crate) fn faults(&self) -> Option<&FaultsSpec> {
+        self.channel.spec.faults.as_ref()
+    }
+
+    /// Writes other faults, as one line of YAML, or none: everything else stays byte for byte.
+    pub(crate) fn set_faults(&mut self, faults: Option<&str>) -> Result<(), Failure> {
+        let text = edit::with_faults(&self.text, faults).map_err(|why| {
+            Failure::new(Kind::Invalid, format!("{}: {why}", self.path.display()))
+                .hint("Change `spec.faults` by hand: it is followed within a second.")
+        })?;
+        self.write(text)
     }
 
     /// Writes another mode: one line changes, everything else stays byte for byte. The new document is checked, then
@@ -60,16 +81,16 @@ impl ChannelFile {
 
     /// Writes another document: checked, then renamed into place.
     pub(crate) fn write(&mut self, text: String) -> Result<(), Failure> {
-        let mode = checked(&self.path, &text)?;
+        let channel = checked(&self.path, &text)?;
         replace(&self.path, &text).doing(|| format!("write {}", self.path.display()))?;
-        (self.text, self.mode) = (text, mode);
+        (self.text, self.channel) = (text, channel);
         Ok(())
     }
 
     /// Whether it is to this receiver.
     pub(crate) fn is_to(&self, receiver: &str) -> bool {
-        let channel = Channel::from_yaml(&self.text);
-        channel.is_ok_and(|it| it.spec.to.iter().any(|to| to.name.as_str() == receiver))
+        let mut to = self.channel.spec.to.iter();
+        to.any(|to| to.name.as_str() == receiver)
     }
 
     /// Writes one more receiver at the end of `to`: everything else stays byte for byte.
@@ -90,14 +111,13 @@ pub(crate) fn name(mode: Mode) -> &'static str {
     }
 }
 
-fn checked(path: &Path, text: &str) -> Result<Mode, Failure> {
-    let channel = Channel::from_yaml(text).map_err(|problems| {
+fn checked(path: &Path, text: &str) -> Result<Channel, Failure> {
+    Channel::from_yaml(text).map_err(|problems| {
         Failure::new(
             Kind::Invalid,
             format!("{} is not a valid Channel:\n{problems}", path.display()),
         )
-    })?;
-    Ok(channel.spec.mode)
+    })
 }
 
 /// Written beside with the same permissions, flushed and renamed: a reader sees the old document or the new one.
@@ -137,6 +157,23 @@ mod tests {
         assert_eq!(ChannelFile::read(&path).unwrap().mode(), Mode::Async);
         let beside = dir.path().read_dir().unwrap().count();
         assert_eq!(beside, 1, "nothing is left beside the document");
+    }
+
+    #[test]
+    fn faults_come_and_go_and_leave_the_document_as_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("channel.yaml");
+        std::fs::write(&path, duet_crd::EXAMPLE).unwrap();
+        let mut file = ChannelFile::read(&path).unwrap();
+        assert_eq!(file.faults(), None);
+        file.set_faults(Some("{delay: 200ms}")).unwrap();
+        file.set_faults(Some("{errorPercent: 5}")).unwrap();
+        let faults = file.faults().unwrap();
+        assert_eq!((faults.delay.as_millis(), faults.error_percent), (0, 5));
+        let refused = file.set_faults(Some("{errorPercent: 500}")).unwrap_err();
+        assert_eq!(refused.kind(), Kind::Invalid);
+        file.set_faults(None).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), duet_crd::EXAMPLE);
     }
 
     #[test]

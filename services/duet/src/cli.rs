@@ -2,7 +2,7 @@
 
 use crate::{
     bench::{self, baseline},
-    commands::{compare, load, mode, serve, status, tether, trace, up},
+    commands::{compare, faults, load, mode, serve, status, tether, trace, up},
     failure::{EXIT_CODES, Failure},
 };
 use clap::{Parser, Subcommand};
@@ -26,6 +26,11 @@ enum Verb {
     /// A switch ends once each service follows; it needs no restart, and loses and repeats nothing. The pair is that of `duet up` on
     /// this machine, unless --context, --namespace or --release says that it is in a Kubernetes cluster.
     Mode(mode::Options),
+    /// Make a receiver slow or faulty on purpose, or show what is set
+    ///
+    /// As in `duet faults delay=200ms errorPercent=5 --for 30s`, and `duet faults off`. A service obeys only if it was started with
+    /// --allow-faults, as those of `duet up` are; in a cluster, if the chart's faults.allowed says so.
+    Faults(faults::Options),
     /// Show what each service says of the channel, and what is down
     ///
     /// In a Kubernetes cluster also what the operator observed, and each pod. Exits with 3 unless all is ready.
@@ -61,6 +66,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         Verb::Up(options) => up::run(options),
         Verb::Serve(options) => serve::run(options),
         Verb::Mode(options) => mode::run(options),
+        Verb::Faults(options) => faults::run(options),
         Verb::Status(options) => status::run(options),
         Verb::Trace(options) => trace::run(options),
         Verb::Load(options) => load::run(options),
@@ -119,6 +125,8 @@ mod tests {
             "duet serve notification --data-dir d",
             "duet mode --data-dir d --json",
             "duet status --data-dir d --json",
+            "duet faults delay=200ms errorPercent=5 --for 30s --receiver r --data-dir d --json",
+            "duet faults off --data-dir d",
             "duet trace --last --data-dir d --json",
             "duet load --rate 5 --for 5m --data-dir d --json",
             "duet compare --quick --data-dir d --out o --json --only hung --only slow",
@@ -130,7 +138,14 @@ mod tests {
 
     #[test]
     fn the_pair_is_in_one_place() {
-        for verb in ["mode async", "status", "trace --last", "load", "compare"] {
+        for verb in [
+            "mode async",
+            "faults off",
+            "status",
+            "trace --last",
+            "load",
+            "compare",
+        ] {
             let parsed = |more: &str| Cli::try_parse_from(format!("duet {verb} {more}").split(' '));
             parsed("--context kind-duet -n duet --release duet")
                 .unwrap_or_else(|error| panic!("{verb}: {error}"));

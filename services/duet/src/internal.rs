@@ -30,6 +30,9 @@ pub(crate) struct Observed {
     pub(crate) mode: Option<String>,
     /// The Channel's generation in force there.
     pub(crate) observed_generation: Option<u64>,
+    /// The share that takes another mode; only where changes are accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) canary: Option<Canary>,
     /// Events accepted and not yet received everywhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) unacknowledged: Option<u64>,
@@ -48,6 +51,29 @@ pub(crate) struct Observed {
     /// Whatever else it tells.
     #[serde(flatten)]
     pub(crate) more: BTreeMap<String, serde_json::Value>,
+}
+
+/// A share of the pairs that takes another mode, and what came of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Canary {
+    pub(crate) mode: String,
+    pub(crate) percent: u32,
+    /// In hundredths of so many requests; none while there was none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) achieved_percent: Option<f64>,
+    #[serde(default)]
+    pub(crate) requests: u64,
+}
+
+impl fmt::Display for Canary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "canary {} {}%", self.mode, self.percent)?;
+        match self.achieved_percent {
+            Some(achieved) => write!(f, " (so far {achieved}% of {} requests)", self.requests),
+            None => Ok(()),
+        }
+    }
 }
 
 /// One aspect of the channel, as Kubernetes writes conditions.

@@ -1,12 +1,13 @@
 //! Where the pair is: on this laptop, under a `duet up`, or in a cluster. The verbs ask here, and see the same either way.
 
 use crate::{
+    channel_file::ChannelFile,
     cluster::{self, Cluster, Forwards},
     data_dir::DataDir,
     failure::Failure,
     running::Running,
 };
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 /// Services send their spans this often under `duet up`; what they made last is surely there after twice that.
 const EXPORTED: Duration = Duration::from_millis(1_000);
@@ -70,6 +71,28 @@ impl Place {
         let mut flags: Vec<_> = dir.into_iter().flatten().collect();
         flags.extend(self.cluster.flags());
         flags
+    }
+
+    /// On a laptop: the Channel document, this one or the one that the data directory names; and what runs here, if it watches that.
+    pub(crate) fn channel_file(
+        &self,
+        named: Option<&Path>,
+    ) -> Result<(ChannelFile, Option<Running>), Failure> {
+        let running = self.data.running();
+        let path = named
+            .map(Path::to_owned)
+            .or_else(|| running.as_ref().map(|it| it.channel.clone()))
+            .unwrap_or_else(|| self.data.channel());
+        let file = ChannelFile::read(&path).map_err(|failure| match path.exists() {
+            true => failure,
+            false => failure.hint("`duet up` makes one; or name one with --channel FILE. If the pair is in a Kubernetes cluster, say where with --namespace."),
+        })?;
+        // Another document than the one that the pair watches changes nothing there.
+        let watched = running.filter(|it| {
+            let watched = it.channel.canonicalize();
+            watched.is_ok_and(|channel| channel == file.path())
+        });
+        Ok((file, watched))
     }
 
     /// The pair, which must run.

@@ -6,9 +6,22 @@ use duet_protocol::settings::{
     JetStreamSettings, Mode, OnFailure, Settings, Storage, SyncTransport, TransportSettings,
 };
 
-/// The sentence.
+/// The sentence; two where a canary's share is promised something else.
 pub(crate) fn guarantee(settings: &Settings) -> String {
-    match (settings.mode, &settings.r#async) {
+    let all = promised(settings, settings.mode);
+    match settings.canary {
+        Some(canary) if settings.route().is_split() => format!(
+            "{all} For {} of 100 pairs, the canary: {}",
+            canary.percent.get(),
+            promised(settings, canary.mode)
+        ),
+        Some(_) | None => all,
+    }
+}
+
+/// What one mode promises.
+fn promised(settings: &Settings, mode: Mode) -> String {
+    match (mode, &settings.r#async) {
         (Mode::Async, Some(r#async)) => {
             let TransportSettings::NatsJetStream(jetstream) = &r#async.transport;
             format!(
@@ -85,6 +98,7 @@ fn text(duration: std::time::Duration) -> String {
 #[cfg(test)]
 mod tests {
     use duet_crd::{Channel, EXAMPLE};
+    use duet_protocol::settings::{Canary, Percent};
     use std::num::NonZeroU32;
 
     use super::*;
@@ -115,6 +129,15 @@ mod tests {
             (
                 |settings, _| settings.to.extend(ReceiverName::new("trending")),
                 "A caller is answered after notification and trending have each stored the event, effectively once, over HTTP; a call that fails, or takes longer than 2s, is taken back before its caller is answered.",
+            ),
+            (
+                |settings, _| {
+                    settings.canary = Some(Canary {
+                        mode: Mode::Async,
+                        percent: Percent::new(10).unwrap(),
+                    })
+                },
+                "is taken back before its caller is answered. For 10 of 100 pairs, the canary: A caller is answered as soon as its event is durable at reaction; NATS JetStream brings it to notification, where it is stored effectively once, whatever fails in between: a broker that loses its disk costs a retransmission, not an event.",
             ),
             (
                 |settings, jetstream| {

@@ -52,7 +52,17 @@ pub(crate) struct Told {
     pub(crate) oldest_age: Option<SignedDuration>,
     pub(crate) retransmissions: Option<u64>,
     pub(crate) slowest_caller: Option<SignedDuration>,
+    pub(crate) canary: Option<ToldCanary>,
     pub(crate) conditions: Vec<PodCondition>,
+}
+
+/// What a sender's pod tells of the share that takes another mode.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct ToldCanary {
+    /// In hundredths of the requests; none while there was none.
+    pub(crate) achieved_percent: Option<f64>,
+    pub(crate) requests: u64,
 }
 
 /// Which Channel a pod follows.
@@ -188,11 +198,17 @@ mod tests {
         let told: Told = serde_json::from_str(
             r#"{"channel":{"name":"reactions","uid":"u"},"mode":"Sync","observedGeneration":3,"inForceSince":"2026-11-24T12:00:00.123456Z",
                 "drained":true,"unacknowledged":7,"oldestAge":"100000s","parked":0,"retransmissions":2,"slowestCaller":"12ms","later":1,
+                "canary":{"mode":"Async","percent":20,"achievedPercent":19.5,"requests":200},
                 "conditions":[{"type":"Accepted","status":"True","reason":"Valid","message":""}]}"#,
         )
         .unwrap();
         assert_eq!(told.oldest_age, Some(SignedDuration::from_secs(100_000)));
         assert_eq!(told.slowest_caller, Some(SignedDuration::from_millis(12)));
+        let canary = told.canary.clone().unwrap();
+        assert_eq!(
+            (canary.achieved_percent, canary.requests),
+            (Some(19.5), 200)
+        );
         assert!(told.condition("Accepted", "True").is_some());
         assert_eq!(serde_json::from_str::<Told>("{}").unwrap(), Told::default());
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use duet_crd::Mode;
 use duet_crd::duration;
-use duet_crd::kubernetes::{Status, StatusMode};
+use duet_crd::kubernetes::{CanaryStatus, Status, StatusMode};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use crate::apply::Outcome;
@@ -43,6 +43,13 @@ pub(crate) fn status(
         mode: Some(match (mode, pods) {
             (Some(mode), Some(pods)) => does(subject, mode, pods),
             _ => StatusMode::Unknown,
+        }),
+        canary: accepted.and_then(|document| {
+            let wanted = document.settings.canary?;
+            Some(CanaryStatus {
+                percent: wanted.percent.get().into(),
+                achieved_percent: achieved(subject, pods.unwrap_or_default()),
+            })
         }),
         guarantee: accepted.map(|document| guarantee(&document.settings)),
         unacknowledged: pods
@@ -84,6 +91,21 @@ fn senders<T>(pods: &[Participant], of: impl Fn(&Participant) -> Option<T>) -> O
 fn unacknowledged(subject: &Subject, pods: &[Participant]) -> Option<u64> {
     let told = senders(pods, |pod| pod.told(subject)?.unacknowledged)?;
     Some(told.iter().fold(0, |sum, one| sum.saturating_add(*one)))
+}
+
+/// Over the requests of all senders that follow; none if there was none, or one of them does not tell.
+fn achieved(subject: &Subject, pods: &[Participant]) -> Option<u32> {
+    let told = senders(pods, |pod| {
+        let told = pod.told(subject)?;
+        let follows = told.observed_generation == Some(subject.generation);
+        told.canary.clone().filter(|_| follows)
+    })?;
+    let requests = told.iter().map(|one| one.requests as f64);
+    let canary = told
+        .iter()
+        .map(|one| one.requests as f64 * one.achieved_percent.unwrap_or_default());
+    let (requests, canary): (f64, f64) = (requests.sum(), canary.sum());
+    (requests > 0.0).then(|| (canary / requests).round().clamp(0.0, 100.0) as u32)
 }
 
 /// The highest of all senders; none if there is no event, or one of them does not tell.
@@ -141,6 +163,10 @@ pub(crate) fn change(before: &Status, after: &Status) -> Change {
         unacknowledged: None,
         oldest_age: None,
         lag: None,
+        canary: status.canary.clone().map(|canary| CanaryStatus {
+            achieved_percent: None,
+            ..canary
+        }),
         ..status.clone()
     };
     // A number that appears or goes is news: it became known, or unknown.
@@ -160,6 +186,49 @@ mod tests {
     use crate::conditions::{BROKER_READY, READY, find};
     use crate::fixtures::{at, done, follower, observed, subject, told};
     use crate::participants::{Answer, Role};
+
+    #[test]
+    fn a_canarys_share_is_that_of_the_requests_at_all_senders_that_follow() {
+        use crate::participants::ToldCanary;
+        use duet_protocol::settings::{Canary, Mode, Percent};
+
+        let canary = |requests, achieved_percent| ToldCanary {
+            achieved_percent,
+            requests,
+        };
+        let mut observed = observed(at(0));
+        let document = observed.document.as_mut().unwrap();
+        document.settings.canary = Some(Canary {
+            mode: Mode::Sync,
+            percent: Percent::new(20).unwrap(),
+        });
+        let share = |told: &[ToldCanary]| {
+            let mut observed = observed.clone();
+            let sender = |canary: &ToldCanary| {
+                let mut pod = follower("r", Role::Sender);
+                super::tests::told(&mut pod).canary = Some(canary.clone());
+                pod
+            };
+            observed.participants = Some(told.iter().map(sender).collect());
+            status_of(&observed).canary
+        };
+        let expected = |achieved_percent| {
+            Some(CanaryStatus {
+                percent: 20,
+                achieved_percent,
+            })
+        };
+        assert_eq!(share(&[canary(0, None)]), expected(None));
+        assert_eq!(share(&[canary(200, Some(19.5))]), expected(Some(20)));
+        let two = [canary(300, Some(10.0)), canary(100, Some(50.0))];
+        assert_eq!(share(&two), expected(Some(20)));
+        let none = status_of(&super::tests::observed(at(0)));
+        assert_eq!(none.canary, None);
+        let mut later = status_of(&observed);
+        let before = later.clone();
+        later.canary.as_mut().unwrap().achieved_percent = Some(7);
+        assert_eq!(change(&before, &later), Change::Numbers);
+    }
 
     fn status_of(observed: &Observed) -> Status {
         status(&subject(), observed, &done(), &Status::default())

@@ -28,6 +28,68 @@ pub(super) fn with_receiver(text: &str, name: &str) -> Result<String, String> {
     })
 }
 
+/// The document with this as `spec.faults`, written on one line, or without any; or why that can't be done by changing those lines alone.
+pub(super) fn with_faults(text: &str, faults: Option<&str>) -> Result<String, String> {
+    let edited = match (lines_of(text, "faults"), faults) {
+        (None, None) => return Ok(text.to_owned()),
+        (Some(lines), None) => format!("{}{}", &text[..lines.start], &text[lines.end..]),
+        (Some(lines), Some(faults)) => {
+            let first = &text[lines.clone()];
+            let indent = &first[..first.len() - first.trim_start_matches(' ').len()];
+            let (end, line) = (line_end(first), format!("{indent}faults: {faults}"));
+            format!("{}{line}{end}{}", &text[..lines.start], &text[lines.end..])
+        }
+        (None, Some(faults)) => {
+            let mode =
+                lines_of(text, "mode").ok_or("there is no line `mode: …` right under `spec:`")?;
+            let before = &text[mode.clone()];
+            let indent = &before[..before.len() - before.trim_start_matches(' ').len()];
+            let end = line_end(before);
+            let open = if before.ends_with('\n') { "" } else { end };
+            let line = format!("{open}{indent}faults: {faults}{end}");
+            format!("{}{line}{}", &text[..mode.end], &text[mode.end..])
+        }
+    };
+    let wanted = faults.map(serde_yaml_ng::from_str::<Value>).transpose();
+    let wanted = wanted.map_err(|error| error.to_string())?;
+    proved_spec(text, edited, "faults", |spec| {
+        let Value::Mapping(spec) = spec else {
+            return Err("`spec` is no map".to_owned());
+        };
+        match wanted {
+            Some(wanted) => spec.insert("faults".into(), wanted),
+            None => spec.remove("faults"),
+        };
+        Ok(())
+    })
+}
+
+/// The lines that a field of `spec` takes: its own, and those below it that are deeper.
+fn lines_of(text: &str, field: &str) -> Option<Range<usize>> {
+    let value = value_of(text, field)?;
+    let start = text[..value.start].rfind('\n').map_or(0, |at| at + 1);
+    let depth = text[start..].len() - text[start..].trim_start_matches(' ').len();
+    let mut end = start;
+    let mut at = start;
+    for line in text[start..].split_inclusive('\n') {
+        let content = line.trim_start_matches(' ');
+        let deeper = line.len() - content.len() > depth && !content.trim_end().is_empty();
+        let blank = content.trim_end().is_empty();
+        if at > start && !deeper && !blank {
+            break;
+        }
+        at += line.len();
+        if !blank {
+            end = at;
+        }
+    }
+    Some(start..end)
+}
+
+fn line_end(line: &str) -> &'static str {
+    if line.ends_with("\r\n") { "\r\n" } else { "\n" }
+}
+
 /// The edited document, if it says what the old one says with this field of `spec` changed, and nothing else. A scanner of lines can
 /// be misled (by a block of text that looks like YAML); a parser can't.
 fn proved(
@@ -36,12 +98,23 @@ fn proved(
     field: &str,
     change: impl FnOnce(&mut Value),
 ) -> Result<String, String> {
+    proved_spec(text, edited, field, |spec| {
+        let value = spec.get_mut(field);
+        change(value.ok_or_else(|| format!("there is no `spec.{field}`"))?);
+        Ok(())
+    })
+}
+
+/// The same, of a change to `spec` that is about a field.
+fn proved_spec(
+    text: &str,
+    edited: String,
+    field: &str,
+    change: impl FnOnce(&mut Value) -> Result<(), String>,
+) -> Result<String, String> {
     let parse = |text: &str| serde_yaml_ng::from_str::<Value>(text);
     let mut expected = parse(text).map_err(|error| error.to_string())?;
-    let value = expected
-        .get_mut("spec")
-        .and_then(|spec| spec.get_mut(field));
-    change(value.ok_or_else(|| format!("there is no `spec.{field}`"))?);
+    change(expected.get_mut("spec").ok_or("there is no `spec`")?)?;
     match parse(&edited) {
         Ok(found) if found == expected => Ok(edited),
         _ => Err(format!(
@@ -164,6 +237,63 @@ other: {mode: Sync}
             "spec:\n  mode:\n    Sync\n",
         ] {
             assert!(with_mode(document, "Async").is_err(), "{document}");
+        }
+    }
+
+    #[test]
+    fn faults_are_written_below_the_mode_and_taken_away_again() {
+        let one = Some("{delay: 200ms}");
+        for (without, with) in [
+            (
+                "spec:\n  mode: Sync # s\n  to: []\n",
+                "spec:\n  mode: Sync # s\n  faults: {delay: 200ms}\n  to: []\n",
+            ),
+            (
+                "spec:\r\n    mode: Sync\r\n",
+                "spec:\r\n    mode: Sync\r\n    faults: {delay: 200ms}\r\n",
+            ),
+        ] {
+            assert_eq!(with_faults(without, one).unwrap(), with);
+            assert_eq!(with_faults(with, None).unwrap(), without);
+            assert_eq!(with_faults(without, None).unwrap(), without);
+        }
+        assert_eq!(
+            with_faults("spec:\n  mode: Sync", one).unwrap(),
+            "spec:\n  mode: Sync\n  faults: {delay: 200ms}\n"
+        );
+    }
+
+    #[test]
+    fn faults_that_are_there_are_replaced_on_one_line_or_several() {
+        let one = Some("{delay: 200ms}");
+        for (before, with, without) in [
+            (
+                "spec:\n  faults: {jitter: 1s} # for now\n  mode: Sync\n",
+                "spec:\n  faults: {delay: 200ms}\n  mode: Sync\n",
+                "spec:\n  mode: Sync\n",
+            ),
+            (
+                "spec:\n  mode: Sync\n  faults:\n    jitter: 1s\n    # more\n    delay: 1s\n\n  # the end\n  to: []\n",
+                "spec:\n  mode: Sync\n  faults: {delay: 200ms}\n\n  # the end\n  to: []\n",
+                "spec:\n  mode: Sync\n\n  # the end\n  to: []\n",
+            ),
+        ] {
+            assert_eq!(with_faults(before, one).unwrap(), with);
+            assert_eq!(with_faults(before, None).unwrap(), without);
+        }
+    }
+
+    #[test]
+    fn faults_that_cant_be_told_apart_are_left_alone() {
+        for document in [
+            "spec: {mode: Sync}\n",
+            "spec: {mode: Sync, faults: {delay: 1s}}\n",
+            "spec:\n  faults: &f {delay: 1s}\n  mode: *f\n",
+        ] {
+            assert!(
+                with_faults(document, Some("{delay: 200ms}")).is_err(),
+                "{document}"
+            );
         }
     }
 

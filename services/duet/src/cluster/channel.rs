@@ -58,8 +58,18 @@ impl Cluster {
         name: &str,
         patch: &Value,
     ) -> Result<Standing, Failure> {
+        self.patch_channel_as(MANAGER, name, patch).await
+    }
+
+    /// The same, told apart from other changes in the object's managed fields.
+    pub(crate) async fn patch_channel_as(
+        &self,
+        manager: &str,
+        name: &str,
+        patch: &Value,
+    ) -> Result<Standing, Failure> {
         let params = PatchParams {
-            field_manager: Some(MANAGER.to_owned()),
+            field_manager: Some(manager.to_owned()),
             field_validation: Some(ValidationDirective::Strict),
             ..PatchParams::default()
         };

@@ -5,7 +5,7 @@ use crate::{
     internal::Condition,
 };
 use duet_crd::{
-    Mode,
+    CanarySpec, Mode,
     kubernetes::{Participants, Status, StatusMode},
 };
 use kube::{ResourceExt, api::DynamicObject};
@@ -20,6 +20,9 @@ pub(crate) struct Standing {
     pub(crate) namespace: String,
     /// The mode that it asks for.
     pub(crate) mode: Mode,
+    /// The share that it asks to take another; none too where this version can't read it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) canary: Option<CanarySpec>,
     /// Of the spec.
     pub(crate) generation: Option<i64>,
     pub(crate) status: Option<Status>,
@@ -66,6 +69,7 @@ impl Standing {
         Ok(Self {
             mode: Mode::deserialize(&channel.data["spec"]["mode"])
                 .map_err(|error| unreadable("spec.mode", error))?,
+            canary: CanarySpec::deserialize(&channel.data["spec"]["canary"]).ok(),
             generation: channel.metadata.generation,
             status: Option::deserialize(&channel.data["status"])
                 .map_err(|error| unreadable("status", error))?,

@@ -1,6 +1,8 @@
 //! One module a verb: its options, and what it does.
 
 pub(crate) mod compare; // the same load in both modes, and what it came to
+pub(crate) mod faults; // what goes wrong on purpose: shown, set, taken away
+mod following; // waits until each process follows a change of the Channel
 pub(crate) mod load; // traffic at a fixed rate, and whether all of it arrived
 pub(crate) mod mode; // shows the mode, or edits the Channel document and waits until it is followed
 pub(crate) mod serve; // one service in this process

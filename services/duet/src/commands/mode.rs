@@ -1,24 +1,25 @@
 //! `duet mode [sync|async]`: shows the mode, or switches it and waits until it is followed. On a laptop that edits the Channel document,
 //! in a cluster it patches the Channel.
 
-use super::{on_one_thread, print, print_json};
-use crate::{
-    channel_file::{ChannelFile, name},
-    cluster::{self, Cluster},
-    failure::{Failure, Kind},
-    internal::{self, Observed, client},
-    place::{Pair, Participant, Place},
+use super::{
+    following::{self, Followed, followed, told},
+    on_one_thread, print, print_json,
 };
-use futures::future::{join_all, try_join_all};
+use crate::{
+    channel_file::name,
+    cluster::{self, Cluster},
+    failure::Failure,
+    internal::{Observed, client},
+    place::{Pair, Place},
+};
+use duet_crd::CanarySpec;
+use futures::future::join_all;
 use serde::Serialize;
 use std::{
     fmt,
     path::PathBuf,
     time::{Duration, Instant},
 };
-
-/// Between two questions to a service.
-const PAUSE: Duration = Duration::from_millis(20);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -61,6 +62,9 @@ impl From<Mode> for duet_crd::Mode {
 struct Report {
     /// As the Channel says.
     mode: &'static str,
+    /// The share that takes another mode; none where all take the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    canary: Option<Canary>,
     /// What it said before, where this command changed it.
     #[serde(skip_serializing_if = "Option::is_none")]
     was: Option<&'static str>,
@@ -73,12 +77,29 @@ struct Report {
     status_after_ms: Option<u128>,
 }
 
-/// Who follows: a service, in a cluster a pod.
+/// A share of the pairs that takes another mode.
 #[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Followed {
-    service: String,
-    took_ms: u128,
+struct Canary {
+    mode: &'static str,
+    percent: u32,
+}
+
+impl Canary {
+    /// None where it changes nothing for this mode.
+    fn beside(mode: duet_crd::Mode, canary: Option<&CanarySpec>) -> Option<Self> {
+        let canary = canary.filter(|it| it.mode != mode && it.percent > 0)?;
+        Some(Self {
+            mode: name(canary.mode),
+            percent: canary.percent,
+        })
+    }
+}
+
+impl fmt::Display for Canary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { mode, percent } = self;
+        write!(f, "{percent} of 100 pairs take {mode} (spec.canary)")
+    }
 }
 
 /// What is waited for.
@@ -106,40 +127,27 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
 
 /// On a laptop.
 fn here(options: &Options) -> Result<Report, Failure> {
-    let data = &options.place.data;
-    let running = data.running();
-    let path = options
-        .channel
-        .clone()
-        .or_else(|| running.as_ref().map(|it| it.channel.clone()))
-        .unwrap_or_else(|| data.channel());
-    let mut file = ChannelFile::read(&path).map_err(|failure| match path.exists() {
-        true => failure,
-        false => failure.hint("`duet up` makes one; or name one with --channel FILE. If the pair is in a Kubernetes cluster, say where with --namespace."),
-    })?;
+    let (mut file, watched) = options.place.channel_file(options.channel.as_deref())?;
     let was = file.mode();
     let channel = file.path().display().to_string();
     let Some(goal) = options.goal() else {
-        return Ok(Report::showing(was, channel));
+        let canary = Canary::beside(was, file.canary());
+        return Ok(Report::showing(was, canary, channel));
     };
     if was != goal.mode {
         file.switch(goal.mode)?;
     }
-    // Another document than the one that the pair watches changes nothing there.
-    let watched = running.filter(|it| {
-        it.channel
-            .canonicalize()
-            .is_ok_and(|channel| channel == file.path())
-    });
     let followed = match watched {
         Some(running) => {
             let participants = Pair::from(running).participants;
-            on_one_thread(followed(&client(), &participants, goal))?
+            let is_met = |_: &str, told: &Observed| goal.is_met(told);
+            on_one_thread(followed(&client(), &participants, goal.until(&is_met)))?
         }
         None => Vec::new(),
     };
     Ok(Report {
         mode: name(goal.mode),
+        canary: Canary::beside(goal.mode, file.canary()),
         was: Some(name(was)),
         channel,
         followed,
@@ -152,15 +160,18 @@ async fn in_cluster(options: &Options, at: &cluster::Options) -> Result<Report, 
     let cluster = Cluster::connect(at).await?;
     let mut channel = cluster.channel().await?;
     let was = channel.mode;
+    let canary = channel.canary.clone();
     if options.mode.is_none() {
-        return Ok(Report::showing(was, channel.path()));
+        let canary = Canary::beside(was, canary.as_ref());
+        return Ok(Report::showing(was, canary, channel.path()));
     }
     let pair = cluster.pair().await?;
     let http = client();
     // The way to each pod is opened before the clock starts.
     join_all(pair.participants.iter().map(|it| told(&http, it))).await;
     let Some(mut goal) = options.goal() else {
-        return Ok(Report::showing(was, channel.path()));
+        let canary = Canary::beside(was, canary.as_ref());
+        return Ok(Report::showing(was, canary, channel.path()));
     };
     if was != goal.mode {
         channel = cluster.switch(&channel, goal.mode).await?;
@@ -170,43 +181,17 @@ async fn in_cluster(options: &Options, at: &cluster::Options) -> Result<Report, 
         cluster.all_follow(&channel, goal.patience).await?;
         Ok(goal.since.elapsed().as_millis())
     };
-    let (followed, status_after_ms) =
-        tokio::try_join!(followed(&http, &pair.participants, goal), says_so)?;
+    let is_met = |_: &str, told: &Observed| goal.is_met(told);
+    let follow = followed(&http, &pair.participants, goal.until(&is_met));
+    let (followed, status_after_ms) = tokio::try_join!(follow, says_so)?;
     Ok(Report {
         mode: name(goal.mode),
+        canary: Canary::beside(goal.mode, canary.as_ref()),
         was: Some(name(was)),
         channel: channel.path(),
         followed,
         status_after_ms: Some(status_after_ms),
     })
-}
-
-/// Waits until every participant says that it follows.
-async fn followed(
-    http: &reqwest::Client,
-    participants: &[Participant],
-    goal: Goal,
-) -> Result<Vec<Followed>, Failure> {
-    let follows = async |it: &Participant| {
-        loop {
-            let told = told(http, it).await;
-            if told.as_ref().is_ok_and(|told| goal.is_met(told)) {
-                return Ok(Followed {
-                    service: it.name.clone(),
-                    took_ms: goal.since.elapsed().as_millis(),
-                });
-            }
-            if goal.since.elapsed() > goal.patience {
-                return Err(not_followed(&it.name, told, goal.patience));
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-    };
-    try_join_all(participants.iter().map(follows)).await
-}
-
-async fn told(http: &reqwest::Client, at: &Participant) -> Result<Observed, String> {
-    internal::observed(http, at.internal.as_ref()?).await
 }
 
 impl Options {
@@ -222,6 +207,14 @@ impl Options {
 }
 
 impl Goal {
+    fn until<'a>(self, is_met: &'a dyn Fn(&str, &Observed) -> bool) -> following::Goal<'a> {
+        following::Goal {
+            is_met,
+            since: self.since,
+            patience: self.patience,
+        }
+    }
+
     fn is_met(&self, told: &Observed) -> bool {
         told.mode.as_deref() == Some(name(self.mode)) && told.observed_generation >= self.generation
     }
@@ -229,9 +222,10 @@ impl Goal {
 
 impl Report {
     /// Of a Channel that is left as it is.
-    fn showing(mode: duet_crd::Mode, channel: String) -> Self {
+    fn showing(mode: duet_crd::Mode, canary: Option<Canary>, channel: String) -> Self {
         Self {
             mode: name(mode),
+            canary,
             was: None,
             channel,
             followed: Vec::new(),
@@ -244,17 +238,29 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             mode,
+            canary,
             was,
             channel,
             followed,
             status_after_ms,
         } = self;
         match was {
-            None => return writeln!(f, "{mode}"),
+            None => {
+                return match canary {
+                    Some(canary) => writeln!(f, "{mode}; {canary}"),
+                    None => writeln!(f, "{mode}"),
+                };
+            }
             Some(was) if was != mode => writeln!(f, "{was} -> {mode} in {channel}")?,
             Some(_) => writeln!(f, "{mode} already in {channel}")?,
         }
-        for Followed { service, took_ms } in followed {
+        if let Some(canary) = canary {
+            writeln!(f, "{canary}")?;
+        }
+        for Followed {
+            service, took_ms, ..
+        } in followed
+        {
             writeln!(f, "{service} follows after {took_ms} ms")?;
         }
         match status_after_ms {
@@ -265,25 +271,4 @@ impl fmt::Display for Report {
             None => Ok(()),
         }
     }
-}
-
-fn not_followed(service: &str, told: Result<Observed, String>, patience: Duration) -> Failure {
-    let instead = match told {
-        Err(error) => error,
-        Ok(told) => {
-            let refused = told
-                .conditions
-                .iter()
-                .find(|it| it.r#type == "Accepted" && it.status == "False");
-            let why = refused.map(|it| format!(" ({}: {})", it.r#type, it.message));
-            format!(
-                "it still says {}{}",
-                told.mode.as_deref().unwrap_or("no mode"),
-                why.unwrap_or_default()
-            )
-        }
-    };
-    let what = format!("{service} doesn't follow within {patience:?}: {instead}");
-    Failure::new(Kind::Late, what)
-        .hint("The Channel is changed. `duet status` shows what each service says.")
 }

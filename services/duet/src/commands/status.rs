@@ -202,6 +202,9 @@ fn line(observed: &Observed) -> String {
         .mode
         .clone()
         .unwrap_or_else(|| "no mode yet".to_owned());
+    if let Some(canary) = &observed.canary {
+        let _ = write!(line, "  {canary}");
+    }
     for (name, value) in numbers {
         if let Some(value) = value {
             // Writing to a String can't fail.

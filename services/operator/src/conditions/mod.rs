@@ -7,8 +7,8 @@
 mod tests;
 
 use duet_channel::transport::ProvisionError;
-use duet_crd::Mode;
 use duet_crd::kubernetes::Over;
+use duet_protocol::settings;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
@@ -242,8 +242,10 @@ fn ready(subject: &Subject, observed: &Observed, broker: Option<&Verdict>) -> Ve
         let reason = if alike { reason } else { "PodsDiverge" };
         return verdict(Holds::False, reason, listed(said));
     }
-    match (mode, broker) {
-        (Mode::Async, Some(broker)) if broker.holds != Holds::True => {
+    // A canary's share may need it too.
+    let needs_broker = document.settings.route().uses(settings::Mode::Async);
+    match broker {
+        Some(broker) if needs_broker && broker.holds != Holds::True => {
             return verdict(broker.holds, "BrokerNotReady", broker.message.clone());
         }
         _ => {}

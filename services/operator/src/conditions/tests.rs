@@ -1,3 +1,4 @@
+use duet_crd::Mode;
 use duet_crd::kubernetes::Rival;
 
 use super::*;
@@ -115,7 +116,9 @@ fn ready() {
                 "Sync without the broker",
                 |o, _| {
                     o.broker = Broker::Silent("no".to_owned());
-                    o.document.as_mut().unwrap().spec.mode = Mode::Sync;
+                    let document = o.document.as_mut().unwrap();
+                    document.spec.mode = Mode::Sync;
+                    document.settings.mode = settings::Mode::Sync;
                     for pod in pods(o) {
                         told(pod).mode = Some(Mode::Sync);
                     }

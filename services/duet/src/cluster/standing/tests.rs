@@ -6,6 +6,7 @@ fn standing(mode: Mode, generation: i64, status: Value) -> Standing {
         name: "reactions".to_owned(),
         namespace: "duet".to_owned(),
         mode,
+        canary: None,
         generation: Some(generation),
         status: serde_json::from_value(status).unwrap(),
     }

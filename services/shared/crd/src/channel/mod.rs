@@ -155,6 +155,13 @@ pub struct Metadata {
             description = "Why it is ready, or not."
         ),
         printcolumn(
+            name = "Canary",
+            type_ = "integer",
+            json_path = ".status.canary.achievedPercent",
+            priority = 1,
+            description = "The share of requests, in hundredths, that took the canary's mode."
+        ),
+        printcolumn(
             name = "Guarantee",
             type_ = "string",
             json_path = ".status.guarantee",

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 pub use crate::channel::ChannelResource;
 pub use precedence::{Claim, Over, Rival, rival};
-pub use status::{Diverging, Participants, Status, StatusMode};
+pub use status::{CanaryStatus, Diverging, Participants, Status, StatusMode};
 
 use crate::problem::{Problem, Problems};
 use crate::{Channel, Metadata};

@@ -20,6 +20,10 @@ pub struct Status {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "StatusMode")]
     pub mode: Option<StatusMode>,
+    /// The share that takes another mode, and what it came to; absent where there is no canary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "CanaryStatus")]
+    pub canary: Option<CanaryStatus>,
     /// What the settings in force promise, in a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
@@ -57,6 +61,19 @@ pub enum StatusMode {
     Switching,
     /// No pod could be asked.
     Unknown,
+}
+
+/// The share that takes another mode, and what it came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CanaryStatus {
+    /// The share that is wanted, in hundredths.
+    #[schemars(with = "i32")]
+    pub percent: u32,
+    /// The share of requests that it was since the spec is in force, in hundredths, at all senders together. Absent while there was no request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "i32")]
+    pub achieved_percent: Option<u32>,
 }
 
 /// The pods behind the Services that a Channel names.

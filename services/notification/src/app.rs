@@ -1,5 +1,9 @@
-//! Notification put together: its rows and routes over what each receiving service starts from.
+//! Notification put together: its rows, routes and streams over what each receiving service starts from.
 
+use std::sync::Arc;
+
+use actix_web::web::{Data, ServiceConfig};
+use duet_channel::store::{Store, Transaction};
 use duet_web::drain::Stop;
 use duet_web::health::Version;
 use duet_web::process::StartError;
@@ -8,7 +12,9 @@ use duet_web::service::receiving::Receiving;
 
 use crate::config::Config;
 use crate::service::Notifications;
-use crate::{routes, store};
+use crate::store::{self, Memory};
+use crate::stream::{Listeners, Streams};
+use crate::{housekeeping, routes};
 
 const VERSION: Version = Version {
     service: "notification",
@@ -29,9 +35,33 @@ pub async fn run(config: Config) -> Result<(), Error> {
 /// # Errors
 /// If it can't start, or did not stop in order.
 pub async fn run_until(config: Config, stop: Stop) -> Result<(), Error> {
-    let receiving = Receiving::begin(VERSION, store::MIGRATIONS, &config.args, stop).await?;
-    let clock = receiving.service.clock;
-    receiving
-        .serve(Notifications { clock }, routes::configure)
-        .await
+    let args = &config.args;
+    let mut receiving = Receiving::begin(VERSION, store::MIGRATIONS, args, stop).await?;
+    let incarnation = receiving.store.identity().incarnation;
+    let open = receiving
+        .store
+        .write(move |tx| Ok(Memory::open(tx.connection(), incarnation)?));
+    let memory = Arc::new(open.await?);
+    let streams = Streams {
+        listeners: Listeners::new(config.max_streams),
+        incarnation,
+        closing: receiving.service.process.stop.closing.clone(),
+    };
+    let listeners = streams.listeners.clone();
+    let instruments = &receiving.service.observer.instruments;
+    instruments.observe_streams(move || listeners.open() as u64);
+    let end = receiving.service.process.stop.end.clone();
+    let forget = housekeeping::forget_changes(receiving.store.clone(), end);
+    receiving.tasks.spawn("housekeeping", forget);
+
+    let own = Notifications {
+        memory: memory.clone(),
+        listeners: streams.listeners.clone(),
+    };
+    let (memory, streams) = (Data::new(memory), Data::new(streams));
+    let routes = move |config: &mut ServiceConfig| {
+        config.app_data(memory.clone()).app_data(streams.clone());
+        routes::configure(config);
+    };
+    receiving.serve(own, routes).await
 }

@@ -13,4 +13,13 @@ pub struct Config {
     /// What each service's process is started with.
     #[command(flatten)]
     pub args: Args,
+
+    /// How many event streams may be open at once; more are refused, with Retry-After
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        env = "DUET_MAX_STREAMS",
+        default_value_t = 1024
+    )]
+    pub max_streams: usize,
 }

@@ -6,12 +6,16 @@ mod app;
 mod config;
 /// Groups of reactions and what an event tells: no HTTP, no tables.
 pub mod domain;
+/// What the store need not keep for ever.
+mod housekeeping;
 /// The public port.
 pub mod routes;
 /// The service as the channel sees it.
 pub mod service;
 /// The service's own tables.
 pub mod store;
+/// A user's notifications as they change.
+pub mod stream;
 
 pub use app::{run, run_until};
 pub use config::Config;

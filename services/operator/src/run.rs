@@ -5,7 +5,7 @@ use std::time::Duration;
 use duet_channel::transport::jetstream::NatsError;
 use duet_web::drain::{Patience, Stop, Unfinished};
 use duet_web::health::{Readiness, Version};
-use duet_web::process::{Process, Start, StartError};
+use duet_web::process::{Process, Start, StartError, WRITE_TIMEOUT};
 use duet_web::tasks::Tasks;
 use tokio_util::sync::CancellationToken;
 
@@ -168,6 +168,7 @@ fn start(config: &Config) -> Start {
             drain_delay: Duration::ZERO,
             grace_period: config.grace_period,
         },
+        write_timeout: WRITE_TIMEOUT,
     }
 }
 

@@ -5,9 +5,25 @@ use duet_web::ids::{PostId, Title, UserId};
 
 use super::ReactionKind;
 
-/// Orders what an owner gets, newest highest: the time at which it came here, and higher than what the group has already.
+/// Orders all changes of all groups, newest highest: no two have the same, and it grows in the order of their commits, also across
+/// restarts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Newness(pub i64);
+
+impl Newness {
+    /// How many of its bits one opening of the store has for itself: more than a hundred thousand changes a second for a year.
+    const BITS: u32 = 42;
+
+    /// What lies below all that an opening of the store gives out.
+    pub const fn first_of(opening: i64) -> Self {
+        Newness(opening << Self::BITS)
+    }
+
+    /// The opening of the store that gave it out.
+    pub const fn opening(self) -> i64 {
+        self.0 >> Self::BITS
+    }
+}
 
 /// The reactions to one post, as its owner sees them.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,13 +1,11 @@
-use std::collections::BTreeMap;
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, web};
 use duet_channel::store::Store;
 use duet_channel::store::sqlite::SqliteStore;
-use duet_protocol::time::Timestamp;
 use duet_web::Problem;
-use duet_web::ids::{PostId, Title, UserId};
+use duet_web::ids::UserId;
 use duet_web::page::{List, Page, PageParams};
 use duet_web::position::{AsOf, AsOfParams, AsOfProblem};
 use duet_web::problem::AnyProblem;
@@ -15,12 +13,12 @@ use duet_web::routes::parameter;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::notification::Notification;
 use super::unavailable;
-use crate::domain::Group;
 use crate::store::inbox::{self, Place};
 
 /// The user that a path names.
-pub(super) struct InPath(UserId);
+pub(super) struct InPath(pub(super) UserId);
 
 impl FromRequest for InPath {
     type Error = Problem;
@@ -31,56 +29,12 @@ impl FromRequest for InPath {
     }
 }
 
-/// The reactions to one post, grouped.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Notification {
-    post: PostId,
-    /// The post's title, as the newest reaction knew it.
-    title: Title,
-    /// The group in a sentence.
-    #[schema(example = "ana and 3 others reacted to First light")]
-    text: String,
-    /// How many reactions stand.
-    #[schema(minimum = 1)]
-    count: u64,
-    /// How many of each kind.
-    #[schema(example = json!({"like": 3, "love": 1}))]
-    kinds: BTreeMap<String, u64>,
-    /// The latest who reacted, the newest first.
-    #[schema(max_items = 3)]
-    actors: Vec<UserId>,
-    /// Whether something in it was not read yet.
-    unread: bool,
-    /// When the newest reaction was made.
-    #[serde(serialize_with = "duet_web::time::rfc3339")]
-    #[schema(value_type = String, format = DateTime)]
-    at: Timestamp,
-}
-
-impl From<Group> for Notification {
-    fn from(group: Group) -> Self {
-        let text = group.text();
-        let kinds = group.kinds.into_iter();
-        Self {
-            post: group.post,
-            title: group.title,
-            text,
-            count: group.count,
-            kinds: kinds
-                .map(|(kind, count)| (kind.to_string(), count))
-                .collect(),
-            actors: group.actors,
-            unread: group.unread,
-            at: group.at,
-        }
-    }
-}
-
 /// How much is unread.
 #[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Unread {
     /// How many of the user's notifications are unread.
-    unread: u64,
+    pub(super) unread: u64,
 }
 
 /// A user's notifications, the newest first
@@ -104,18 +58,21 @@ pub(super) async fn list(
     page: Page<Place>,
     _: AsOf,
 ) -> Result<web::Json<List<Notification>>, Problem> {
-    let Page { after, limit } = page;
+    let Page { after, limit } = page.of(&user)?;
+    let owner = user.clone();
     let read = store.read(move |connection| {
         Ok(inbox::page(
             connection,
-            &user,
+            &owner,
             after.as_ref(),
             limit.get() + 1,
         )?)
     });
     let groups = read.await.map_err(unavailable)?;
-    let List { items, next } = List::from_one_more(groups, limit, |group| Place::from(group));
-    let items = items.into_iter().map(Notification::from).collect();
+    let place = |group: &_| Place::of(&user, group);
+    let List { items, next } = List::from_one_more(groups, limit, place);
+    let items = items.into_iter();
+    let items = items.map(|group| Notification::of(&user, group)).collect();
     Ok(web::Json(List { items, next }))
 }
 

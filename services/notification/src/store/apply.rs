@@ -1,83 +1,104 @@
+use std::sync::Arc;
+
 use duet_channel::store::StoreError;
 use duet_protocol::decision::Decision;
 use duet_protocol::event::{Data, Event, Key};
 use duet_protocol::receive::{Apply, Failure};
 use duet_protocol::sequence::{Lane, Version};
-use duet_protocol::time::Timestamp;
 use rusqlite::{Connection, Result};
 
 use super::groups::{self, Member};
-use super::pairs::{self, Held};
-use crate::domain::{Newness, Told, decision};
+use super::pairs::{self, Before, Held};
+use super::{Memory, changes, mutes};
+use crate::domain::{Effect, Newness, TakenBack, Told, Turn, Verdict, decide};
 
 /// The rows that events write, in the transaction that their inbox is in.
 pub struct Table<'c> {
     connection: &'c Connection,
-    now: Timestamp,
+    memory: Arc<Memory>,
     /// The row that was read last, which is the one that is then written.
     last_read: Option<(Key, Option<Held>)>,
 }
 
 impl<'c> Table<'c> {
-    /// The rows of a transaction that takes place at `now`.
-    pub fn new(connection: &'c Connection, now: Timestamp) -> Self {
+    /// The rows of a transaction.
+    pub fn new(connection: &'c Connection, memory: Arc<Memory>) -> Self {
         Self {
             connection,
-            now,
+            memory,
             last_read: None,
         }
     }
 
-    fn apply_told(&self, event: &Event, told: &Told, held: Option<&Held>) -> Result<()> {
-        let Self {
-            connection, now, ..
-        } = *self;
-        let was_shown = held.and_then(|held| Some((&held.owner, held.shown(&told.user)?)));
-        let shown = told.kind.as_ref().filter(|_| told.user != told.owner);
-
-        // An event that restores is news only if what it restores never came here.
-        let is_news = shown.is_some() && (!told.restores || held.is_none());
+    fn apply_told(
+        &self,
+        event: &Event,
+        told: &Told,
+        held: Option<&Held>,
+    ) -> Result<Option<Verdict>> {
+        let (verdict, effect) = self.decide(told, held)?;
+        let (connection, memory) = (self.connection, &*self.memory);
+        let was_shown = held.and_then(|held| Some((&held.owner, held.shown(told.user.as_str())?)));
+        let shown = told.kind.as_ref().filter(|_| effect != Effect::Absent);
         let stays = was_shown.is_some_and(|(owner, _)| shown.is_some() && *owner == told.owner);
-        let before = held.map(|held| held.newness);
-        let newness = if is_news {
-            groups::news(
-                connection,
-                told,
-                if stays { Member::Known } else { Member::New },
-                now,
-            )?
-        } else {
-            let newness = held.map_or(Newness::default(), |held| restored(held, told));
-            if shown.is_some() && !stays {
-                groups::join(connection, told, newness)?;
+
+        let newness = match effect {
+            Effect::News => {
+                let (member, newness) = (Member::of(stays), memory.next());
+                groups::news(connection, told, member, newness)?;
+                newness
             }
-            newness
+            Effect::Silent | Effect::Absent => held.map_or_else(Newness::default, |held| {
+                match (held.before, held.taken_back(told)) {
+                    (Before::Shown(newness), TakenBack::FromShown) => newness,
+                    _ => held.newness,
+                }
+            }),
         };
-        pairs::put(connection, event, told, newness, before)?;
+        if effect == Effect::Silent && !stays {
+            groups::join(connection, told, newness)?;
+        }
+        let before = held.map_or(Before::Nothing, |held| held.as_before(told.user.as_str()));
+        pairs::put(connection, event, told, newness, before, verdict)?;
 
         if let Some((owner, kind)) = was_shown {
             groups::count_kind(connection, owner, &told.post, kind, -1)?;
             if !stays {
                 groups::leave(connection, owner, &told.post)?;
                 groups::settle(connection, owner, &told.post)?;
+                changes::note(connection, owner, &told.post, memory.next())?;
             }
         }
         if let Some(kind) = shown {
             groups::count_kind(connection, &told.owner, &told.post, kind, 1)?;
-            if !is_news {
+            if effect == Effect::Silent {
                 groups::settle(connection, &told.owner, &told.post)?;
+                changes::note(connection, &told.owner, &told.post, memory.next())?;
             }
         }
-        Ok(())
+        Ok(verdict)
     }
-}
 
-/// The newness of a row that is written without being news: where it was before what is taken back, if that ever came here.
-fn restored(held: &Held, told: &Told) -> Newness {
-    let took_back = told.restores && held.kind.is_some() && held.at != told.at;
-    held.newness_before
-        .filter(|_| took_back)
-        .unwrap_or(held.newness)
+    fn decide(&self, told: &Told, held: Option<&Held>) -> Result<(Option<Verdict>, Effect)> {
+        let turn = match &told.kind {
+            None => Turn::Removed,
+            Some(_) if told.restores => Turn::Restored,
+            Some(_) => Turn::Set,
+        };
+        let is_muted = || match &told.kind {
+            Some(kind) if self.memory.may_mute(&told.owner) => {
+                mutes::is_muted(self.connection, told, kind)
+            }
+            _ => Ok(false),
+        };
+        decide(
+            held.map(|held| held.standing(told.user.as_str())),
+            held.map_or(TakenBack::Unknown, |held| held.taken_back(told)),
+            turn,
+            told.user == told.owner,
+            is_muted,
+        )
+    }
 }
 
 impl Apply for Table<'_> {
@@ -110,17 +131,18 @@ impl Apply for Table<'_> {
             Some((key, held)) if key == data.key => held,
             _ => pairs::get(self.connection, told.post.as_str(), told.user.as_str())?,
         };
-        self.apply_told(event, &told, held.as_ref())?;
-        let own = told.user == told.owner;
-        Ok(Ok(Some(decision(told.kind.is_some(), own))))
+        let verdict = self.apply_told(event, &told, held.as_ref())?;
+        Ok(Ok(verdict.map(Verdict::word)))
     }
 
     fn decided(&mut self, key: &Key) -> Result<Option<Decision>, StoreError> {
-        let Some((post, user)) = split(key) else {
-            return Ok(None);
-        };
-        let held = pairs::get(self.connection, post, user)?;
-        Ok(held.map(|held| decision(held.kind.is_some(), held.owner.as_str() == user)))
+        if !matches!(&self.last_read, Some((read, _)) if read == key) {
+            self.held(key)?;
+        }
+        let held = self.last_read.as_ref().and_then(|(_, held)| held.as_ref());
+        let user = split(key).map_or("", |(_, user)| user);
+        let verdict = held.and_then(|held| held.verdict(user));
+        Ok(verdict.map(Verdict::word))
     }
 
     fn tombstones(

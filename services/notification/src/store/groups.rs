@@ -1,4 +1,3 @@
-use duet_protocol::time::Timestamp;
 use duet_web::ids::{PostId, UserId};
 use rusqlite::{Connection, Result, params};
 
@@ -11,33 +10,38 @@ pub(super) enum Member {
     Known,
 }
 
+impl Member {
+    pub(super) fn of(was_there: bool) -> Self {
+        if was_there {
+            Member::Known
+        } else {
+            Member::New
+        }
+    }
+}
+
 /// A reaction that is news to the owner: its group, made if it is the first, becomes the owner's newest, and unread.
-/// Answers with the reaction's newness.
 pub(super) fn news(
     connection: &Connection,
     told: &Told,
     member: Member,
-    now: Timestamp,
-) -> Result<Newness> {
+    newness: Newness,
+) -> Result<()> {
     connection
         .prepare_cached(
             "INSERT INTO groups (owner, post, title, count, newness, at, read_up_to) VALUES (?1, ?2, ?3, 1, ?4, ?5, 0)
              ON CONFLICT (owner, post) DO UPDATE SET
-               title = excluded.title, count = count + ?6, at = excluded.at,
-               newness = max(excluded.newness, newness + 1, read_up_to + 1)
-             RETURNING newness",
+               title = excluded.title, count = count + ?6, at = excluded.at, newness = excluded.newness",
         )?
-        .query_row(
-            params![
-                told.owner.as_str(),
-                told.post.as_str(),
-                told.title.as_str(),
-                now.micros(),
-                told.at.micros(),
-                i64::from(member == Member::New),
-            ],
-            |row| row.get(0).map(Newness),
-        )
+        .execute(params![
+            told.owner.as_str(),
+            told.post.as_str(),
+            told.title.as_str(),
+            newness.0,
+            told.at.micros(),
+            i64::from(member == Member::New),
+        ])?;
+    Ok(())
 }
 
 /// A reaction that comes into its group without being news. Call [`settle`] once its row is written.
@@ -75,7 +79,7 @@ pub(super) fn settle(connection: &Connection, owner: &UserId, post: &PostId) -> 
         .prepare_cached(
             "UPDATE groups SET (newness, at) = (
                SELECT newness, at FROM notifications
-               WHERE post = ?2 AND owner = ?1 AND kind IS NOT NULL AND user <> owner
+               WHERE post = ?2 AND owner = ?1 AND kind IS NOT NULL AND user <> owner AND decision <> 2
                ORDER BY newness DESC LIMIT 1)
              WHERE owner = ?1 AND post = ?2",
         )?

@@ -2,17 +2,27 @@
 
 /// Applies events.
 pub mod apply;
+/// In which order groups changed.
+pub mod changes;
 /// Groups: kept while events are applied.
 mod groups;
 /// What an owner reads.
 pub mod inbox;
+/// What the process knows without asking.
+mod memory;
+/// What users have muted.
+pub mod mutes;
 /// One row for each pair.
 mod pairs;
+/// Marks groups as read.
+pub mod read;
 
 #[cfg(test)]
 mod tests;
 
 /// The tables' migrations, oldest first. One that was released never changes.
-pub const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+pub const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("schema_2.sql")];
+
+pub use memory::Memory;
 
 use duet_channel::store::sqlite::checked;

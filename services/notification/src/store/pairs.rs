@@ -5,7 +5,7 @@ use duet_web::ids::UserId;
 use rusqlite::{Connection, OptionalExtension, Result, params};
 
 use super::checked;
-use crate::domain::{Newness, ReactionKind, Told};
+use crate::domain::{Newness, ReactionKind, Standing, TakenBack, Told, Verdict};
 
 /// What a pair's row holds.
 #[derive(Clone, Debug)]
@@ -13,22 +13,100 @@ pub(super) struct Held {
     pub owner: UserId,
     pub kind: Option<ReactionKind>,
     pub at: Timestamp,
+    /// Its place in the group, if it is or was in one.
     pub newness: Newness,
-    pub newness_before: Option<Newness>,
+    pub before: Before,
     pub version: Version,
+    /// Of the event that wrote it, as the column has it.
+    decision: i64,
+}
+
+/// How the pair stood before the last event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Before {
+    /// It was in its group, at this place.
+    Shown(Newness),
+    /// It stood, and was in no group.
+    Hidden,
+    /// It did not stand, or nothing of it had come.
+    Nothing,
 }
 
 impl Held {
+    pub(super) fn standing(&self, user: &str) -> Standing {
+        let hidden = user == self.owner.as_str() || self.decision == code(Some(Verdict::Muted));
+        // Of a row from before decisions were kept, an undone one was in its group.
+        let withdrawn = [0, code(Some(Verdict::Withdrawn))].contains(&self.decision);
+        match (&self.kind, hidden) {
+            (Some(_), true) => Standing::Hidden,
+            (Some(_), false) => Standing::Shown,
+            (None, false) if withdrawn => Standing::Withdrawn,
+            (None, _) => Standing::Gone,
+        }
+    }
+
     /// The kind under which the owner sees it, if the owner does.
-    pub(super) fn shown(&self, user: &UserId) -> Option<&ReactionKind> {
-        self.kind.as_ref().filter(|_| *user != self.owner)
+    pub(super) fn shown(&self, user: &str) -> Option<&ReactionKind> {
+        let kind = self.kind.as_ref();
+        kind.filter(|_| self.standing(user) == Standing::Shown)
+    }
+
+    /// What was decided of the event that wrote the row, as far as it can tell.
+    pub(super) fn verdict(&self, user: &str) -> Option<Verdict> {
+        let decided = [
+            Verdict::Notified,
+            Verdict::Muted,
+            Verdict::Own,
+            Verdict::Withdrawn,
+        ];
+        let kept = decided
+            .into_iter()
+            .find(|it| code(Some(*it)) == self.decision);
+        match kept {
+            None if self.decision == 0 && user == self.owner.as_str() => Some(Verdict::Own),
+            None if self.decision == 0 && self.kind.is_some() => Some(Verdict::Notified),
+            kept => kept,
+        }
+    }
+
+    /// How the pair stands, as what comes next has to remember it.
+    pub(super) fn as_before(&self, user: &str) -> Before {
+        match self.standing(user) {
+            Standing::Shown => Before::Shown(self.newness),
+            Standing::Hidden => Before::Hidden,
+            Standing::Withdrawn | Standing::Gone => Before::Nothing,
+        }
+    }
+
+    /// What became here of the change that `told` takes back.
+    pub(super) fn taken_back(&self, told: &Told) -> TakenBack {
+        let came = told.restores && self.kind.is_some() && self.at != told.at;
+        match self.before {
+            Before::Shown(_) if came => TakenBack::FromShown,
+            Before::Hidden if came => TakenBack::FromHidden,
+            _ => TakenBack::Unknown,
+        }
     }
 }
+
+/// A verdict as the column `decision` has it; 0 stands in rows from before there was one.
+const fn code(verdict: Option<Verdict>) -> i64 {
+    match verdict {
+        Some(Verdict::Notified) => 1,
+        Some(Verdict::Muted) => 2,
+        Some(Verdict::Own) => 3,
+        Some(Verdict::Withdrawn) => 4,
+        None => 5,
+    }
+}
+
+/// How [`Before::Hidden`] stands in the column `newness_before`, where [`Before::Nothing`] is NULL.
+const HIDDEN: i64 = -1;
 
 pub(super) fn get(connection: &Connection, post: &str, user: &str) -> Result<Option<Held>> {
     connection
         .prepare_cached(
-            "SELECT owner, kind, at, newness, newness_before, epoch, sequence FROM notifications
+            "SELECT owner, kind, at, newness, newness_before, epoch, sequence, decision FROM notifications
              WHERE post = ?1 AND user = ?2",
         )?
         .query_row([post, user], |row| {
@@ -43,7 +121,12 @@ pub(super) fn get(connection: &Connection, post: &str, user: &str) -> Result<Opt
                 kind,
                 at: Timestamp::from_micros(row.get(2)?),
                 newness: Newness(row.get(3)?),
-                newness_before: row.get::<_, Option<i64>>(4)?.map(Newness),
+                before: match row.get(4)? {
+                    None => Before::Nothing,
+                    Some(HIDDEN) => Before::Hidden,
+                    Some(newness) => Before::Shown(Newness(newness)),
+                },
+                decision: row.get(7)?,
                 version: Version { epoch, sequence },
             })
         })
@@ -56,7 +139,8 @@ pub(super) fn put(
     event: &Event,
     told: &Told,
     newness: Newness,
-    newness_before: Option<Newness>,
+    before: Before,
+    verdict: Option<Verdict>,
 ) -> Result<()> {
     let Lane {
         store,
@@ -66,13 +150,13 @@ pub(super) fn put(
     connection
         .prepare_cached(
             "INSERT INTO notifications (post, user, owner, kind, at, newness, newness_before,
-                                        store, partitions, partition, epoch, sequence)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+                                        store, partitions, partition, epoch, sequence, decision)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
              ON CONFLICT (post, user) DO UPDATE SET
                owner = excluded.owner, kind = excluded.kind, at = excluded.at,
                newness = excluded.newness, newness_before = excluded.newness_before,
                store = excluded.store, partitions = excluded.partitions, partition = excluded.partition,
-               epoch = excluded.epoch, sequence = excluded.sequence",
+               epoch = excluded.epoch, sequence = excluded.sequence, decision = excluded.decision",
         )?
         .execute(params![
             told.post.as_str(),
@@ -81,12 +165,17 @@ pub(super) fn put(
             told.kind.as_ref().map(ReactionKind::as_str),
             told.at.micros(),
             newness.0,
-            newness_before.map(|newness| newness.0),
+            match before {
+                Before::Shown(newness) => Some(newness.0),
+                Before::Hidden => Some(HIDDEN),
+                Before::Nothing => None,
+            },
             store.0.cast_signed(),
             partitions,
             partition.0,
             event.source.epoch.0.cast_signed(),
             event.sequence.0.cast_signed(),
+            code(verdict),
         ])?;
     Ok(())
 }

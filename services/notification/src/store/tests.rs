@@ -1,5 +1,7 @@
 //! What an owner sees after which events, over a store in memory.
 
+use std::sync::Arc;
+
 use duet_protocol::event::{Body, Data, Event, Key, TraceContext};
 use duet_protocol::receive::Apply;
 use duet_protocol::sequence::{Epoch, Lane, Partition, Sequence, StoreId};
@@ -10,8 +12,11 @@ use serde_json::json;
 
 use super::apply::Table;
 use super::inbox::{self, Place};
-use crate::domain::Group;
+use super::read::Read;
+use super::{Memory, changes, mutes, read};
+use crate::domain::{Group, Kind, Mute, Newness};
 
+const WORDS: [&str; 4] = ["notified", "muted", "own", "withdrawn"];
 const SET: &str = "dev.duet.reaction.set";
 const REMOVED: &str = "dev.duet.reaction.removed";
 
@@ -24,6 +29,7 @@ const LANE: Lane = Lane {
 /// Bob's post `p1` (and `p2`), and a clock: event `n` is made at second `n` and comes at once.
 struct Bob {
     connection: Connection,
+    memory: Arc<Memory>,
     second: i64,
 }
 
@@ -36,14 +42,69 @@ struct Told {
 impl Bob {
     fn new() -> Self {
         let connection = Connection::open_in_memory().unwrap();
-        connection.execute_batch(super::MIGRATIONS[0]).unwrap();
+        for migration in super::MIGRATIONS {
+            connection.execute_batch(migration).unwrap();
+        }
+        Self::over(connection, 0)
+    }
+
+    fn over(connection: Connection, second: i64) -> Self {
+        let incarnation = Epoch(
+            connection
+                .query_row("SELECT 1 + max(incarnation) FROM openings", [], |row| {
+                    row.get::<_, i64>(0)
+                })
+                .unwrap()
+                .cast_unsigned(),
+        );
+        let memory = Arc::new(Memory::open(&connection, incarnation).unwrap());
         Self {
             connection,
-            second: 0,
+            memory,
+            second,
         }
     }
 
-    fn tell(&mut self, post: &str, user: &str, told: impl FnOnce(i64) -> Told) -> i64 {
+    /// The process ends and another begins.
+    fn restart(self) -> Self {
+        Self::over(self.connection, self.second)
+    }
+
+    fn mutes(&self, mute: Mute) {
+        let bob = "bob".parse().unwrap();
+        self.memory.mutes_now("bob");
+        mutes::put(&self.connection, &bob, &mute).unwrap();
+        assert_eq!(mutes::get(&self.connection, &bob).unwrap(), mute);
+    }
+
+    fn table(&self) -> Table<'_> {
+        Table::new(&self.connection, self.memory.clone())
+    }
+
+    /// What a stream tells after `after`: each change as the group's text, or the post that is gone.
+    fn told_after(&self, after: Newness) -> (Newness, Vec<String>) {
+        let bob = "bob".parse().unwrap();
+        let changes = changes::after(&self.connection, &bob, after, 100).unwrap();
+        let last = changes.last().map_or(after, |change| change.newness);
+        assert!(changes.is_sorted_by(|one, two| one.newness < two.newness));
+        let tell = |change: &changes::Change| match &change.group {
+            Some(group) if group.unread => format!("{}*", group.text()),
+            Some(group) => group.text(),
+            None => format!("{} is gone", change.post),
+        };
+        (last, changes.iter().map(tell).collect())
+    }
+
+    fn last(&self) -> Newness {
+        changes::last(&self.connection, &"bob".parse().unwrap()).unwrap()
+    }
+
+    fn tell(
+        &mut self,
+        post: &str,
+        user: &str,
+        told: impl FnOnce(i64) -> Told,
+    ) -> (i64, Option<&'static str>) {
         self.second += 1;
         let now = Timestamp::from_micros(self.second * 1_000_000);
         let Told { kind, at, restores } = told(self.second);
@@ -57,7 +118,7 @@ impl Bob {
             .to_string()
             .into(),
         };
-        let mut table = Table::new(&self.connection, now);
+        let mut table = Table::new(&self.connection, self.memory.clone());
         let event = event(self.second, now, data.clone());
         assert!(
             table
@@ -65,9 +126,13 @@ impl Bob {
                 .unwrap()
                 .is_none_or(|held| held < event.version())
         );
-        assert!(table.apply(&event, &data).unwrap().is_ok());
+        let decided = table.apply(&event, &data).unwrap().unwrap();
         assert_eq!(table.held(&data.key).unwrap(), Some(event.version()));
-        self.second
+        assert_eq!(table.decided(&data.key).unwrap(), decided);
+        (
+            self.second,
+            decided.map(|word| WORDS.into_iter().find(|it| *it == word.as_str()).unwrap()),
+        )
     }
 
     fn reacts(&mut self, post: &str, user: &str, kind: &'static str) -> i64 {
@@ -76,6 +141,7 @@ impl Bob {
             at: now,
             restores: false,
         })
+        .0
     }
 
     fn undoes(&mut self, post: &str, user: &str) {
@@ -84,6 +150,21 @@ impl Bob {
             at: now,
             restores: false,
         });
+    }
+
+    /// What is decided of a reaction (`None`: of its undoing).
+    fn decides(
+        &mut self,
+        post: &str,
+        user: &str,
+        kind: Option<&'static str>,
+    ) -> Option<&'static str> {
+        self.tell(post, user, |at| Told {
+            kind,
+            at,
+            restores: false,
+        })
+        .1
     }
 
     fn takes_back(&mut self, post: &str, user: &str, kind: &'static str, since: i64) {
@@ -124,10 +205,13 @@ impl Bob {
         groups.iter().map(tell).collect()
     }
 
+    fn reads(&self, what: Read) {
+        let bob = "bob".parse().unwrap();
+        while read::mark(&self.connection, &self.memory, &bob, &what).unwrap() {}
+    }
+
     fn reads_all(&self) {
-        self.connection
-            .execute("UPDATE groups SET read_up_to = newness", [])
-            .unwrap();
+        self.reads(Read::UpTo(self.groups()[0].newness));
     }
 }
 
@@ -177,7 +261,7 @@ fn a_page_begins_after_the_one_before() {
     }
     let owner = "bob".parse().unwrap();
     let first = inbox::page(&bob.connection, &owner, None, 2).unwrap();
-    let place = Place::from(first.last().unwrap());
+    let place = Place::of(&owner, first.last().unwrap());
     bob.reacts("p2", "cy", "like");
     let second = inbox::page(&bob.connection, &owner, Some(&place), 2).unwrap();
     assert_eq!(
@@ -275,7 +359,7 @@ fn tombstones_are_told_oldest_first_and_dropped_one_by_one() {
         bob.undoes("p1", user);
     }
     let up_to = LANE.source(Epoch(1)).version(Sequence(4));
-    let mut table = Table::new(&bob.connection, Timestamp::default());
+    let mut table = bob.table();
     let keys = table.tombstones(LANE, up_to, 10).unwrap();
     assert_eq!(
         keys.iter().map(Key::as_str).collect::<Vec<_>>(),
@@ -293,7 +377,7 @@ fn tombstones_are_told_oldest_first_and_dropped_one_by_one() {
 #[test]
 fn what_cant_be_understood_is_a_failure_that_writes_nothing() {
     let bob = Bob::new();
-    let mut table = Table::new(&bob.connection, Timestamp::default());
+    let mut table = bob.table();
     let good = json!({"post": "p1", "user": "ana", "owner": "bob", "title": "T", "kind": "like", "at": "2026-11-24T09:00:00Z"});
     let mut no_owner = good.clone();
     no_owner["owner"] = json!("..");
@@ -318,4 +402,254 @@ fn what_cant_be_understood_is_a_failure_that_writes_nothing() {
         assert!(failure.cause.contains(cause), "{failure}");
         assert_eq!(table.held(&data.key).unwrap(), None);
     }
+}
+
+#[test]
+fn what_is_muted_is_decided_so_and_changes_no_group() {
+    let of = |posts: &[&str], kinds: &[Kind], users: &[&str]| Mute {
+        posts: posts.iter().map(|post| post.parse().unwrap()).collect(),
+        kinds: kinds.iter().copied().collect(),
+        users: users.iter().map(|user| user.parse().unwrap()).collect(),
+    };
+    for (mute, muted) in [
+        (of(&["p1"], &[], &[]), ("p1", "ana", "like")),
+        (of(&[], &[Kind::Angry], &[]), ("p2", "cy", "angry")),
+        (of(&[], &[], &["ana"]), ("p2", "ana", "wow")),
+    ] {
+        let mut bob = Bob::new();
+        bob.reacts("p1", "dee", "like");
+        let before = bob.sees();
+        bob.mutes(mute);
+        let (post, user, kind) = muted;
+        assert_eq!(bob.decides(post, user, Some(kind)), Some("muted"));
+        assert_eq!(bob.sees(), before, "{muted:?}");
+        assert_eq!(bob.told_after(Newness(0)).1.len(), 1);
+        assert_eq!(bob.decides("p3", "eve", Some("like")), Some("notified"));
+        assert_eq!(bob.decides("p1", "bob", Some("like")), Some("own"));
+        // Undone while it is muted, and when it is not any more.
+        assert_eq!(bob.decides(post, user, None), Some("muted"));
+        bob.mutes(Mute::default());
+        assert_eq!(bob.decides(post, user, Some(kind)), Some("notified"));
+        assert_eq!(bob.decides(post, user, None), Some("withdrawn"));
+    }
+}
+
+#[test]
+fn what_was_muted_does_not_come_back_but_its_next_change_is_news() {
+    let mut bob = Bob::new();
+    bob.mutes(Mute {
+        kinds: [Kind::Sad].into(),
+        ..Mute::default()
+    });
+    assert_eq!(bob.decides("p1", "ana", Some("sad")), Some("muted"));
+    bob.mutes(Mute::default());
+    assert_eq!(bob.sees(), [""; 0]);
+    assert_eq!(bob.decides("p1", "ana", Some("wow")), Some("notified"));
+    assert_eq!(bob.sees(), ["ana reacted to About p1* (1 wow) at 2"]);
+}
+
+#[test]
+fn a_muted_post_keeps_its_group_until_what_is_in_it_changes() {
+    let mut bob = Bob::new();
+    bob.reacts("p1", "ana", "like");
+    bob.reacts("p1", "cy", "like");
+    bob.reacts("p1", "dee", "like");
+    bob.mutes(Mute {
+        posts: ["p1".parse().unwrap()].into(),
+        ..Mute::default()
+    });
+    assert_eq!(bob.decides("p1", "eve", Some("love")), Some("muted"));
+    assert_eq!(
+        bob.sees(),
+        ["dee and 2 others reacted to About p1* (3 like) at 3"]
+    );
+    // It was undone: it leaves.
+    assert_eq!(bob.decides("p1", "dee", None), Some("withdrawn"));
+    assert_eq!(
+        bob.sees(),
+        ["cy and ana reacted to About p1* (2 like) at 2"]
+    );
+    // What bob was notified of does not stand any more, and of what stands he is not notified.
+    assert_eq!(bob.decides("p1", "cy", Some("angry")), Some("muted"));
+    assert_eq!(bob.sees(), ["ana reacted to About p1* (1 like) at 1"]);
+    assert_eq!(bob.decides("p1", "ana", None), Some("withdrawn"));
+    assert_eq!(bob.sees(), [""; 0]);
+}
+
+#[test]
+fn a_failed_change_that_was_muted_leaves_no_trace() {
+    let mut bob = Bob::new();
+    let since = bob.reacts("p1", "ana", "like");
+    bob.reacts("p1", "cy", "like");
+    bob.reads_all();
+    let before = bob.sees();
+    bob.mutes(Mute {
+        kinds: [Kind::Angry].into(),
+        ..Mute::default()
+    });
+    bob.decides("p1", "ana", Some("angry"));
+    assert_ne!(bob.sees(), before);
+    bob.takes_back("p1", "ana", "like", since);
+    assert_eq!(bob.sees(), before);
+    // And of one that was muted before, a failed change that was not.
+    let since = bob
+        .tell("p2", "dee", |at| Told {
+            kind: Some("angry"),
+            at,
+            restores: false,
+        })
+        .0;
+    bob.reacts("p2", "dee", "wow");
+    bob.takes_back("p2", "dee", "angry", since);
+    assert_eq!(bob.sees(), before);
+}
+
+#[test]
+fn a_mute_is_known_after_a_restart() {
+    let bob = Bob::new();
+    bob.mutes(Mute {
+        users: ["ana".parse().unwrap()].into(),
+        ..Mute::default()
+    });
+    let mut bob = bob.restart();
+    assert_eq!(bob.decides("p1", "ana", Some("like")), Some("muted"));
+}
+
+#[test]
+fn one_group_is_read_or_all_that_are_not_newer() {
+    let mut bob = Bob::new();
+    for post in ["p1", "p2", "p3"] {
+        bob.reacts(post, "ana", "like");
+    }
+    let unread = |bob: &Bob| {
+        bob.groups()
+            .iter()
+            .map(|group| group.unread)
+            .collect::<Vec<_>>()
+    };
+    let p2 = bob.groups()[1].newness;
+    bob.reads(Read::Post("p1".parse().unwrap()));
+    bob.reads(Read::Post("nothing".parse().unwrap()));
+    assert_eq!(unread(&bob), [true, true, false]);
+    bob.reads(Read::UpTo(p2));
+    assert_eq!(unread(&bob), [true, false, false]);
+    // What comes to a read group is not read by what was read before.
+    bob.reacts("p2", "cy", "like");
+    bob.reads(Read::UpTo(p2));
+    assert_eq!(unread(&bob), [true, true, false]);
+    // Undone, it leaves a read group.
+    bob.undoes("p2", "cy");
+    assert_eq!(unread(&bob), [true, false, false]);
+}
+
+#[test]
+fn more_than_one_transaction_of_groups_is_read() {
+    let mut bob = Bob::new();
+    for post in 0..600 {
+        bob.reacts(&format!("p{post}"), "ana", "like");
+    }
+    bob.reads_all();
+    assert_eq!(
+        inbox::unread(&bob.connection, &"bob".parse().unwrap()).unwrap(),
+        0
+    );
+}
+
+#[test]
+fn every_change_is_told_once_in_order_and_across_restarts() {
+    let mut bob = Bob::new();
+    let begin = bob.last();
+    bob.reacts("p1", "ana", "like");
+    bob.reacts("p2", "ana", "like");
+    bob.reacts("p1", "cy", "like");
+    let (after, told) = bob.told_after(begin);
+    assert_eq!(
+        told,
+        [
+            "ana reacted to About p2*",
+            "cy and ana reacted to About p1*"
+        ]
+    );
+    assert_eq!(bob.told_after(after).1, [""; 0]);
+
+    let mut bob = bob.restart();
+    assert!(bob.last() > after);
+    bob.undoes("p1", "cy");
+    bob.undoes("p2", "ana");
+    let (after, told) = bob.told_after(after);
+    assert_eq!(told, ["ana reacted to About p1*", "p2 is gone"]);
+    bob.reads_all();
+    let (after, told) = bob.told_after(after);
+    assert_eq!(told, ["ana reacted to About p1"]);
+    bob.reads_all();
+    assert_eq!(bob.told_after(after).1, [""; 0], "it was read already");
+    // What is gone comes back.
+    bob.reacts("p2", "ana", "wow");
+    assert_eq!(bob.told_after(after).1, ["ana reacted to About p2*"]);
+    assert_eq!(bob.told_after(Newness(0)).1.len(), 2);
+}
+
+#[test]
+fn what_can_be_gone_on_from_is_known() {
+    let mut bob = Bob::new();
+    let known = |bob: &Bob, incarnation, newness| {
+        changes::are_known_after(&bob.connection, Epoch(incarnation), newness).unwrap()
+    };
+    let begin = bob.last();
+    assert!(known(&bob, 1, begin));
+    assert!(!known(&bob, 7, begin), "another store's");
+    let mut bob = {
+        bob.reacts("p1", "ana", "like");
+        bob.restart()
+    };
+    assert!(known(&bob, 1, begin));
+    assert!(
+        !known(&bob, 1, bob.last()),
+        "what came later was not told then"
+    );
+    for post in ["p1", "p2", "p3"] {
+        bob.reacts(post, "ana", "like");
+        bob.undoes(post, "ana");
+    }
+    changes::forget(&bob.connection, 2).unwrap();
+    assert!(!known(&bob, 1, begin), "that p1 is gone is forgotten");
+    assert!(known(&bob, 2, bob.last()));
+    changes::forget(&bob.connection, 2).unwrap();
+    assert_eq!(bob.told_after(Newness(0)).1, ["p2 is gone", "p3 is gone"]);
+}
+
+#[test]
+fn a_store_of_before_goes_on_where_it_was() {
+    let connection = Connection::open_in_memory().unwrap();
+    connection.execute_batch(super::MIGRATIONS[0]).unwrap();
+    connection
+        .execute_batch(
+            "INSERT INTO notifications VALUES
+               ('p1', 'ana', 'bob', 'like', 1000000, 1800000000000001, NULL, 7, 1, 0, 1, 1),
+               ('p1', 'cy', 'bob', NULL, 1000000, 1800000000000002, NULL, 7, 1, 0, 1, 2);
+             INSERT INTO groups VALUES ('bob', 'p1', 'About p1', 1, 1800000000000001, 1000000, 1800000000000003);
+             INSERT INTO kinds VALUES ('bob', 'p1', 'like', 1);",
+        )
+        .unwrap();
+    for migration in &super::MIGRATIONS[1..] {
+        connection.execute_batch(migration).unwrap();
+    }
+    let mut bob = Bob::over(connection, 10);
+    assert_eq!(bob.sees(), ["ana reacted to About p1 (1 like) at 1"]);
+    let ana = Key::new("p1/ana").unwrap();
+    let decided = bob.table().decided(&ana).unwrap();
+    assert_eq!(decided.unwrap().as_str(), "notified");
+    let begin = bob.last();
+    bob.reacts("p1", "dee", "wow");
+    assert_eq!(
+        bob.sees(),
+        ["dee and ana reacted to About p1* (1 like, 1 wow) at 11"]
+    );
+    bob.takes_back("p1", "cy", "like", 1);
+    assert_eq!(
+        bob.sees(),
+        ["dee and 2 others reacted to About p1* (2 like, 1 wow) at 11"]
+    );
+    assert_eq!(bob.decides("p1", "ana", None), Some("withdrawn"));
+    assert_eq!(bob.told_after(begin).1, ["dee and cy reacted to About p1*"]);
 }

@@ -46,6 +46,7 @@ impl TestApp {
         let config = configured::<duet_notification::Config>(&[]);
         let config = duet_notification::Config {
             args: args("notification", config.args),
+            ..config
         };
         let dir = config.args.data_dir.clone();
         let stop = stops[0].clone();
@@ -129,6 +130,21 @@ impl TestApp {
                 .get(format!("http://{}{path}", self.notification.listen)),
         )
         .await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+        self.send(Method::POST, path, body).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: Value) -> Answer {
+        self.send(Method::PUT, path, body).await
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Value) -> Answer {
+        let url = format!("http://{}{path}", self.notification.listen);
+        let request = self.client.request(method, url);
+        let request = request.header("content-type", "application/json");
+        answer(request.body(body.to_string())).await
     }
 
     pub(crate) async fn notifications(&self, owner: &str) -> Vec<Value> {

@@ -57,8 +57,11 @@ async fn it_is_served_and_what_it_lists_is_there() {
     let app = TestApp::start().await;
     let document = app.get("/openapi.json").await.ok(200);
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
-    for path in document["paths"].as_object().unwrap().keys() {
-        app.get(&path.replace("{user}", "bob")).await.ok(200);
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        let endless = &methods["get"]["responses"]["200"]["content"]["text/event-stream"];
+        if methods["get"].is_object() && endless.is_null() {
+            app.get(&path.replace("{user}", "bob")).await.ok(200);
+        }
     }
     app.stop().await;
 }

@@ -67,6 +67,21 @@ async fn a_batch_is_answered_event_by_event_and_a_second_copy_changes_nothing() 
 }
 
 #[tokio::test]
+async fn a_second_copy_is_answered_with_what_was_decided_of_the_first() {
+    let app = TestApp::start().await;
+    let mute = json!({"mute": {"posts": [], "kinds": [], "users": ["ana"]}});
+    app.put("/v1/users/bob/preferences", mute).await.ok(200);
+    let batch = json!([reaction(2, "ana"), reaction(3, "bob"), reaction(4, "cy")]);
+    for _ in 0..2 {
+        let body = deliver(&app, BATCH, &batch).await.ok(200);
+        let told = |n: usize| body["outcomes"][n]["decision"].clone();
+        assert_eq!([told(0), told(1), told(2)], ["muted", "own", "notified"]);
+    }
+    assert_eq!(app.texts("bob").await, ["cy reacted to About p1"]);
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn what_makes_no_sense_is_refused_whole() {
     let app = TestApp::start().await;
     deliver(&app, "application/json", "[]")

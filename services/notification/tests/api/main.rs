@@ -5,10 +5,14 @@
     reason = "a test that can't go on panics"
 )]
 
+mod alone;
 mod app;
 mod document;
 mod intake;
 mod notifications;
 mod position;
+mod preferences;
+mod read;
 mod refused;
+mod stream;
 mod told;

@@ -19,13 +19,15 @@ async fn a_reaction_that_was_answered_is_in_its_owners_inbox() {
 
     let mut notifications = app.notifications("bob").await;
     let at = notifications[0]["at"].take();
+    let cursor = notifications[0]["cursor"].take();
+    assert!(cursor.is_string());
     assert!(
         at.as_str().unwrap().parse::<jiff::Timestamp>().is_ok(),
         "{at}"
     );
     let expected = json!([{
         "post": "p1", "title": "About p1", "text": "ana reacted to About p1", "count": 1,
-        "kinds": {"love": 1}, "actors": ["ana"], "unread": true, "at": null,
+        "kinds": {"love": 1}, "actors": ["ana"], "unread": true, "at": null, "cursor": null,
     }]);
     assert_eq!(Value::from(notifications), expected);
     assert_eq!(app.unread("bob").await, 1);

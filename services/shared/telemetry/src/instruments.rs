@@ -298,6 +298,18 @@ impl Instruments {
             .build();
     }
 
+    /// From now on, `/metrics` asks `open` how many event streams are open.
+    pub fn observe_streams(&self, open: impl Fn() -> u64 + Send + Sync + 'static) {
+        self.0
+            .metrics
+            .meter()
+            .u64_observable_gauge(metric::STREAMS)
+            .with_unit("{stream}")
+            .with_description("Event streams that are open")
+            .with_callback(move |gauge| gauge.observe(open(), &[]))
+            .build();
+    }
+
     /// From now on, `/metrics` asks `held` what the receiver keeps apart.
     pub fn observe_held(&self, held: impl Fn() -> Held + Send + Sync + 'static) {
         let held = Arc::new(held);

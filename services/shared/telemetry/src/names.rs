@@ -209,6 +209,8 @@ pub mod metric {
     pub const PARKED: &str = "duet.parked";
     /// Events whose attempts are used up.
     pub const DEAD_LETTERS: &str = "duet.dead_letters";
+    /// Event streams that are open.
+    pub const STREAMS: &str = "duet.streams";
     /// How often each rule of the protocol struck.
     pub const RULE_STRIKES: &str = "duet.rule.strikes";
     /// Consumers that the watchdog rebuilt.

@@ -5,10 +5,18 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::ids::UserId;
+
 /// The columns a list is ordered by: a page begins after them, by index, however long the list is.
 pub trait Position: Serialize + DeserializeOwned {
     /// The list's name: a cursor of another list is refused.
     const LIST: &'static str;
+}
+
+/// A position in a list of one user's own.
+pub trait Owned: Position {
+    /// Whose list it is: a cursor of another user's is refused.
+    fn owner(&self) -> &UserId;
 }
 
 /// Why a text is no cursor.
@@ -22,6 +30,9 @@ pub enum InvalidCursor {
     /// Another list's.
     #[error("it is a cursor of another list")]
     AnotherList,
+    /// Another user's.
+    #[error("it is a cursor of another user's list")]
+    AnotherUser,
 }
 
 /// The longest cursor that is looked at, in bytes.
@@ -49,6 +60,19 @@ pub fn decode<P: Position>(cursor: &str) -> Result<P, InvalidCursor> {
     serde_json::from_str(position.get()).map_err(|_| InvalidCursor::Garbage)
 }
 
+/// The position that a cursor holds, if the list is this user's.
+pub fn decode_of<P: Owned>(cursor: &str, owner: &UserId) -> Result<P, InvalidCursor> {
+    decode::<P>(cursor).and_then(|position| of(position, owner))
+}
+
+/// The position, if the list is this user's.
+pub(crate) fn of<P: Owned>(position: P, owner: &UserId) -> Result<P, InvalidCursor> {
+    match position.owner() == owner {
+        true => Ok(position),
+        false => Err(InvalidCursor::AnotherUser),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde::Deserialize;
@@ -62,6 +86,12 @@ mod tests {
         const LIST: &'static str = "users";
     }
 
+    impl Owned for ByUser {
+        fn owner(&self) -> &UserId {
+            &self.0
+        }
+    }
+
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
     struct ByNumber(i64);
     impl Position for ByNumber {
@@ -72,6 +102,18 @@ mod tests {
     fn a_cursor_leads_back_to_its_position() {
         let position = ByUser("ana".parse().unwrap());
         assert_eq!(decode(&encode(&position)), Ok(position));
+    }
+
+    #[test]
+    fn a_cursor_of_a_users_own_list_is_of_use_to_that_user_alone() {
+        let [ana, bob] = ["ana", "bob"].map(|user| user.parse().unwrap());
+        let cursor = encode(&ByUser(ana));
+        let ByUser(ana) = decode(&cursor).unwrap();
+        assert_eq!(decode_of(&cursor, &ana), Ok(ByUser(ana)));
+        assert_eq!(
+            decode_of::<ByUser>(&cursor, &bob),
+            Err(InvalidCursor::AnotherUser)
+        );
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Stopping in order: not ready → keep accepting for the drain delay → stop accepting → finish, all within the grace
-//! period. A second signal aborts.
+//! Stopping in order: not ready → keep accepting for the drain delay → end event streams and stop accepting → finish, all within the
+//! grace period. A second signal aborts.
 
 use std::io;
 use std::time::Duration;
@@ -17,6 +17,8 @@ use crate::health::Readiness;
 pub struct Stop {
     /// It is to stop: load balancers must notice, what is under way goes on, new requests are still taken.
     pub draining: CancellationToken,
+    /// Answers that have no end of their own end now: load balancers had time to notice, so who asks again asks another process.
+    pub closing: CancellationToken,
     /// No more requests come: finish, commit, and end.
     pub end: CancellationToken,
     /// It was told twice: what is under way is lost.
@@ -113,6 +115,7 @@ pub async fn serve_until_stopped(
         let steps = async {
             readiness.not_ready("process", "it is stopping");
             sleep(patience.drain_delay).await;
+            stop.closing.cancel();
             futures::future::join_all(handles.iter().map(|handle| handle.stop(true))).await;
             stop.end.cancel();
             finish.await;

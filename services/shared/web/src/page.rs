@@ -8,7 +8,8 @@ use actix_web::{FromRequest, HttpRequest};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::cursor::{self, Position};
+use crate::cursor::{self, InvalidCursor, Owned, Position};
+use crate::ids::UserId;
 use crate::problem::{FieldError, Kind, Problem};
 
 /// How many items a page has at most: 1 to 500.
@@ -80,13 +81,9 @@ impl<P: Position> Page<P> {
         let (mut after, mut limit) = (None, None);
         for (name, value) in parameters.into_inner() {
             let twice = match name.as_str() {
-                "cursor" => {
-                    let position = cursor::decode(&value).map_err(|error| {
-                        Problem::new(Kind::InvalidCursor, format!("cursor: {error}."))
-                            .with(FieldError::of("cursor", error.to_string()))
-                    })?;
-                    after.replace(position).is_some()
-                }
+                "cursor" => after
+                    .replace(cursor::decode(&value).map_err(refused)?)
+                    .is_some(),
                 "limit" => limit.replace(Limit::parse(&value)?).is_some(),
                 _ => return Err(invalid(FieldError::of(name, "there is no such parameter"))),
             };
@@ -99,6 +96,22 @@ impl<P: Position> Page<P> {
             limit: limit.unwrap_or(Limit::DEFAULT),
         })
     }
+}
+
+impl<P: Owned> Page<P> {
+    /// The page, if its cursor is of this user's own list.
+    pub fn of(self, owner: &UserId) -> Result<Self, Problem> {
+        let after = self.after.map(|after| cursor::of(after, owner));
+        Ok(Self {
+            after: after.transpose().map_err(refused)?,
+            ..self
+        })
+    }
+}
+
+fn refused(error: InvalidCursor) -> Problem {
+    Problem::new(Kind::InvalidCursor, format!("cursor: {error}."))
+        .with(FieldError::of("cursor", error.to_string()))
 }
 
 impl<P: Position> FromRequest for Page<P> {

@@ -27,6 +27,8 @@ pub struct Start {
     pub data_dir: Option<PathBuf>,
     /// How long stopping may take.
     pub patience: Patience,
+    /// How long a client may take nothing of its answer.
+    pub write_timeout: Duration,
 }
 
 /// Why a process can't start.
@@ -118,6 +120,7 @@ impl Process {
             version,
             data_dir,
             patience,
+            write_timeout,
             ..
         } = start;
         let health = Health {
@@ -136,6 +139,7 @@ impl Process {
         let mut servers = vec![server::serve(
             ports.internal,
             grace,
+            write_timeout,
             draining(),
             None,
             internal,
@@ -144,6 +148,7 @@ impl Process {
             servers.push(server::serve(
                 listener,
                 grace,
+                write_timeout,
                 draining(),
                 Some(observer),
                 public,
@@ -169,19 +174,44 @@ impl Process {
     }
 }
 
+/// How long a client may take nothing of its answer, where nothing else is said.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Threads for a service's tasks; its ports have their own.
 const WORKERS: usize = 2;
 
-/// Runs a service in this process, which has nothing else to do: begins to log, and has threads for its tasks.
+/// Runs a service in this process, which has nothing else to do: begins to log, has threads for its tasks, and may open as many files
+/// as it is ever allowed to.
 ///
 /// # Errors
 /// If it can't log or have threads; what the service itself comes to is within.
 pub fn block_on<T>(service: impl Future<Output = T>) -> io::Result<T> {
     duet_telemetry::logs::init().map_err(io::Error::other)?;
+    raise_open_files();
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(WORKERS).enable_all().build()?;
     Ok(runtime.block_on(service))
 }
+
+/// Each connection is an open file, and what shells give by default is for programs of before.
+fn raise_open_files() {
+    #[cfg(unix)]
+    {
+        use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+        let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
+            let enough = soft.max(hard.min(OPEN_FILES));
+            setrlimit(Resource::RLIMIT_NOFILE, enough, hard)
+        });
+        if let Err(error) = raised {
+            tracing::warn!(%error, "the limit of open files can't be raised");
+        }
+    }
+}
+
+/// More than both ports' connections. [Some systems call unlimited what they then refuse.]
+#[cfg(unix)]
+const OPEN_FILES: u64 = 65_536;
 
 /// How long the last spans, metrics and log lines may take to be exported.
 const FLUSH: Duration = Duration::from_secs(2);

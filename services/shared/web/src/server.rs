@@ -1,5 +1,6 @@
 //! The HTTP server on a port: limits on what a connection may take, a problem where nothing is.
 
+use std::any::Any;
 use std::io;
 use std::net::TcpListener;
 use std::rc::Rc;
@@ -9,6 +10,8 @@ use actix_web::dev::{Server, Service};
 use actix_web::http::ConnectionType;
 use actix_web::{App, HttpRequest, HttpServer, web};
 use duet_telemetry::Observer;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use nix::sys::socket::{setsockopt, sockopt};
 use tokio_util::sync::CancellationToken;
 
 use crate::routes::not_found;
@@ -44,11 +47,13 @@ pub async fn until_draining<T>(request: &HttpRequest, work: impl Future<Output =
 
 /// Serves `listener` with the resources that `configure` registers, once on each worker. It runs while it is awaited, and
 /// ends by its handle: signals are [`crate::drain`]'s. While it is `draining`, each answer closes its connection, so that who asks again
-/// asks whom the load balancer names. `grace` is what a graceful stop waits for requests under way. Without
+/// asks whom the load balancer names. `grace` is what a graceful stop waits for requests under way. A client that takes nothing of its
+/// answer for `write_timeout` is dropped, in whole milliseconds; where the operating system can't do so (other than Linux), it is not. Without
 /// an observer, requests make no spans and are not measured: the internal port's, which machines ask all the time.
 pub fn serve<F>(
     listener: TcpListener,
     grace: Duration,
+    write_timeout: Duration,
     draining: CancellationToken,
     observer: Option<Observer>,
     configure: F,
@@ -85,7 +90,22 @@ where
         .client_request_timeout(HEAD)
         .keep_alive(KEEP_ALIVE)
         .shutdown_timeout(grace.as_secs().max(1))
+        .on_connect(move |connection, _| drop_stalled(connection, write_timeout))
         .disable_signals()
         .listen(listener)?
         .run())
+}
+
+/// Has the kernel end a connection whose peer acknowledges nothing, or has no room, for so long. The server itself waits for ever
+/// until what it has written is taken.
+fn drop_stalled(connection: &dyn Any, after: Duration) {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if let Some(connection) = connection.downcast_ref::<tokio::net::TcpStream>() {
+        let millis = u32::try_from(after.as_millis()).unwrap_or(u32::MAX);
+        if let Err(error) = setsockopt(connection, sockopt::TcpUserTimeout, &millis) {
+            tracing::debug!(%error, "a connection has no write timeout");
+        }
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let _ = (connection, after);
 }

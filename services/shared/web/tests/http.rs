@@ -67,15 +67,21 @@ impl Server {
         let public = server::serve(
             ports.public.unwrap(),
             grace,
+            grace,
             draining(),
             Some(observer),
             |config| {
                 config.service(at("/v1/posts/{post}").put(put).get(async || "read"));
             },
         );
-        let internal = server::serve(ports.internal, grace, draining(), None, move |config| {
-            health.configure(config)
-        });
+        let internal = server::serve(
+            ports.internal,
+            grace,
+            grace,
+            draining(),
+            None,
+            move |config| health.configure(config),
+        );
         let servers = vec![public.unwrap(), internal.unwrap()];
         let (told, ready) = (stop.clone(), readiness.clone());
         let ended = tokio::spawn(async move {

@@ -47,6 +47,7 @@ impl Server {
         let server = server::serve(
             ports.public.unwrap(),
             grace,
+            grace,
             CancellationToken::new(),
             observer,
             |config| {

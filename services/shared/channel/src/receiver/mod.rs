@@ -22,7 +22,7 @@ use std::time::Duration;
 use duet_protocol::event::Event;
 use duet_protocol::receipt::{Receipt, ReceiverName};
 use duet_protocol::receipts::Receipts;
-use duet_protocol::receive::Apply;
+use duet_protocol::receive::{Apply, Outcome};
 use duet_protocol::rules::Rules;
 use duet_protocol::sequence::Lane;
 use duet_protocol::time::Moment;
@@ -43,6 +43,12 @@ pub trait ReceivingService<C>: Send + Sync + 'static {
 
     /// Its rows, inside a transaction.
     fn rows<'t>(&self, connection: &'t C) -> Self::Rows<'t>;
+
+    /// Events were received, durably, with these outcomes. Not called where who delivered them hung up first: it is for waking those
+    /// who wait, who must look by themselves now and then. Must be quick.
+    fn received(&self, events: &[Event], outcomes: &[Outcome]) {
+        let _ = (events, outcomes);
+    }
 
     /// What an event's spans tell of it, asked of recorded events only.
     fn describe(&self, event: &Event) -> Vec<KeyValue> {

@@ -93,6 +93,7 @@ impl<S: Store, A: ReceivingService<S::Connection>> ParkedTask<S, A> {
         };
         let outcomes = self.0.0.store.write(job).await?;
         self.0.0.waiters.wake(done(tried.iter().zip(&outcomes)));
+        self.0.0.service.received(&tried, &outcomes);
         Ok(outcomes)
     }
 }

@@ -120,6 +120,7 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
         }
         self.note(&told, &outcomes, answered);
         inner.waiters.wake(done(batch.iter().zip(&outcomes)));
+        inner.service.received(&batch, &outcomes);
         Ok(Received {
             outcomes,
             receipts,

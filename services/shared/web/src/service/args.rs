@@ -55,6 +55,10 @@ pub struct Args {
     /// How long all of stopping may take after SIGTERM
     #[arg(long, value_name = "DURATION", env = "DUET_GRACE_PERIOD", default_value = "10s", value_parser = duration)]
     pub grace_period: Duration,
+
+    /// How long a client may take nothing of its answer; then its connection is ended
+    #[arg(long, value_name = "DURATION", env = "DUET_WRITE_TIMEOUT", default_value = "30s", hide_short_help = true, value_parser = duration)]
+    pub write_timeout: Duration,
 }
 
 /// Where the broker is, and who logs in there.

@@ -90,6 +90,7 @@ impl Service {
             internal_listen: args.internal_listen,
             data_dir: Some(args.data_dir.clone()),
             patience: args.patience(),
+            write_timeout: args.write_timeout,
         };
         let process = Process::begin(start, stop)?;
         let clock = Clock::start();

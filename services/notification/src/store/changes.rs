@@ -1,0 +1,113 @@
+//! In which order groups changed: what a stream tells.
+
+use duet_protocol::sequence::Incarnation;
+use duet_web::ids::{PostId, UserId};
+use rusqlite::{Connection, OptionalExtension, Result, params};
+
+use super::{checked, inbox};
+use crate::domain::{Group, Newness};
+
+/// The last change of one group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Where it stands among all changes.
+    pub newness: Newness,
+    /// Of which post's group.
+    pub post: PostId,
+    /// The group as it is now; none if it went.
+    pub group: Option<Group>,
+}
+
+/// Notes that a group changed other than by news: some of it went, or was read.
+pub(super) fn note(
+    connection: &Connection,
+    owner: &UserId,
+    post: &PostId,
+    newness: Newness,
+) -> Result<()> {
+    connection
+        .prepare_cached("REPLACE INTO changes (newness, owner, post) VALUES (?1, ?2, ?3)")?
+        .execute(params![newness.0, owner.as_str(), post.as_str()])?;
+    Ok(())
+}
+
+/// Up to `limit` of an owner's groups, by their last change after `after`, the oldest change first. What changed several times comes
+/// once, as it is now.
+pub fn after(
+    connection: &Connection,
+    owner: &UserId,
+    after: Newness,
+    limit: usize,
+) -> Result<Vec<Change>> {
+    let changes = connection
+        .prepare_cached(
+            "SELECT * FROM (
+               SELECT newness, post FROM groups
+               WHERE owner = ?1 AND newness > ?2
+                 AND NOT EXISTS (SELECT 1 FROM changes WHERE owner = ?1 AND post = groups.post AND newness > groups.newness)
+               ORDER BY newness LIMIT ?3)
+             UNION ALL SELECT * FROM (
+               SELECT newness, post FROM changes
+               WHERE owner = ?1 AND newness > ?2
+                 AND NOT EXISTS (SELECT 1 FROM groups WHERE owner = ?1 AND post = changes.post AND newness > changes.newness)
+               ORDER BY newness LIMIT ?3)
+             ORDER BY newness LIMIT ?3",
+        )?
+        .query_map(
+            params![owner.as_str(), after.0, i64::try_from(limit).unwrap_or(i64::MAX)],
+            |row| Ok((Newness(row.get(0)?), checked(row, 1)?)),
+        )?
+        .collect::<Result<Vec<(Newness, PostId)>>>()?;
+    let mut told = Vec::with_capacity(changes.len());
+    for (newness, post) in changes {
+        let group = inbox::group(connection, owner, &post)?;
+        told.push(Change {
+            newness,
+            post,
+            group,
+        });
+    }
+    Ok(told)
+}
+
+/// An owner's last change; the first newness of this opening of the store, if there was none since.
+pub fn last(connection: &Connection, owner: &UserId) -> Result<Newness> {
+    connection
+        .prepare_cached(
+            "SELECT max(ifnull((SELECT max(newness) FROM groups WHERE owner = ?1), 0),
+                        ifnull((SELECT max(newness) FROM changes WHERE owner = ?1), 0),
+                        (SELECT max(opening) << 42 FROM openings))",
+        )?
+        .query_row([owner.as_str()], |row| row.get(0).map(Newness))
+}
+
+/// Whether all changes after `newness` can still be told to whom it was told by the store when that was `incarnation`: not if
+/// that was another store, or one that this is an older copy of, and not if too much has changed since.
+pub fn are_known_after(
+    connection: &Connection,
+    incarnation: Incarnation,
+    newness: Newness,
+) -> Result<bool> {
+    connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM openings WHERE incarnation = ?1 AND opening >= ?2)
+                AND (SELECT up_to <= ?3 FROM changes_forgotten)",
+        )?
+        .query_row(
+            params![incarnation.0.cast_signed(), newness.opening(), newness.0],
+            |row| row.get(0),
+        )
+}
+
+/// Forgets the oldest changes over `keep`.
+pub fn forget(connection: &Connection, keep: u32) -> Result<()> {
+    let newest: Option<i64> = connection
+        .prepare_cached("SELECT newness FROM changes ORDER BY newness DESC LIMIT 1 OFFSET ?1")?
+        .query_row([keep], |row| row.get(0))
+        .optional()?;
+    if let Some(newest) = newest {
+        connection.execute("DELETE FROM changes WHERE newness <= ?1", [newest])?;
+        connection.execute("UPDATE changes_forgotten SET up_to = ?1", [newest])?;
+    }
+    Ok(())
+}

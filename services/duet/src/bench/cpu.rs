@@ -19,7 +19,7 @@ pub(super) fn own() -> Result<Duration, Failure> {
 }
 
 /// What another process has used so far, to 10 ms.
-pub(crate) fn of(name: &str, process: &Process) -> Result<Duration, Failure> {
+pub(super) fn of(name: &str, process: &Process) -> Result<Duration, Failure> {
     let used = used(process.pid).filter(|_| process.is_running());
     used.ok_or_else(|| {
         Failure::new(

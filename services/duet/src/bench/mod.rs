@@ -3,7 +3,7 @@
 pub(crate) mod baseline; // a bare web server, in a process of its own
 mod child; // a process that is measured
 mod count; // what both stores hold afterwards
-pub(crate) mod cpu; // CPU time of processes
+mod cpu; // CPU time of processes
 mod disk; // the file system and what a flush costs
 mod load; // requests in a closed loop
 mod pair; // the pair, over new stores

@@ -114,8 +114,12 @@ pub(super) async fn load<T>(
 }
 
 impl Seen {
-    /// The requests that were due in that stretch.
-    pub(super) fn traffic(&self, within: &Range<Duration>) -> Result<Traffic, Failure> {
+    /// The requests that were due in that stretch, at that rate.
+    pub(super) fn traffic(
+        &self,
+        within: &Range<Duration>,
+        per_second: u32,
+    ) -> Result<Traffic, Failure> {
         let calls = self.calls.iter().filter(|it| within.contains(&it.due));
         let (mut waits, mut waits_of_all) = (Waits::new()?, Waits::new()?);
         let (mut sent, mut delivered, mut accepted) = (0, 0, 0);
@@ -137,7 +141,7 @@ impl Seen {
             None => Figure::Measured(number),
         };
         Ok(Traffic {
-            per_second: (sent + self.report.unsent) as f64 / length.as_secs_f64().max(1e-3),
+            per_second: per_second.into(),
             length,
             sent,
             delivered,

@@ -12,10 +12,7 @@ use crate::{
 };
 use duet_crd::Mode;
 use serde_json::Value;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 use tokio::time::{Instant, sleep};
 
 /// How long a service may take to follow the Channel, and a part to go or to come back.
@@ -79,10 +76,6 @@ impl Laptop {
 
     pub(super) fn pair(&self) -> Result<Pair, Failure> {
         Ok(self.running()?.into())
-    }
-
-    pub(super) fn processes(&self) -> Result<BTreeMap<String, Process>, Failure> {
-        Ok(self.running()?.children)
     }
 
     pub(super) fn connections(&self, mode: Mode) -> Result<u64, Failure> {

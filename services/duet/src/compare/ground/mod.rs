@@ -8,11 +8,10 @@ use super::{measured::PairPlace, wanted::Wanted};
 use crate::{
     failure::{Failure, Kind},
     place::{Pair, Place},
-    process::Process,
 };
 use duet_crd::Mode;
 use serde_json::Value;
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 pub(super) use observed::{Waiting, waiting};
 
@@ -107,14 +106,6 @@ impl Ground {
             };
             Failure::new(Kind::NotRunning, format!("no second receiver runs; {how}"))
         })
-    }
-
-    /// The processes of the pair and its broker, by name; none where they are on other machines.
-    pub(super) fn processes(&self) -> Result<Option<BTreeMap<String, Process>>, Failure> {
-        match self {
-            Self::Laptop(it) => it.processes().map(Some),
-            Self::Cluster(_) => Ok(None),
-        }
     }
 
     /// What stands between the two services.

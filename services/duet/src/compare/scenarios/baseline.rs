@@ -2,15 +2,14 @@
 
 use super::Taken;
 use crate::{
-    bench::cpu,
     compare::{
         brief,
         ground::Ground,
         load_on::load,
-        measured::{Baseline, Figure, Micros},
+        measured::{Baseline, Figure},
         stage::Stage,
     },
-    failure::{Failure, Kind},
+    failure::Failure,
     load::Rate,
 };
 use duet_crd::Mode;
@@ -22,7 +21,6 @@ pub(super) async fn run(
     _: Mode,
 ) -> Result<Taken<Baseline>, Failure> {
     let length = stage.plan.baseline;
-    let before = used(ground);
     let rates = [Rate {
         per_second: stage.plan.per_second,
         lasts: length,
@@ -32,16 +30,11 @@ pub(super) async fn run(
         Ok(())
     })
     .await?;
-    let cpu = before.and_then(|before| Ok(used(ground)?.saturating_sub(before)));
     let mut outcomes = BTreeMap::new();
     for outcome in seen.calls.iter().filter_map(|it| it.heard.outcome.clone()) {
         *outcomes.entry(outcome).or_default() += 1;
     }
-    let reactions = seen.calls.len() + seen.probes.len();
-    let cpu_each = cpu.map(|cpu| Micros {
-        time: cpu / u32::try_from(reactions.max(1)).unwrap_or(u32::MAX),
-    });
-    let traffic = seen.traffic(&(Duration::ZERO..length))?;
+    let traffic = seen.traffic(&(Duration::ZERO..length), stage.plan.per_second)?;
     let sampled: Vec<_> = seen
         .calls
         .into_iter()
@@ -53,19 +46,8 @@ pub(super) async fn run(
             traffic,
             receiver_took: super::traces::receiver_took(ground, &sampled).await,
             outcomes,
-            cpu_each: Figure::from(cpu_each.map_err(|why| why.what().to_owned())),
+            // At a modest rate most of it would be what processes do anyway.
+            cpu_each: Figure::missing("`duet bench throughput` measures it, at full rate"),
         },
     })
-}
-
-/// CPU time of all processes of the pair.
-fn used(ground: &Ground) -> Result<Duration, Failure> {
-    let Some(children) = ground.processes()? else {
-        let what = "processes in a cluster can't be asked from here";
-        return Err(Failure::new(Kind::Failed, what));
-    };
-    children
-        .iter()
-        .map(|(name, process)| cpu::of(name, process))
-        .sum()
 }

@@ -44,7 +44,7 @@ pub(super) async fn run(
         Ok(())
     })
     .await?;
-    let traffic = seen.traffic(&(Duration::ZERO..length))?;
+    let traffic = seen.traffic(&(Duration::ZERO..length), stage.plan.per_second)?;
     let left = waiting(&client(), &ground.pair_now().await?).await;
     Ok(Taken {
         told: brief::traffic(&traffic),

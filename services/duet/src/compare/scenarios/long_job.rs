@@ -47,7 +47,7 @@ pub(super) async fn run(
         ground.apply(&Wanted::calm(mode)).await
     })
     .await?;
-    let traffic = seen.traffic(&(Duration::ZERO..length))?;
+    let traffic = seen.traffic(&(Duration::ZERO..length), stage.plan.per_second)?;
     Ok(Taken {
         told: brief::traffic(&traffic),
         figure: LongJob {

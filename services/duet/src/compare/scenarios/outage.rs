@@ -55,7 +55,7 @@ pub(super) async fn run(
         })
     })
     .await?;
-    outage(&seen, away)
+    outage(&seen, away, stage.plan.per_second)
 }
 
 /// The receiver is replaced by a new process.
@@ -83,7 +83,7 @@ pub(super) async fn redeployed(
         })
     })
     .await?;
-    outage(&seen, away)
+    outage(&seen, away, stage.plan.per_second)
 }
 
 fn usual(stage: &Stage) -> Rate {
@@ -93,9 +93,9 @@ fn usual(stage: &Stage) -> Rate {
     }
 }
 
-fn outage(seen: &Seen, away: Away) -> Result<Taken<Outage>, Failure> {
+fn outage(seen: &Seen, away: Away, per_second: u32) -> Result<Taken<Outage>, Failure> {
     let during = away.from..away.noticed;
-    let traffic = seen.traffic(&during)?;
+    let traffic = seen.traffic(&during, per_second)?;
     let (reads_before, _) = reads::told(&seen.reads, &(Duration::ZERO..away.from))?;
     let (reads_during, failed) = reads::told(&seen.reads, &during)?;
     let caught_up = away.caught_up.map(|time| Millis { time });

@@ -66,5 +66,5 @@ async fn traffic(stage: &Stage, ground: &mut Ground, wanted: &Wanted) -> Result<
         Ok(())
     })
     .await?;
-    seen.traffic(&(Duration::ZERO..length))
+    seen.traffic(&(Duration::ZERO..length), stage.plan.per_second)
 }

@@ -38,7 +38,7 @@ pub(super) async fn run(
             Ok(())
         })
         .await?;
-        let traffic = seen.traffic(&(Duration::ZERO..length))?;
+        let traffic = seen.traffic(&(Duration::ZERO..length), stage.plan.per_second)?;
         steps.push(SlowStep { delay, traffic });
     }
     let told = steps.last().map(|it| brief::traffic(&it.traffic));

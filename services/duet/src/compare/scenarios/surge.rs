@@ -43,10 +43,10 @@ pub(super) async fn run(
     })
     .await?;
     let mut steps = Vec::new();
-    for nth in (0u32..).take(rates.len()) {
+    for (nth, rate) in (0u32..).zip(&rates) {
         let within = plan.surge_step * nth..plan.surge_step * (nth + 1);
         steps.push(SurgeStep {
-            traffic: seen.traffic(&within)?,
+            traffic: seen.traffic(&within, rate.per_second)?,
             most_waiting: seen.most(&within, |it| it.unacknowledged),
         });
     }

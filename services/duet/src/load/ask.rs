@@ -189,11 +189,13 @@ impl Services {
         Ok(inbox.is_some_and(|page| !page.items.is_empty()))
     }
 
-    /// Reads a list of posts at Reaction, which needs nobody else; what is told is whether it was answered.
+    /// Reads a list of posts at Reaction, which needs nobody else; only whether it was answered is told.
     pub(crate) async fn read_posts(&self) -> Result<(), String> {
         let url = format!("{}/v1/posts?limit=1", self.reaction);
         let request = self.http.get(&url).timeout(READ);
-        read::<serde_json::Value>(&url, request).await.map(|_| ())
+        let page: Option<Page<serde_json::Value>> = read(&url, request).await?;
+        page.map(|_| ())
+            .ok_or_else(|| format!("GET {url} says 404"))
     }
 
     /// Compares the chapter with its owner's inbox. Where an answer was lost, both services must see the same, and Reaction

@@ -1,5 +1,7 @@
 //! A pair of one's own: a shop takes orders, and the stock sets aside what was ordered. In both modes, over a real broker.
 //!
+//! What only one of the modes needs stands below `For Sync` or `For Async`, as far as `For both`: so it is counted.
+//!
 //! `cargo run -p duet-channel --example pair` (nats-server is found by `DUET_NATS_SERVER`, or on PATH).
 
 use std::{error::Error, fs, net::TcpListener, time::Duration};
@@ -22,9 +24,11 @@ spec:
   from: shop
   to: [{name: stock}]
   mode: Sync
+  # For Async:
   async:
     transport: NATSJetStream
     natsJetStream: {stream: {name: ORDERS, subject: orders, maxBytes: 64Mi}}
+  # For both:
 ";
 
 /// What the shop keeps of an order, and its event tells.
@@ -55,6 +59,7 @@ impl Changes for Stock {
     }
 }
 
+// For Sync:
 type Taking = web::Data<Receiver<SqliteStore, Versioned>>;
 
 /// Where the shop delivers in Sync.
@@ -63,6 +68,7 @@ async fn take(request: HttpRequest, body: Bytes, stock: Taking) -> HttpResponse 
     let (status, body) = intake::answer(&stock, request.path(), header, &body).await;
     HttpResponse::build(StatusCode::from_u16(status).unwrap_or_default()).body(body)
 }
+// For both:
 
 /// How many pieces the stock has set aside.
 async fn aside(stock: &SqliteStore) -> Result<u32, Box<dyn Error>> {
@@ -80,6 +86,7 @@ pub(crate) async fn trade(nats: &str) -> Result<Vec<String>, Box<dyn Error>> {
 
     let stock = open("stock").tables(TABLES);
     let stock = stock.receive(Versioned::new(Stock)).await?;
+    // For Sync:
     let port = TcpListener::bind("127.0.0.1:0")?;
     let at = format!("http://{}", port.local_addr()?);
     let taking = web::Data::new(stock.receiver.clone());
@@ -91,6 +98,7 @@ pub(crate) async fn trade(nats: &str) -> Result<Vec<String>, Box<dyn Error>> {
     };
     let server = HttpServer::new(app).workers(1).listen(port)?.run();
     let (handle, server) = (server.handle(), tokio::spawn(server));
+    // For both:
 
     let orders = Documents::<Order>::new("com.example.order");
     let shop = open("shop").send(&[("stock", &at)], orders).await?;
@@ -115,8 +123,10 @@ pub(crate) async fn trade(nats: &str) -> Result<Vec<String>, Box<dyn Error>> {
         told.push(format!("{mode:?}: {pieces} pieces are set aside"));
     }
     shop.close().await;
+    // For Sync:
     handle.stop(true).await;
     server.await??;
+    // For both:
     stock.close().await;
     Ok(told)
 }

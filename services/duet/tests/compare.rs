@@ -11,7 +11,7 @@ use nix::{
     unistd::Pid,
 };
 use serde_json::Value;
-use std::{path::PathBuf, process::Command};
+use std::{collections::BTreeMap, path::PathBuf, process::Command};
 
 /// A pair whose callers wait for half a second, so that a test need not wait longer.
 struct Pair {
@@ -127,64 +127,75 @@ fn measured(said: &Said) -> Value {
 }
 
 #[tokio::test]
-async fn what_is_away_or_hung_fails_synchronous_callers_alone_and_all_is_put_back() {
-    let pair = Pair::start(&[]).await;
-    let only = [
-        "baseline",
-        "consistency",
-        "hung",
-        "absent",
-        "redeployed",
-        "broker-down",
-        "broker-wiped",
-        "way",
+async fn each_scenario_does_what_it_says_and_all_is_put_back() {
+    let trending = [
+        "--trending",
+        "127.0.0.1:0",
+        "--trending-internal",
+        "127.0.0.1:0",
     ];
-    let mut args = vec!["--tiny", "--json"];
-    for name in only {
-        args.extend(["--only", name]);
-    }
-    let run = measured(&pair.up.duet("compare", &args));
-    let scenarios = &run["scenarios"];
+    let pair = Pair::start(&trending).await;
+    let run = measured(&pair.up.duet("compare", &["--tiny", "--json"]));
+    let scenarios = &run["measured"]["scenarios"];
+    let none = serde_json::json!({});
+    let failed = |figure: &Value| failures(&figure["traffic"]);
+    let millis = |figure: &Value, field: &str| figure[field].as_f64().unwrap();
+    let names = scenarios.as_object().unwrap().keys();
+    let figures: BTreeMap<_, _> = names.map(|it| (it.as_str(), both(scenarios, it))).collect();
 
-    let [sync, async_] = both(scenarios, "baseline");
-    assert_eq!(
-        (failures(&sync["traffic"]), failures(&async_["traffic"])),
-        (0, 0)
-    );
+    let [sync, async_] = figures["baseline"];
+    assert_eq!((failed(sync), failed(async_)), (0, 0));
     assert_eq!(sync["traffic"]["delivered"], sync["traffic"]["sent"]);
     assert_eq!(async_["traffic"]["accepted"], async_["traffic"]["sent"]);
     assert!(
         sync["traffic"]["freshness"]["samples"].as_u64() > Some(0),
         "{sync:#}"
     );
+    assert!(sync["outcomes"]["notified"].as_u64() > Some(0), "{sync:#}");
 
-    let [sync, async_] = both(scenarios, "hung");
-    assert!(
-        sync["traffic"]["failed"]["504"].as_u64() > Some(0),
-        "{sync:#}"
-    );
-    assert_eq!(async_["traffic"]["failed"], serde_json::json!({}));
-    assert!(sync["awayMs"].as_f64() > Some(500.0));
-
-    for name in ["absent", "redeployed"] {
-        let [_, async_] = both(scenarios, name);
-        assert_eq!(async_["traffic"]["failed"], serde_json::json!({}), "{name}");
+    let [sync, async_] = figures["consistency"];
+    assert_eq!(sync["atOnce"]["stale"], 0);
+    for figure in [sync, async_] {
+        assert_eq!(figure["withPosition"]["stale"], 0, "{figure:#}");
+        assert!(
+            figure["preferWait"]["delivered"].as_u64() > Some(0),
+            "{figure:#}"
+        );
     }
-    assert!(failures(&scenarios["absent"]["sync"]["traffic"]) > 0);
 
+    // Callers wait for a slow receiver, for a job and for a hung one in Sync alone.
+    for (name, at) in [("slow", "steps"), ("surge", "steps")] {
+        let [sync, async_] = figures[name].map(|it| it[at].as_array().unwrap().last().unwrap());
+        let p50 = |it: &Value| millis(&it["traffic"]["waitsOfAll"], "p50Ms");
+        assert!(p50(sync) > 2.0 * p50(async_), "{name}: {sync:#} {async_:#}");
+    }
+    for name in ["longJob", "hung"] {
+        let [sync, async_] = figures[name];
+        assert!(
+            sync["traffic"]["failed"]["504"].as_u64() > Some(0),
+            "{sync:#}"
+        );
+        assert_eq!(async_["traffic"]["failed"], none, "{name}");
+    }
+    // Nor do callers in Async fail by one that is away, new, or can't.
+    for name in ["absent", "redeployed", "failing"] {
+        let [sync, async_] = figures[name];
+        assert_eq!(async_["traffic"]["failed"], none, "{name}");
+        assert!(name == "redeployed" || failed(sync) > 0, "{name}: {sync:#}");
+    }
+    let [_, async_] = figures["failing"];
+    assert!(async_["parked"].as_u64() > Some(0), "{async_:#}");
+    assert_eq!(async_["left"], 0);
     for name in ["brokerDown", "brokerWiped"] {
-        for figure in both(scenarios, name) {
-            assert_eq!(
-                figure["traffic"]["failed"],
-                serde_json::json!({}),
-                "{name}: {figure:#}"
-            );
+        for figure in figures[name] {
+            assert_eq!(figure["traffic"]["failed"], none, "{name}: {figure:#}");
         }
     }
-    let [sync, async_] = both(scenarios, "consistency");
-    assert_eq!(sync["atOnce"]["stale"], 0);
-    assert_eq!(async_["withPosition"]["stale"], 0, "{async_:#}");
-    both(scenarios, "way");
+    let [sync, async_] = figures["secondReceiver"].map(|it| {
+        let p50 = |of: &str| millis(&it[of]["waitsOfAll"], "p50Ms");
+        p50("withSlow") - p50("alone")
+    });
+    assert!(sync > 150.0 && async_ < 100.0, "{sync} {async_}");
     pair.as_before().await;
 }
 

@@ -42,23 +42,23 @@ pub(super) struct Plan {
 const DEADLINES: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(10);
 
 impl Plan {
-    /// Two minutes.
+    /// Two minutes. A hundred samples of everything that is judged by a quantile or a share are just had.
     pub(super) fn quick() -> Self {
         Self {
             length: Length::Quick,
-            per_second: 50,
-            traffic: Duration::from_millis(1_500),
+            per_second: 100,
+            traffic: Duration::from_millis(1_250),
             baseline: Duration::from_secs(4),
             delays: [50, 200].map(Duration::from_millis),
-            before: Duration::from_millis(500),
+            before: Duration::from_millis(1_000),
             away: Duration::from_millis(1_500),
             surge: &[1, 2, 4, 7, 10],
-            surge_step: Duration::from_millis(800),
+            surge_step: Duration::from_millis(1_050),
             cap: 4,
-            probe_every: Duration::from_millis(100),
-            read_every: Duration::from_millis(25),
-            reads: 30,
-            traces: 3,
+            probe_every: Duration::from_millis(35),
+            read_every: Duration::from_micros(8_500),
+            reads: 100,
+            traces: 5,
             patience: Duration::from_secs(20),
             longest: Duration::from_secs(60),
         }
@@ -74,7 +74,7 @@ impl Plan {
             away: Duration::from_secs(10),
             surge: &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
             surge_step: Duration::from_secs(3),
-            reads: 200,
+            reads: 300,
             traces: 10,
             patience: Duration::from_secs(60),
             longest: Duration::from_secs(240),
@@ -92,6 +92,7 @@ impl Plan {
             away: Duration::from_millis(800),
             surge: &[1, 10],
             surge_step: Duration::from_millis(500),
+            probe_every: Duration::from_millis(100),
             reads: 5,
             traces: 1,
             ..Self::quick()

@@ -23,7 +23,7 @@ use tokio::{
 /// Requests under way at most. What is due beyond is sent as soon as one is answered, and its caller's wait counts from when it was due.
 const UNDER_WAY: usize = 1_000;
 /// A request that was due so shortly before the end might have been sent still.
-const MOMENT: Duration = Duration::from_millis(20);
+const MOMENT: Duration = Duration::from_millis(100);
 /// How long the first posts may take to be made.
 const FIRST_POSTS: Duration = Duration::from_secs(10);
 

@@ -4,7 +4,7 @@ use super::Taken;
 use crate::{
     compare::{
         ground::Ground,
-        measured::{Consistency, Figure, PreferWait, Reads},
+        measured::{Consistency, Figure, PreferWait, Quantiles, Reads},
         stage::Stage,
     },
     failure::{Failure, Kind},
@@ -13,9 +13,12 @@ use crate::{
 };
 use duet_crd::Mode;
 use duet_reaction::domain::Kind as Reaction;
+use futures::{StreamExt, stream};
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// Writers side by side.
+const AT_ONCE: usize = 5;
 /// How long such a write is willing to wait.
 const WAIT: Duration = Duration::from_millis(500);
 
@@ -87,44 +90,61 @@ impl Writer {
         sort: &str,
         position: impl Fn(&Heard) -> Result<Option<String>, Failure>,
     ) -> Result<Reads, Failure> {
-        let (mut stale, mut waits) = (0, Waits::new()?);
-        for number in 0..self.times {
+        let read = async |number: u32| {
             let name = format!("{sort}-{}-{number}", self.run);
             let heard = self.write(&name, None).await?;
             let position = position(&heard)?;
             let began = Instant::now();
             let shown = self.at.shows(&name, position.as_deref()).await;
-            waits.record(began.elapsed());
-            stale += u64::from(!shown.map_err(failed)?);
-        }
+            Ok((began.elapsed(), shown.map_err(failed)?))
+        };
+        let (stale, took) = self.each(read).await?;
         Ok(Reads {
             reads: self.times.into(),
             stale,
-            took: Figure::from(&waits),
+            took,
         })
     }
 
     async fn waiting(&self) -> Result<PreferWait, Failure> {
-        let (mut delivered, mut waits) = (0, Waits::new()?);
         let prefer = format!("wait={}", WAIT.as_secs_f64());
-        for number in 0..self.times {
+        let write = async |number: u32| {
             let name = format!("wait-{}-{number}", self.run);
             let began = Instant::now();
             let heard = self.write(&name, Some(&prefer)).await?;
-            waits.record(began.elapsed());
-            delivered += u64::from(matches!(
+            let delivered = matches!(
                 heard.end,
                 End::Stands {
                     delivered: true,
                     ..
                 }
-            ));
-        }
+            );
+            Ok((began.elapsed(), delivered))
+        };
+        let (late, took) = self.each(write).await?;
+        let writes = self.times.into();
         Ok(PreferWait {
             asked: WAIT,
-            writes: self.times.into(),
-            delivered,
-            took: Figure::from(&waits),
+            writes,
+            delivered: writes - late,
+            took,
         })
+    }
+
+    /// Does it so many times, a few at once; how often it was not so, and how long each took.
+    async fn each(
+        &self,
+        it: impl AsyncFn(u32) -> Result<(Duration, bool), Failure>,
+    ) -> Result<(u64, Figure<Quantiles>), Failure> {
+        let (mut not, mut waits) = (0, Waits::new()?);
+        let mut done = stream::iter(0..self.times)
+            .map(|number| it(number))
+            .buffer_unordered(AT_ONCE);
+        while let Some(done) = done.next().await {
+            let (took, is_so) = done?;
+            waits.record(took);
+            not += u64::from(!is_so);
+        }
+        Ok((not, Figure::from(&waits)))
     }
 }

@@ -97,7 +97,7 @@ impl Name {
             Self::Traces => format!("{} reactions, and what Jaeger has of each", plan.traces),
             Self::Way => "the two services' open connections, and what their metrics counted for each reaction".to_owned(),
             Self::Consistency => format!(
-                "{} reactions of each sort, one after the other, and the owner's inbox read right after each answer",
+                "{} reactions of each sort, and the owner's inbox read right after each answer",
                 plan.reads
             ),
             Self::Slow => {

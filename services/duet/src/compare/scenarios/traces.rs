@@ -15,6 +15,7 @@ use crate::{
 };
 use duet_crd::Mode;
 use duet_reaction::domain::Kind as Reaction;
+use futures::future::try_join_all;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -34,22 +35,28 @@ pub(super) async fn run(
     let jaeger = pair.jaeger.clone().ok_or_else(no_jaeger)?;
     let at = Services::at(&pair.reaction, &pair.notification);
     let run = format!("{:05x}", rand::random_range(0..0x10_0000));
-    let (mut whole, mut spans, mut tree) = (0, Figure::missing("no trace was whole"), None);
-    for number in 0..stage.plan.traces {
+    let react = async |number: u32| {
         let name = format!("traced-{run}-{number}");
         let failed = |why| Failure::new(Kind::Failed, why);
         at.post(&name, &name, "Traced").await.map_err(failed)?;
         let heard = at.react(&name, "ana", Some(Reaction::Like), None).await;
-        if !matches!(heard.end, End::Stands { .. }) {
-            return Err(failed(format!("a reaction ended with {}", heard.end)));
+        match heard.end {
+            End::Stands { .. } => Ok(heard.trace),
+            end => Err(failed(format!("a reaction ended with {end}"))),
         }
-        let Some(id) = heard.trace else { continue };
-        if let Some(trace) = settled(&jaeger, &id, WHOLE).await?.filter(reaches) {
-            whole += 1;
-            spans = Figure::Measured(trace.spans.len() as u64);
-            tree = Some(Tree::of(&trace).to_string());
-        }
+    };
+    // One after the other: those that a request carries together have other spans.
+    let mut ids = Vec::new();
+    for number in 0..stage.plan.traces {
+        ids.extend(react(number).await?);
     }
+    let settled = ids.iter().map(|id| settled(&jaeger, id, WHOLE));
+    let traces: Vec<_> = try_join_all(settled).await?.into_iter().flatten().collect();
+    let whole = traces.len() as u64;
+    let last = traces.last();
+    let spans = last.map(|trace| trace.spans.len() as u64);
+    let spans = Figure::from(spans.ok_or("no trace was whole"));
+    let tree = last.map(|trace| Tree::of(trace).to_string());
     let asked = u64::from(stage.plan.traces);
     let told = match spans.get() {
         Ok(spans) => format!("{whole} of {asked} whole, {spans} spans each"),

@@ -16,7 +16,7 @@ pub(crate) struct ChannelFile {
     /// With symbolic links followed: the link itself stays.
     path: PathBuf,
     text: String,
-    channel: Channel,
+    channel: Box<Channel>,
 }
 
 impl ChannelFile {
@@ -111,8 +111,8 @@ pub(crate) fn name(mode: Mode) -> &'static str {
     }
 }
 
-fn checked(path: &Path, text: &str) -> Result<Channel, Failure> {
-    Channel::from_yaml(text).map_err(|problems| {
+fn checked(path: &Path, text: &str) -> Result<Box<Channel>, Failure> {
+    Channel::from_yaml(text).map(Box::new).map_err(|problems| {
         Failure::new(
             Kind::Invalid,
             format!("{} is not a valid Channel:\n{problems}", path.display()),

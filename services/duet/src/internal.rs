@@ -32,7 +32,7 @@ pub(crate) struct Observed {
     pub(crate) observed_generation: Option<u64>,
     /// The share that takes another mode; only where changes are accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) canary: Option<Canary>,
+    pub(crate) canary: Option<Box<Canary>>,
     /// Events accepted and not yet received everywhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) unacknowledged: Option<u64>,

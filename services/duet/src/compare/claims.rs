@@ -20,7 +20,7 @@ pub(crate) use said::{SAID, Said};
 pub(crate) use view::{Done, View};
 
 pub(super) use failures::{BROKER_AWAY, Noticed, RECEIVER_AWAY, noticed, unapplied as retries};
-pub(super) use rules::{ENOUGH, OKAY_DELAY, least, same};
+pub(super) use rules::{ENOUGH, OKAY_DELAY, Tail, least, same};
 pub(super) use surges::{Peak, peak};
 pub(super) use view::failed;
 pub(super) use waiting::slowed;

@@ -2,7 +2,7 @@
 
 use super::{
     Judged,
-    rules::{ENOUGH, NEARLY_ALL, OKAY_DELAY, least, same},
+    rules::{ENOUGH, NEARLY_ALL, OKAY_DELAY, Tail, least, same},
     view::{View, did_not_hold, held, in_part, weigh},
 };
 use crate::compare::{
@@ -24,11 +24,12 @@ impl fmt::Display for Instant {
         write!(f, "{} with the receiver when answered", self.delivered)?;
         match &self.fresh {
             Some(Freshness { took, .. }) => {
+                let tail = Tail::of([took]);
                 write!(
                     f,
-                    "; seen by the owner p50 {}, p99 {}",
+                    "; seen by the owner p50 {}, {tail} {}",
                     Time(took.p50),
-                    Time(took.p99)
+                    Time(tail.time(took))
                 )
             }
             None => Ok(()),
@@ -135,12 +136,14 @@ pub(crate) struct Delay {
 
 impl fmt::Display for Delay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { caller, owner, .. } = self;
+        let tail = Tail::of([&owner.took]);
         write!(
             f,
-            "callers p50 {}; owners p50 {}, p99 {}",
-            Time(self.caller),
-            Time(self.owner.took.p50),
-            Time(self.owner.took.p99)
+            "callers p50 {}; owners p50 {}, {tail} {}",
+            Time(*caller),
+            Time(owner.took.p50),
+            Time(tail.time(&owner.took))
         )
     }
 }
@@ -173,19 +176,17 @@ pub(super) fn delay(measured: &Measured) -> Judged {
         delayed,
         |asynchronous, sync| {
             let sync = sync?;
+            let tail = Tail::of([&asynchronous.owner.took]);
+            let late = tail.time(&asynchronous.owner.took);
             let because = format!(
-                "Owners saw it within {} (p99) in Async; callers waited {} (median) instead of {} in Sync.",
-                Time(asynchronous.owner.took.p99),
+                "Owners saw it within {} ({tail}) in Async; callers waited {} (median) instead of {} in Sync.",
+                Time(late),
                 Time(asynchronous.caller),
                 Time(sync.caller)
             );
             let sooner =
                 asynchronous.caller < sync.caller && !same(asynchronous.caller, sync.caller);
-            match (
-                asynchronous.lost,
-                asynchronous.owner.took.p99 <= OKAY_DELAY,
-                sooner,
-            ) {
+            match (asynchronous.lost, late <= OKAY_DELAY, sooner) {
                 (1.., _, _) | (_, false, false) => did_not_hold(because),
                 (0, true, true) => held(because),
                 (0, true, false) => in_part(format!(

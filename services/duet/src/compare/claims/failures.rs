@@ -2,11 +2,11 @@
 
 use super::{
     Judged,
-    rules::{ENOUGH, FEW, MANY, NEARLY_ALL, holds, least},
+    rules::{ENOUGH, FEW, MANY, NEARLY_ALL, Tail, holds, least},
     view::{Done, View, did_not_hold, failed, held, in_part, weigh},
 };
 use crate::compare::{
-    measured::{Figure, Measured, Outage, Scenario, Scenarios, Traffic},
+    measured::{Figure, Measured, Outage, Quantiles, Scenario, Scenarios, Traffic},
     printed::{Count, Share, Time},
 };
 use duet_crd::Mode;
@@ -107,25 +107,37 @@ fn all_done<const N: usize>(measured: &Measured, outages: [(&str, Of<Outage>); N
 /// What a hung receiver did to requests that don't need it.
 #[derive(Debug, Clone, PartialEq)]
 struct Reads {
-    before: Duration,
-    during: Result<Duration, String>,
+    before: Quantiles,
+    during: Result<Quantiles, String>,
     failed: u64,
     writes: Share,
 }
 
+impl Reads {
+    fn tail(&self) -> Tail {
+        Tail::of(
+            [Some(&self.before), self.during.as_ref().ok()]
+                .into_iter()
+                .flatten(),
+        )
+    }
+}
+
 impl fmt::Display for Reads {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`GET /v1/posts` p99 {} → ", Time(self.before))?;
-        match &self.during {
-            Ok(during) => write!(f, "{}", Time(*during))?,
+        let Self {
+            before,
+            during,
+            failed,
+            writes,
+        } = self;
+        let tail = self.tail();
+        write!(f, "`GET /v1/posts` {tail} {} → ", Time(tail.time(before)))?;
+        match during {
+            Ok(during) => write!(f, "{}", Time(tail.time(during)))?,
             Err(why) => write!(f, "none ({why})")?,
         }
-        write!(
-            f,
-            ", {} failed; of the writes {}",
-            Count(self.failed),
-            self.writes
-        )
+        write!(f, ", {} failed; of the writes {writes}", Count(*failed))
     }
 }
 
@@ -133,8 +145,8 @@ pub(super) fn cascading(measured: &Measured) -> Judged {
     let reads = |view: View<'_>| {
         let hung = view.of(|it| &it.hung)?;
         Ok(Reads {
-            before: least(&hung.reads_before, "reads before")?.p99,
-            during: least(&hung.reads_during, "reads during").map(|it| it.p99),
+            before: *least(&hung.reads_before, "reads before")?,
+            during: least(&hung.reads_during, "reads during").copied(),
             failed: *hung
                 .reads_failed
                 .get()
@@ -144,15 +156,25 @@ pub(super) fn cascading(measured: &Measured) -> Judged {
     };
     let done = (&measured.scenarios.hung).into();
     weigh(measured, Mode::Sync, [done], reads, |sync, _| {
-        let during = match &sync.during {
-            Ok(during) => *during,
-            // Too few were answered: because they failed, or because few were asked.
-            Err(_) if sync.failed >= ENOUGH => Duration::MAX,
+        let Reads {
+            before,
+            during,
+            failed,
+            writes,
+        } = sync;
+        let tail = sync.tail();
+        let told = format!("With Notification hung, {sync} failed.");
+        let (slowed, answered) = match during {
+            Ok(during) => (!holds(tail.time(before), tail.time(during)), during.samples),
+            // Few were answered, since they failed.
+            Err(_) if *failed >= ENOUGH => (true, 0),
             Err(why) => return Err(why.clone()),
         };
-        let told = format!("With Notification hung, {sync} failed.");
-        let slowed = !holds(sync.before, during) || sync.failed > ENOUGH / 100;
-        match (slowed, sync.writes.of_one() >= MANY) {
+        let share = Share {
+            part: *failed,
+            whole: answered + failed,
+        };
+        match (slowed || share.of_one() > FEW, writes.of_one() >= MANY) {
             (true, _) => held(format!("{told} Requests that need nobody else suffered.")),
             (false, true) => in_part(format!(
                 "{told} It reached the callers of Notification, and no further."
@@ -220,7 +242,9 @@ pub(super) fn broker(measured: &Measured) -> Judged {
                 .freshness
                 .get();
             match (asynchronous.late, usual) {
-                (Some(late), Ok(usual)) if asynchronous.none() && holds(usual.took.p99, late) => {
+                (Some(late), Ok(usual))
+                    if asynchronous.none() && holds(usual.took.longest, late) =>
+                {
                     did_not_hold(format!("{told}; owners saw all within {}.", Time(late)))
                 }
                 (Some(late), _) => in_part(format!(

@@ -2,11 +2,11 @@
 
 use super::{
     Judged,
-    rules::{FEW, MANY, holds, least},
+    rules::{FEW, MANY, Tail, holds, least},
     view::{Done, View, did_not_hold, failed, held, in_part, weigh},
 };
 use crate::compare::{
-    measured::Measured,
+    measured::{Measured, SurgeStep},
     printed::{Count, PerSecond, Share, Time},
 };
 use duet_crd::Mode;
@@ -30,7 +30,8 @@ pub(crate) struct Peak {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Broke {
     at: PerSecond,
-    p99: Duration,
+    tail: Tail,
+    waited: Duration,
     failed: Share,
 }
 
@@ -43,8 +44,13 @@ impl Peak {
 
 impl fmt::Display for Broke {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { at, p99, failed } = self;
-        write!(f, "at {at} p99 {} and {failed} failed", Time(*p99))
+        let Self {
+            at,
+            tail,
+            waited,
+            failed,
+        } = self;
+        write!(f, "at {at} {tail} {} and {failed} failed", Time(*waited))
     }
 }
 
@@ -79,10 +85,14 @@ pub(crate) fn peak(view: View<'_>) -> Result<Peak, String> {
         [first, .., last] if last.traffic.per_second > cap => (first, last),
         _ => return Err("no rate above what the receiver takes was offered".to_owned()),
     };
-    let p99 = |step: &crate::compare::measured::SurgeStep| {
-        least(&step.traffic.waits_of_all, "callers' waits").map(|it| it.p99)
-    };
-    let before = p99(first)?;
+    let waits = |step: &'_ SurgeStep| least(&step.traffic.waits_of_all, "callers' waits").copied();
+    let all = surge
+        .steps
+        .iter()
+        .map(waits)
+        .collect::<Result<Vec<_>, _>>()?;
+    let tail = Tail::of(&all);
+    let before = tail.time(&waits(first)?);
     let mut peak = Peak {
         cap: PerSecond(cap),
         held: PerSecond(0.0),
@@ -90,17 +100,16 @@ pub(crate) fn peak(view: View<'_>) -> Result<Peak, String> {
         broke: None,
         drained: surge.drained_after.get().ok().map(|it| it.time),
     };
-    for step in &surge.steps {
-        let (at, p99, mut failed) = (
-            PerSecond(step.traffic.per_second),
-            p99(step)?,
-            failed(&step.traffic)?,
-        );
-        // What was due and not sent was not served either.
-        failed.part += step.traffic.unsent;
-        failed.whole += step.traffic.unsent;
-        if failed.of_one() > FEW || !holds(before, p99) {
-            peak.broke = Some(Broke { at, p99, failed });
+    for (step, waits) in surge.steps.iter().zip(&all) {
+        let (at, waited) = (PerSecond(step.traffic.per_second), tail.time(waits));
+        let failed = failed(&step.traffic)?;
+        if failed.of_one() > FEW || !holds(before, waited) {
+            peak.broke = Some(Broke {
+                at,
+                tail,
+                waited,
+                failed,
+            });
             break;
         }
         peak.held = at;
@@ -132,25 +141,21 @@ impl fmt::Display for Kept {
 fn kept(view: View<'_>) -> Result<Kept, String> {
     peak(view)?; // only a surge over the cap says something
     let steps = &view.of(|it| &it.surge)?.steps;
-    steps.iter().try_fold(
-        Kept {
-            sent: 0,
-            failed: 0,
-            lost: 0,
-        },
-        |kept, step| {
-            let lost = step
-                .traffic
-                .lost
-                .get()
-                .map_err(|why| format!("what was lost: {why}"))?;
-            Ok(Kept {
-                sent: kept.sent + step.traffic.sent,
-                failed: kept.failed + step.traffic.failures(),
-                lost: kept.lost + lost,
-            })
-        },
-    )
+    let none = Kept {
+        sent: 0,
+        failed: 0,
+        lost: 0,
+    };
+    steps.iter().try_fold(none, |kept, step| {
+        let lost = step.traffic.lost.get();
+        let lost = lost.map_err(|why| format!("what was lost: {why}"))?;
+        Ok(Kept {
+            sent: kept.sent + step.traffic.sent,
+            failed: kept.failed + step.traffic.failures(),
+            // It is counted over the whole surge, and each step tells it.
+            lost: kept.lost.max(*lost),
+        })
+    })
 }
 
 fn done(measured: &Measured) -> [Done; 1] {

@@ -238,7 +238,7 @@ fn with_samples(value: &mut serde_json::Value, samples: u64) {
 }
 
 #[test]
-fn a_hundred_samples_are_enough_and_one_fewer_is_not() {
+fn twenty_samples_are_enough_and_one_fewer_is_not() {
     let judged_with = |samples| {
         let mut run = serde_json::to_value(laptop()).unwrap();
         with_samples(&mut run["scenarios"], samples);
@@ -252,11 +252,11 @@ fn a_hundred_samples_are_enough_and_one_fewer_is_not() {
     let counted =
         |id: &&str| !["simple", "hop", "track", "retried", "control", "no-drop"].contains(id);
     let all: Vec<_> = SAID.iter().map(|it| it.id).filter(counted).collect();
-    for samples in [0, 1, 99] {
+    for samples in [0, 1, 19] {
         let unjudged: Vec<_> = judged_with(samples).into_iter().filter(counted).collect();
         assert_eq!(unjudged, all, "{samples}");
     }
-    assert_eq!(judged_with(100), Vec::<&str>::new());
+    assert_eq!(judged_with(20), Vec::<&str>::new());
 }
 
 #[test]
@@ -442,18 +442,6 @@ fn a_verdict_follows_its_figures() {
             TooLittleData,
         ),
         (
-            "provisioned",
-            "what was due was not even sent",
-            |it| {
-                for step in &mut sync(&mut it.scenarios.surge).steps {
-                    all_at(&mut step.traffic, ms(4), ms(12));
-                    step.traffic.failed.clear();
-                    step.traffic.unsent = step.traffic.sent;
-                }
-            },
-            Held,
-        ),
-        (
             "surges",
             "Async broke too, but later",
             |it| {
@@ -531,7 +519,7 @@ fn a_verdict_follows_its_figures() {
             "reads slowed",
             |it| {
                 let reads = measured(&mut sync(&mut it.scenarios.hung).reads_during);
-                reads.p99 = ms(800);
+                (reads.p90, reads.p99) = (ms(800), ms(900));
             },
             Held,
         ),
@@ -681,7 +669,8 @@ fn a_verdict_follows_its_figures() {
             "owners wait for ever",
             |it| {
                 let traffic = &mut asynchronous(&mut it.scenarios.baseline).traffic;
-                measured(&mut traffic.freshness).took.p99 = ms(9_000);
+                let took = &mut measured(&mut traffic.freshness).took;
+                (took.p90, took.p99) = (ms(8_000), ms(9_000));
             },
             DidNotHold,
         ),
@@ -767,8 +756,8 @@ fn a_verdict_follows_its_figures() {
         ),
         (
             "track",
-            "four were asked for",
-            |it| asynchronous(&mut it.scenarios.traces).asked = 4,
+            "two were asked for",
+            |it| asynchronous(&mut it.scenarios.traces).asked = 2,
             TooLittleData,
         ),
     ];

@@ -56,7 +56,7 @@ pub(crate) fn failed(traffic: &Traffic) -> Result<Share, String> {
 pub(crate) struct Done {
     /// The command that repeats it.
     pub(crate) command: String,
-    /// What was done; empty where it was not run.
+    /// What was done, without a full stop; empty where it was not run.
     pub(crate) done: String,
 }
 
@@ -64,7 +64,7 @@ impl<T> From<&Scenario<T>> for Done {
     fn from(scenario: &Scenario<T>) -> Self {
         Self {
             command: scenario.command.clone(),
-            done: scenario.done.clone(),
+            done: scenario.done.trim_end_matches('.').to_owned(),
         }
     }
 }

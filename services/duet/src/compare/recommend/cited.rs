@@ -1,6 +1,10 @@
 //! Sentences that can't be without a figure: a reader can look each of them up.
 
-use crate::compare::printed::{Count, PerSecond, Share, Time};
+use crate::compare::{
+    claims::Tail,
+    measured::Quantiles,
+    printed::{Count, PerSecond, Share, Time},
+};
 use serde::{Serialize, Serializer};
 use std::{collections::BTreeSet, fmt, time::Duration};
 
@@ -58,6 +62,28 @@ impl Cited {
             (Some("answers"), ..) => "your answer",
             (Some("measured"), Some("scenarios"), Some(scenario)) => scenario,
             _ => "terms",
+        }
+    }
+}
+
+/// How long nearly all took, with its place.
+#[derive(Debug, Clone)]
+pub(super) struct Nearly {
+    pub(super) time: Duration,
+    /// Which quantile that is.
+    pub(super) tail: Tail,
+    pub(super) cited: Cited,
+}
+
+impl Nearly {
+    /// Of the quantiles that stand at a place.
+    pub(super) fn all(at: &str, quantiles: &Quantiles) -> Self {
+        let tail = Tail::of([quantiles]);
+        let time = tail.time(quantiles);
+        Self {
+            time,
+            tail,
+            cited: Cited::time(format!("{at}/{}", tail.field()), time),
         }
     }
 }

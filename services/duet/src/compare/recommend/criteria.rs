@@ -2,12 +2,12 @@
 
 use super::{
     Answers,
-    cited::{Cited, Sentence, say},
+    cited::{Cited, Nearly, Sentence, say},
 };
 use crate::compare::{
     claims::{ENOUGH, OKAY_DELAY, View, least, retries},
     measured::Measured,
-    printed::Share,
+    printed::{Share, Time},
 };
 use duet_crd::Mode;
 use serde::Serialize;
@@ -101,7 +101,7 @@ pub(super) fn all(measured: &Measured, answers: &Answers) -> Vec<Criterion> {
             Name::LittleTime,
             Mode::Sync,
             "When it takes less time to compute and respond",
-            receiver_within(measured, LITTLE, "little is"),
+            little_time(measured),
         ),
         criterion(
             Name::DelayOkay,
@@ -176,66 +176,61 @@ fn fresh(measured: &Measured, answers: &Answers) -> Found {
         .map_err(|why| format!("freshness in Async: {why}"))?
         .took;
     if took.samples < ENOUGH {
+        let few = took.samples;
         return Err(format!(
-            "freshness in Async: {} samples, fewer than {ENOUGH}",
-            took.samples
+            "freshness in Async: {few} samples, fewer than {ENOUGH}"
         ));
     }
+    let Nearly { time, tail, cited } =
+        Nearly::all("measured/scenarios/baseline/async/traffic/freshness", &took);
     let why = say("In Async owners saw it within ")
-        .figure(Cited::time(
-            "measured/scenarios/baseline/async/traffic/freshness/p99Ms",
-            took.p99,
-        ))
-        .say(" (p99)");
+        .figure(cited)
+        .say(format!(" ({tail})"));
     Ok(match answers.acceptable_delay.map(Duration::from) {
         Some(okay) => {
             let why = why
                 .say("; you said that ")
                 .figure(Cited::time("answers/acceptableDelay", okay))
                 .say(" is okay.");
-            (took.p99 <= okay, false, why)
+            (time <= okay, false, why)
         }
         None => {
             let why = why.say(format!(
                 "; {} is assumed to be okay, say `--acceptable-delay` for another.",
-                crate::compare::printed::Time(OKAY_DELAY)
+                Time(OKAY_DELAY)
             ));
-            (took.p99 <= OKAY_DELAY, true, why)
+            (time <= OKAY_DELAY, true, why)
         }
     })
 }
 
-fn receiver_within(measured: &Measured, bound: Duration, words: &str) -> Found {
-    let took = receiver_took(measured)?;
+fn little_time(measured: &Measured) -> Found {
+    let Nearly { time, tail, cited } = receiver_took(measured)?;
     let why = say("The receiver's own work takes ")
-        .figure(Cited::time(
-            "measured/scenarios/baseline/sync/receiverTook/p99Ms",
-            took,
-        ))
-        .say(format!(
-            " (p99); {words} up to {}.",
-            crate::compare::printed::Time(bound)
-        ));
-    Ok((took <= bound, false, why))
+        .figure(cited)
+        .say(format!(" ({tail}); little is up to {}.", Time(LITTLE)));
+    Ok((time <= LITTLE, false, why))
 }
 
-pub(super) fn receiver_took(measured: &Measured) -> Result<Duration, String> {
+/// The receiver's own time for nearly every call.
+pub(super) fn receiver_took(measured: &Measured) -> Result<Nearly, String> {
     let baseline = View::new(measured, Mode::Sync).baseline()?;
-    Ok(least(&baseline.receiver_took, "the receiver's own work")?.p99)
+    let took = least(&baseline.receiver_took, "the receiver's own work")?;
+    Ok(Nearly::all(
+        "measured/scenarios/baseline/sync/receiverTook",
+        took,
+    ))
 }
 
 fn long_job(measured: &Measured) -> Found {
     let deadline = measured.terms.deadline;
-    let took = receiver_took(measured)?;
+    let Nearly { time, tail, cited } = receiver_took(measured)?;
     let why = say("The receiver's own work takes ")
-        .figure(Cited::time(
-            "measured/scenarios/baseline/sync/receiverTook/p99Ms",
-            took,
-        ))
-        .say(" (p99); long is half of the deadline of ")
+        .figure(cited)
+        .say(format!(" ({tail}); long is half of the deadline of "))
         .figure(Cited::time("measured/terms/deadlineMs", deadline))
         .say(" or more.");
-    Ok((took >= deadline / LONG_PART, false, why))
+    Ok((time >= deadline / LONG_PART, false, why))
 }
 
 fn several(measured: &Measured) -> Found {

@@ -2,7 +2,7 @@
 
 use super::{
     Answers,
-    cited::{Cited, Sentence, say},
+    cited::{Cited, Nearly, Sentence, say},
     criteria::{Criterion, Fits, Name},
 };
 use crate::compare::{
@@ -12,7 +12,6 @@ use crate::compare::{
 };
 use duet_crd::Mode;
 use serde::Serialize;
-use std::time::Duration;
 
 /// From this share on a `Prefer: wait` is worth asking for.
 const WORTH_WAITING: f64 = 0.95;
@@ -104,7 +103,7 @@ pub(super) fn decide(
         fits: Fits::Yes, ..
     }) = found(criteria, Name::DelayOkay)
     else {
-        return (Choice::TooLittleData, vec![healthy.sentence()]);
+        return (Choice::TooLittleData, vec![undecided(criteria)]);
     };
 
     // A delay is okay: what does it buy?
@@ -139,6 +138,17 @@ pub(super) fn decide(
 
 fn found(criteria: &[Criterion], name: Name) -> Option<&Criterion> {
     criteria.iter().find(|it| it.name == name)
+}
+
+/// Why it can't be told whether a delay is okay.
+fn undecided(criteria: &[Criterion]) -> Sentence {
+    let why = match found(criteria, Name::DelayOkay).map(|it| &it.fits) {
+        Some(Fits::Unknown(why)) => why.as_str(),
+        _ => "not measured",
+    };
+    say("It can't be told how late owners see it in Async: ")
+        .figure(Cited::word("measured/scenarios/baseline/async", why))
+        .say(".")
 }
 
 /// The mode of the Channel before the run.
@@ -326,7 +336,11 @@ fn gain_in_surges(measured: &Measured) -> Option<Sentence> {
     )
 }
 
-/// What one in a hundred callers of the healthy pair waits longer than in Sync.
-pub(super) fn sync_p99(measured: &Measured) -> Option<Duration> {
-    healthy(measured).ok().map(|it| it.sync.p99)
+/// What nearly all callers of the healthy pair wait in Sync.
+pub(super) fn healthy_call(measured: &Measured) -> Option<Nearly> {
+    let Healthy { sync, .. } = healthy(measured).ok()?;
+    Some(Nearly::all(
+        "measured/scenarios/baseline/sync/traffic/waits",
+        &sync,
+    ))
 }

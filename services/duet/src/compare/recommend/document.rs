@@ -2,13 +2,13 @@
 
 use super::{
     Choice,
-    cited::{Cited, Sentence, say},
+    cited::{Cited, Nearly, Sentence, say},
     criteria::receiver_took,
-    decide::sync_p99,
+    decide::healthy_call,
 };
 use crate::compare::{
     claims::View,
-    measured::{Measured, PairPlace, SurgeStep},
+    measured::{Measured, PairPlace},
     printed::PerSecond,
 };
 use duet_crd::{Channel, Mode, duration::Duration as Written};
@@ -18,11 +18,11 @@ use std::time::Duration;
 
 /// A share to begin with.
 const CANARY_PERCENT: u64 = 10;
-/// A deadline is so many times the p99 of a healthy call: what is over that is not slow but gone …
+/// A deadline is so many times what nearly all healthy calls take: what is over that is not slow but gone …
 const DEADLINE_TIMES: u32 = 10;
 /// … and never less than this: a pause of a process, an update of a pod.
 const DEADLINE_LEAST: Duration = Duration::from_millis(500);
-/// `ackWait` is so many times the receiver's p99.
+/// `ackWait` is so many times what the receiver takes for nearly all.
 const ACK_WAIT_TIMES: u32 = 10;
 
 /// A document with what was changed in it.
@@ -121,19 +121,16 @@ fn apply(measured: &Measured) -> String {
 
 /// A deadline that a healthy call stays far within, and that a hung receiver can't stretch.
 fn deadline(edit: &mut Edit, measured: &Measured, before: &Channel) {
-    let Some(p99) = sync_p99(measured) else {
+    let Some(Nearly { time, tail, cited }) = healthy_call(measured) else {
         return;
     };
-    let wanted = round(p99.saturating_mul(DEADLINE_TIMES).max(DEADLINE_LEAST));
+    let wanted = round(time.saturating_mul(DEADLINE_TIMES).max(DEADLINE_LEAST));
     let wanted = wanted.clamp(Duration::from_millis(10), Duration::from_secs(300));
     if Duration::from(before.spec.sync.deadline) == wanted {
         return;
     }
-    let because = say("Ten times the p99 of a healthy call, ")
-        .figure(Cited::time(
-            "measured/scenarios/baseline/sync/traffic/waits/p99Ms",
-            p99,
-        ))
+    let because = say(format!("Ten times the {tail} of a healthy call, "))
+        .figure(cited)
         .say(", and not under 500 ms");
     edit.set(
         &["spec", "sync", "deadline"],
@@ -152,43 +149,38 @@ fn window(edit: &mut Edit, measured: &Measured, before: &Channel) {
         .map(|it| &it.consumer);
     let path = |field| ["spec", "async", "natsJetStream", "consumer", field];
 
+    let Ok(Nearly { time, tail, cited }) = receiver_took(measured) else {
+        return;
+    };
     let surge = View::new(measured, Mode::Async).of(|it| &it.surge);
     let busiest = surge.ok().and_then(|surge| {
-        let steps = surge.steps.iter().enumerate();
-        steps.max_by(|(_, a), (_, b)| a.traffic.per_second.total_cmp(&b.traffic.per_second))
+        let rates = surge.steps.iter().map(|step| step.traffic.per_second);
+        rates.enumerate().max_by(|(_, a), (_, b)| a.total_cmp(b))
     });
-    if let (Some((nth, SurgeStep { traffic, .. })), Ok(took)) = (busiest, receiver_took(measured)) {
+    if let Some((nth, rate)) = busiest {
         // What is under way is the rate times the time (Little's law); twice that, so that the receiver never idles.
-        let under_way = traffic.per_second * took.as_secs_f64() * 2.0;
-        let wanted = (under_way.ceil() as u64).next_power_of_two().min(65_536);
+        let under_way = (rate * time.as_secs_f64() * 2.0).ceil() as u64;
+        let wanted = under_way.next_power_of_two().min(65_536);
         let now = consumer.map_or(4_096, |it| u64::from(it.max_ack_pending));
         if wanted > now {
+            let at = format!("measured/scenarios/surge/async/steps/{nth}/traffic/perSecond");
             let because = say("Twice the rate of ")
-                .figure(Cited::rate(
-                    format!("measured/scenarios/surge/async/steps/{nth}/traffic/perSecond"),
-                    PerSecond(traffic.per_second),
-                ))
+                .figure(Cited::rate(at, PerSecond(rate)))
                 .say(" times the receiver's own ")
-                .figure(Cited::time(
-                    "measured/scenarios/baseline/sync/receiverTook/p99Ms",
-                    took,
-                ))
-                .say(" (p99)");
+                .figure(cited.clone())
+                .say(format!(" ({tail})"));
             edit.set(&path("maxAckPending"), wanted.into(), Some(because));
         }
     }
-    if let Ok(took) = receiver_took(measured) {
-        let wanted = round(took.saturating_mul(ACK_WAIT_TIMES)).min(Duration::from_secs(3_600));
-        let now = consumer.map_or(Duration::from_secs(30), |it| it.ack_wait.into());
-        if wanted > now {
-            let because = say("Ten times the receiver's own ")
-                .figure(Cited::time(
-                    "measured/scenarios/baseline/sync/receiverTook/p99Ms",
-                    took,
-                ))
-                .say(" (p99), so that nothing is delivered again while it is worked on");
-            edit.set(&path("ackWait"), written(wanted), Some(because));
-        }
+    let wanted = round(time.saturating_mul(ACK_WAIT_TIMES)).min(Duration::from_secs(3_600));
+    let now = consumer.map_or(Duration::from_secs(30), |it| it.ack_wait.into());
+    if wanted > now {
+        let because = say("Ten times the receiver's own ")
+            .figure(cited)
+            .say(format!(
+                " ({tail}), so that nothing is delivered again while it is worked on"
+            ));
+        edit.set(&path("ackWait"), written(wanted), Some(because));
     }
 }
 

@@ -148,7 +148,7 @@ fn inputs() -> Vec<Input> {
             Choice::TooLittleData,
         ),
         (
-            "ninety-nine were measured",
+            "nineteen were measured",
             |run| {
                 measured(&mut measured(&mut run.scenarios.baseline.sync).traffic.waits).samples =
                     99;

@@ -7,8 +7,8 @@ mod svg; // what plotters leaves out: a title for who can't see it, colours for 
 pub(super) use svg::STYLE;
 
 use crate::compare::{
-    claims::{BROKER_AWAY, RECEIVER_AWAY, View, failed},
-    measured::{Measured, SlowStep, SurgeStep},
+    claims::{BROKER_AWAY, RECEIVER_AWAY, Tail, View, failed},
+    measured::{Measured, Quantiles, SlowStep, SurgeStep},
     printed::{PerSecond, Share, Time},
 };
 use axis::Axis;
@@ -124,32 +124,33 @@ impl Picture {
     }
 }
 
-/// Rate offered against callers' p99.
+/// Rate offered against what nearly all callers wait.
 fn surge(measured: &Measured) -> Option<Picture> {
-    let point = |SurgeStep { traffic, .. }: &SurgeStep| {
-        Some((
-            traffic.per_second,
-            millis(traffic.waits_of_all.get().ok()?.p99),
-        ))
-    };
-    let [sync, r#async]: [Vec<_>; 2] = both(measured, |view| {
-        let points = view
-            .of(|it| &it.surge)
-            .ok()?
-            .steps
-            .iter()
-            .filter_map(point)
-            .collect::<Vec<_>>();
-        (points.len() > 1).then_some(points)
+    let steps = both(measured, |view| {
+        let steps = &view.of(|it| &it.surge).ok()?.steps;
+        let step = |SurgeStep { traffic, .. }: &SurgeStep| {
+            Some((traffic.per_second, *traffic.waits_of_all.get().ok()?))
+        };
+        let steps = steps.iter().filter_map(step).collect::<Vec<_>>();
+        (steps.len() > 1).then_some(steps)
     })?;
+    let tail = Tail::of(steps.iter().flatten().map(|(_, waits)| waits));
+    let [sync, r#async] = steps.map(|steps| {
+        let point = |(rate, waits): (f64, Quantiles)| (rate, millis(tail.time(&waits)));
+        steps.into_iter().map(point).collect::<Vec<_>>()
+    });
     let cap = f64::from(cap(measured)?);
     let waits = || sync.iter().chain(&r#async).map(|it| it.1);
     let fastest = waits().fold(f64::INFINITY, f64::min);
     let slowest = waits().fold(0.0, f64::max);
     let (last, other) = (*sync.last()?, *r#async.last()?);
+    let waits = match tail {
+        Tail::P99 => "Caller waits, p99, ms",
+        Tail::P90 => "Caller waits, p90, ms",
+    };
     let drawn = lines(
         &Axis::up_to("Reactions offered a second", last.0.max(other.0)),
-        &Axis::log("Caller waits, p99, ms", fastest, slowest),
+        &Axis::log(waits, fastest, slowest),
         &[Line::of(Mode::Sync, sync), Line::of(Mode::Async, r#async)],
         Some((cap, format!("Notification takes {}", PerSecond(cap)))),
     );
@@ -161,7 +162,7 @@ fn surge(measured: &Measured) -> Option<Picture> {
             PerSecond(cap)
         ),
         format!(
-            "Line chart, logarithmic: at {} a p99 of {} in Sync and {} in Async.",
+            "Line chart, logarithmic: at {} a {tail} of {} in Sync and {} in Async.",
             PerSecond(last.0),
             time(last.1),
             time(other.1)
@@ -273,36 +274,41 @@ fn failures(measured: &Measured) -> Option<Picture> {
 
 /// What the caller waits beside what the owner does.
 fn freshness(measured: &Measured) -> Option<Picture> {
-    let rows = both(measured, |view| {
+    let waited = both(measured, |view| {
         let traffic = &view.baseline().ok()?.traffic;
         let (caller, owner) = (
             traffic.waits.get().ok()?,
             traffic.freshness.get().ok()?.took,
         );
-        let range = |who: &str, it: &crate::compare::measured::Quantiles| Range {
-            name: format!("{:?}: {who}", view.mode),
-            mode: view.mode,
-            from: millis(it.p50),
-            to: millis(it.p99),
-            shown: format!("{} · p99 {}", Time(it.p50), Time(it.p99)),
-        };
         Some([
-            range("caller is answered", caller),
-            range("owner sees it", &owner),
+            (view.mode, "caller is answered", *caller),
+            (view.mode, "owner sees it", owner),
         ])
     })?;
-    let rows: Vec<_> = rows.into_iter().flatten().collect();
+    let tail = Tail::of(waited.iter().flatten().map(|(_, _, waits)| waits));
+    let rows = waited
+        .into_iter()
+        .flatten()
+        .map(|(mode, who, waits)| Range {
+            name: format!("{mode:?}: {who}"),
+            mode,
+            from: millis(waits.p50),
+            to: millis(tail.time(&waits)),
+            shown: format!("{} · {tail} {}", Time(waits.p50), Time(tail.time(&waits))),
+        });
+    let rows: Vec<_> = rows.collect();
     let told: Vec<_> = rows
         .iter()
         .map(|it| format!("{}: median {}", it.name, it.shown))
         .collect();
+    let axis = match tail {
+        Tail::P99 => "After the request was due, ms: median to p99",
+        Tail::P90 => "After the request was due, ms: median to p90",
+    };
     Picture::new(
         "freshness",
         "When the caller is answered, and when the owner sees it",
-        format!(
-            "Range chart from median to p99, logarithmic. {}.",
-            told.join("; ")
-        ),
-        ranges("After the request was due, ms: median to p99", &rows),
+        format!("Range chart, logarithmic. {}.", told.join("; ")),
+        ranges(axis, &rows),
     )
 }

@@ -1,7 +1,7 @@
 //! The few rows that say most: what README shows of a run.
 
 use crate::compare::{
-    claims::{RECEIVER_AWAY, View, failed, peak, slowed},
+    claims::{BROKER_AWAY, RECEIVER_AWAY, Tail, View, failed, peak, slowed},
     measured::{Measured, Quantiles, Traffic},
     printed::{Count, Time},
 };
@@ -27,23 +27,26 @@ pub(super) fn rows(measured: &Measured) -> Vec<Row> {
             figures: figures.map(|it| it.unwrap_or_else(|| NONE.to_owned())),
         })
     };
-    let quantiles = |of: &Quantiles| format!("{} / {}", Time(of.p50), Time(of.p99));
+    let quantiles = |of: &Quantiles| {
+        let tail = Tail::of([of]);
+        format!("{}, {tail} {}", Time(of.p50), Time(tail.time(of)))
+    };
     let slower = View::new(measured, Mode::Sync)
         .of(|it| &it.slow)
         .ok()
         .and_then(|it| it.steps.last());
     let slower = slower.map_or_else(String::new, |it| format!(" by {}", Time(it.delay)));
     let mut rows = vec![
-        row("Caller waits, p50 / p99", &|view| {
+        row("Caller waits, median", &|view| {
             Some(quantiles(view.baseline().ok()?.traffic.waits.get().ok()?))
         }),
-        row("Owner sees it after, p50 / p99", &|view| {
+        row("Owner sees it after, median", &|view| {
             Some(quantiles(
                 &view.baseline().ok()?.traffic.freshness.get().ok()?.took,
             ))
         }),
         row(
-            &format!("Caller waits (p50) while Notification is slower{slower}"),
+            &format!("Caller waits, median, while Notification is slower{slower}"),
             &|view| Some(Time(slowed(view).ok()?.after).to_string()),
         ),
         row(
@@ -86,19 +89,19 @@ fn lost(view: View<'_>) -> Option<u64> {
     traffic.extend(view.baseline().map(|it| &it.traffic));
     traffic.extend(view.of(|it| &it.long_job).map(|it| &it.traffic));
     traffic.extend(view.of(|it| &it.failing).map(|it| &it.traffic));
-    if let Ok(slow) = view.of(|it| &it.slow) {
-        traffic.extend(slow.steps.iter().map(|it| &it.traffic));
-    }
-    if let Ok(surge) = view.of(|it| &it.surge) {
-        traffic.extend(surge.steps.iter().map(|it| &it.traffic));
-    }
-    let outages = RECEIVER_AWAY
-        .into_iter()
-        .chain(crate::compare::claims::BROKER_AWAY);
+    // What was lost is counted over a whole scenario, and each of its steps tells it.
+    traffic.extend(
+        view.of(|it| &it.slow)
+            .ok()
+            .and_then(|it| Some(&it.steps.last()?.traffic)),
+    );
+    traffic.extend(
+        view.of(|it| &it.surge)
+            .ok()
+            .and_then(|it| Some(&it.steps.last()?.traffic)),
+    );
+    let outages = RECEIVER_AWAY.into_iter().chain(BROKER_AWAY);
     traffic.extend(outages.filter_map(|(_, of)| view.of(of).ok().map(|it| &it.traffic)));
-    traffic
-        .iter()
-        .filter_map(|it| it.lost.get().ok())
-        .copied()
-        .reduce(|sum, lost| sum + lost)
+    let lost = traffic.iter().filter_map(|it| it.lost.get().ok());
+    lost.copied().reduce(|sum, lost| sum + lost)
 }

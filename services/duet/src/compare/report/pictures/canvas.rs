@@ -83,7 +83,7 @@ pub(super) struct Bar {
     pub(super) shown: String,
 }
 
-/// From a median to a p99.
+/// From a median to what nearly all took.
 #[derive(Debug)]
 pub(super) struct Range {
     pub(super) name: String,
@@ -284,7 +284,7 @@ pub(super) fn bars(title: &'static str, groups: &[(String, Vec<Bar>)]) -> Option
     })
 }
 
-/// A range for each row: a disc at the median, a line to the p99.
+/// A range for each row: a disc at the median, a line to what nearly all took.
 pub(super) fn ranges(title: &'static str, ranges: &[Range]) -> Option<String> {
     let names: Vec<_> = ranges.iter().map(|it| it.name.as_str()).collect();
     let least = ranges

@@ -1,5 +1,6 @@
 use crate::{DUET, in_async, rows};
-use duet_testkit::{Mode, Pair, Reply};
+use duet_testkit::{Mode, Pair, Reply, eventually};
+use futures::StreamExt;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -151,4 +152,35 @@ async fn what_waits_for_a_broker_that_is_gone_goes_by_http_once_the_mode_is_sync
     assert_eq!(rows::equal(&pair), 3);
     assert_eq!(pair.react("fay", "walk").await.status, 200);
     assert_eq!(pair.inbox("bob").await[0]["count"], 4);
+}
+
+#[tokio::test]
+async fn in_async_a_message_that_is_not_given_back_holds_up_no_other_and_is_counted_alone() {
+    let mut pair = Pair::start(DUET, Mode::Async).await;
+    pair.post("walk", "bob", "A walk").await;
+    pair.drained().await;
+    // Somebody takes a message as Notification would, and dies.
+    pair.notification.terminate().await;
+    assert_eq!(pair.react("ana", "walk").await.status, 202);
+    let thief = pair.nats.client().await;
+    let inbox = thief.new_inbox();
+    let mut taken = thief.subscribe(inbox.clone()).await.unwrap();
+    let asked = "$JS.API.CONSUMER.MSG.NEXT.REACTIONS.notification";
+    let one = r#"{"batch": 1}"#.into();
+    thief.publish_with_reply(asked, inbox, one).await.unwrap();
+    assert!(!taken.next().await.unwrap().payload.is_empty());
+    pair.notification.restart().await;
+
+    let users: Vec<_> = (0..20).map(|user| format!("user-{user}")).collect();
+    for user in &users {
+        assert_eq!(pair.react(user, "walk").await.status, 202);
+    }
+    // Far sooner than the broker gives out the other one again.
+    let soon = Duration::from_secs(10);
+    eventually(soon, || async {
+        let inbox = pair.inbox("bob").await;
+        inbox.first().is_some_and(|it| it["count"] == users.len())
+    })
+    .await;
+    eventually(soon, || async { pair.unacknowledged().await == 1 }).await;
 }

@@ -33,7 +33,8 @@ enum Verb {
     Faults(faults::Options),
     /// Show what each service says of the channel, and what is down
     ///
-    /// In a Kubernetes cluster also what the operator observed, and each pod. Exits with 3 unless all is ready.
+    /// In a Kubernetes cluster also what the operator observed, and each pod. Exits with 3 unless all is ready, with 9 if all is and
+    /// something is degraded.
     Status(status::Options),
     /// Show one trace as a tree
     ///

@@ -31,6 +31,8 @@ pub(crate) enum Kind {
     NoTrace = 7,
     /// What is stored is not what was accepted.
     Differs = 8,
+    /// All is ready, and something keeps events from getting through.
+    Degraded = 9,
 }
 
 /// For `duet --help`.
@@ -44,7 +46,8 @@ Exit codes:
   5  the Channel document is not valid
   6  done, but not seen in force in time
   7  there is no such trace
-  8  what is stored is not what was accepted";
+  8  what is stored is not what was accepted
+  9  all is ready, and something keeps events from getting through";
 
 impl Failure {
     pub(crate) fn new(kind: Kind, what: impl Into<String>) -> Self {

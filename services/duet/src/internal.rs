@@ -87,6 +87,15 @@ pub(crate) struct Condition {
     pub(crate) message: String,
 }
 
+impl Observed {
+    /// Why it is degraded, if it is.
+    pub(crate) fn degraded(&self) -> Option<&str> {
+        let mut conditions = self.conditions.iter();
+        let degraded = conditions.find(|it| it.r#type == "Degraded" && it.status == "True")?;
+        Some(&degraded.reason)
+    }
+}
+
 impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let why = [&self.reason, &self.message].map(|it| it.trim());

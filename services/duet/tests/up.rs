@@ -324,3 +324,23 @@ async fn status_tells_what_is_down_and_what_the_others_say() {
     );
     assert!(said.stderr.contains("not ready: notification"), "{said:?}");
 }
+
+#[tokio::test]
+async fn status_says_that_something_keeps_events_from_getting_through_though_all_is_ready() {
+    let dir = Dir::new();
+    let up = Up::start(&dir.data(), &[]).await;
+    assert_eq!(up.duet("status", &[]).code, Some(0));
+    let channel = dir.data().join("channel.yaml");
+    let document = std::fs::read_to_string(&channel).unwrap();
+    let document = document.replacen("{name: notification}", "{name: nobody}", 1);
+    std::fs::write(&channel, document).unwrap();
+    eventually(PATIENCE, || async {
+        up.duet("status", &[]).code == Some(9)
+    })
+    .await;
+    let said = up.duet("status", &[]);
+    assert!(
+        said.stderr.contains("degraded: reaction: NoWay"),
+        "{said:?}"
+    );
+}

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::failure::{Failure, Kind};
 use duet_crd::{Mode, kubernetes::ChannelResource};
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
     Api, ResourceExt,
     api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams, ValidationDirective},
@@ -68,6 +69,7 @@ impl Cluster {
         name: &str,
         patch: &Value,
     ) -> Result<Standing, Failure> {
+        self.may_be_changed().await?;
         let params = PatchParams {
             field_manager: Some(manager.to_owned()),
             field_validation: Some(ValidationDirective::Strict),
@@ -78,6 +80,27 @@ impl Cluster {
         let patched = channels.patch(name, &params, &patch);
         let patched = asking("change the Channel", patched).await?;
         Standing::of(&self.namespace, &patched)
+    }
+
+    /// Whether a change by hand lasts: where the chart's `channel.enforce` is on, the operator takes it back.
+    async fn may_be_changed(&self) -> Result<(), Failure> {
+        let name = self.release.first_channel();
+        let first: Api<ConfigMap> = Api::namespaced(self.client.clone(), &self.namespace);
+        // Who may not read it is not kept from changing the Channel.
+        let Ok(first) = asking("read the release's Channel", first.get(&name)).await else {
+            return Ok(());
+        };
+        match is_enforced(&first) {
+            false => Ok(()),
+            true => Err(Failure::new(
+                Kind::Failed,
+                "the operator would take the change back: the chart's channel.enforce is on",
+            )
+            .hint(format!(
+                "Change channel.spec in the release's values: `helm upgrade {} CHART --namespace {} --reuse-values --set channel.spec.mode=Async`.",
+                self.release.name, self.namespace
+            ))),
+        }
     }
 
     /// Waits until the status says that every pod follows the Channel as it was then.
@@ -121,6 +144,12 @@ fn names(channel: &DynamicObject, service: &str) -> bool {
     to.is_some_and(|to| to.iter().any(|it| it["name"] == service))
 }
 
+/// Whether the release keeps its Channel as its values have it.
+fn is_enforced(first: &ConfigMap) -> bool {
+    let told = first.data.as_ref().and_then(|data| data.get("enforce"));
+    told.is_some_and(|told| told == "true")
+}
+
 /// Why there is no Channel of that sender, and how there will be one; `first` is the ConfigMap that the first one is made from.
 fn none_of(from: &str, namespace: &str, others: &[String], first: &str, kubectl: &str) -> Failure {
     let mut what = format!("no Channel of {from} is in the namespace {namespace}");
@@ -140,6 +169,16 @@ mod tests {
     fn channel(name: &str, created: &str, spec: Value) -> DynamicObject {
         let metadata = json!({"name": name, "creationTimestamp": format!("2026-11-24T{created}Z")});
         serde_json::from_value(json!({"metadata": metadata, "spec": spec})).unwrap()
+    }
+
+    #[test]
+    fn a_release_that_keeps_its_channel_says_so() {
+        let told =
+            |data: Value| is_enforced(&serde_json::from_value(json!({"data": data})).unwrap());
+        assert!(told(json!({"enforce": "true", "channel.yaml": ""})));
+        assert!(!told(json!({"enforce": "false"})));
+        // A release of an older chart.
+        assert!(!told(json!({"channel.yaml": "enforce: true"})));
     }
 
     #[test]

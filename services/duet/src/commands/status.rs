@@ -82,7 +82,10 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
         return Err(failure);
     }
     if status.ready {
-        return Ok(());
+        return match status.degraded() {
+            Some(why) => Err(Failure::new(Kind::Degraded, why)),
+            None => Ok(()),
+        };
     }
     let channel = status.channel.iter().filter(|it| it.ready().is_err());
     let down = status.services.iter().filter(|it| !it.state.is_ready());
@@ -91,6 +94,23 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
         .chain(down.map(|it| it.service.clone()));
     let what = format!("not ready: {}", names.collect::<Vec<_>>().join(", "));
     Err(Failure::new(Kind::NotRunning, what))
+}
+
+impl Status {
+    /// What is degraded, if anything is, and why.
+    fn degraded(&self) -> Option<String> {
+        let degraded = self.services.iter().filter_map(|it| match &it.state {
+            State::Up {
+                channel: Ok(observed),
+                ..
+            } => Some((&it.service, observed.degraded()?)),
+            State::Up { .. } | State::Down { .. } => None,
+        });
+        let each: Vec<_> = degraded
+            .map(|(service, why)| format!("{service}: {why}"))
+            .collect();
+        (!each.is_empty()).then(|| format!("degraded: {}", each.join("; ")))
+    }
 }
 
 /// The second is why there is no Channel in a cluster: its pods are shown all the same.

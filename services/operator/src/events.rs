@@ -198,7 +198,11 @@ impl Teller {
             note,
         } in news
         {
-            tracing::info!(object = object.name, reason, "{note}");
+            if is_warning {
+                tracing::warn!(object = object.name, reason, "{note}");
+            } else {
+                tracing::info!(object = object.name, reason, "{note}");
+            }
             let event = Event {
                 type_: if is_warning {
                     EventType::Warning

@@ -1,6 +1,7 @@
 //! Asking a receiver.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -8,9 +9,10 @@ use bytes::{Bytes, BytesMut};
 use duet_protocol::record::HelloAnswer;
 use duet_protocol::sequence::StoreId;
 use duet_telemetry::names::{attribute, span};
+use http_body_util::{BodyExt, Full};
 use opentelemetry::KeyValue;
-use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Response, StatusCode, Url};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::{Body, Client, Response, StatusCode, Url};
 
 use super::{DEADLINE, DELIVERY, EVENTS, HELLO};
 use crate::transport::cloudevents::{self, Carried};
@@ -25,6 +27,8 @@ const IN_FLIGHT: usize = 64;
 const MAX_ANSWER: usize = 1024 * 1024;
 /// How long a connection may take; a deadline may be sooner.
 const CONNECT: Duration = Duration::from_secs(2);
+/// The most that a request without a connection ends before its deadline, so that its caller hears in time that nothing was applied.
+const CONNECT_BEFORE: Duration = Duration::from_millis(100);
 /// Left of a deadline for the way back, so that the receiver gives up before its caller does.
 const WAY_BACK: Duration = Duration::from_millis(5);
 
@@ -92,11 +96,13 @@ impl HttpCall {
         headers: Vec<(HeaderName, HeaderValue)>,
         within: Duration,
     ) -> Result<(u16, Bytes), (CallError, ErrorType)> {
+        let asked_for = Arc::new(AtomicBool::new(false));
         let mut request = self
             .client
             .post(url.clone())
             .header(CONTENT_TYPE, media)
-            .body(body);
+            .header(CONTENT_LENGTH, body.len())
+            .body(telling(body, asked_for.clone()));
         for (name, value) in headers {
             request = request.header(name, value);
         }
@@ -104,14 +110,22 @@ impl HttpCall {
             let response = request.send().await.map_err(not_answered)?;
             answer(response).await
         };
-        tokio::time::timeout(within, asked)
-            .await
-            .unwrap_or_else(|_| {
-                Err((
-                    CallError::Unknown("the deadline passed".into()),
-                    ErrorType::Word("timeout"),
-                ))
-            })
+        let before = CONNECT_BEFORE.min(within / 10);
+        let too_late = async {
+            tokio::time::sleep(within - before).await;
+            if !asked_for.load(Ordering::Relaxed) {
+                let error = CallError::NotApplied("no connection in time".into());
+                return (error, ErrorType::Word("connect"));
+            }
+            tokio::time::sleep(before).await;
+            let error = CallError::Unknown("the deadline passed".into());
+            (error, ErrorType::Word("timeout"))
+        };
+        tokio::select! {
+            biased;
+            answered = asked => answered,
+            error = too_late => Err(error),
+        }
     }
 
     fn measure(&self, result: Result<u16, &ErrorType>, began: Instant) {
@@ -138,6 +152,15 @@ impl HttpCall {
             ]
         });
     }
+}
+
+/// A request's body that tells once it is asked for, which is when there is a connection: until then nobody can have applied it.
+fn telling(body: Bytes, asked_for: Arc<AtomicBool>) -> Body {
+    let body = Full::new(body).map_frame(move |frame| {
+        asked_for.store(true, Ordering::Relaxed);
+        frame
+    });
+    Body::wrap(body)
 }
 
 /// The conventions' `error.type`.

@@ -11,6 +11,17 @@ use duet_channel::transport::{Batch, Call, CallError, Delivered, Outgoing, Urgen
 
 use crate::observer;
 
+/// What a caller waits for.
+fn one_event() -> Batch {
+    Batch {
+        events: vec![Outgoing {
+            event: Events::of(1).one().into(),
+            late: false,
+        }],
+        urgency: Urgency::Inline,
+    }
+}
+
 /// A server that answers every request in one way.
 struct Server {
     url: String,
@@ -43,15 +54,7 @@ impl Server {
 
     async fn deliver(self, within: Duration) -> Result<Delivered, CallError> {
         let call = HttpCall::new(&self.url, observer()).unwrap();
-        let event = Events::of(1).one();
-        let batch = Batch {
-            events: vec![Outgoing {
-                event: event.into(),
-                late: false,
-            }],
-            urgency: Urgency::Inline,
-        };
-        let answer = call.deliver(&batch, within).await;
+        let answer = call.deliver(&one_event(), within).await;
         self.handle.stop(false).await;
         self.task.await.unwrap().unwrap();
         answer
@@ -156,18 +159,33 @@ async fn silence_leaves_the_outcome_unknown_in_time() {
         observer(),
     )
     .unwrap();
-    let event = Events::of(1).one();
-    let batch = Batch {
-        events: vec![Outgoing {
-            event: event.into(),
-            late: false,
-        }],
-        urgency: Urgency::Inline,
-    };
     let began = std::time::Instant::now();
-    let answer = call.deliver(&batch, Duration::from_millis(100)).await;
+    let answer = call.deliver(&one_event(), Duration::from_millis(100)).await;
     assert!(matches!(answer, Err(CallError::Unknown(_))), "{answer:?}");
     assert!((Duration::from_millis(100)..Duration::from_secs(5)).contains(&began.elapsed()));
+}
+
+#[tokio::test]
+async fn what_could_not_be_connected_to_was_not_applied_and_that_is_known_before_the_deadline() {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let full = socket.listen(1).unwrap();
+    let address = full.local_addr().unwrap();
+    // Nobody accepts: once the queue is full, the kernel answers no more.
+    let mut waiting = Vec::new();
+    let connect = || tokio::net::TcpStream::connect(address);
+    while let Ok(connected) = tokio::time::timeout(Duration::from_millis(200), connect()).await {
+        waiting.push(connected.unwrap());
+    }
+    let call = HttpCall::new(&format!("http://{address}"), observer()).unwrap();
+    let within = Duration::from_secs(1);
+    let began = std::time::Instant::now();
+    let answer = call.deliver(&one_event(), within).await;
+    assert!(
+        matches!(answer, Err(CallError::NotApplied(_))),
+        "{answer:?}"
+    );
+    assert!(began.elapsed() < within, "{:?}", began.elapsed());
 }
 
 #[test]

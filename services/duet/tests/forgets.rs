@@ -15,7 +15,7 @@ use duet_channel::{
         sqlite::{Options, SqliteStore},
     },
     transport::{
-        Batch, Features, Feedback, Limits, Publish, PublishError,
+        Batch, Call, Features, Feedback, Limits, Publish, PublishError,
         http::HttpCall,
         jetstream::{JetStreamPublish, Nats},
         spans::Observer,
@@ -39,7 +39,6 @@ use duet_telemetry::Telemetry;
 use duet_testkit::{Mode, Pair, until};
 use futures::stream::BoxStream;
 use std::{
-    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -198,7 +197,7 @@ impl Sender {
         let random = u64::from(std::process::id());
         let options = Options::new(store::MIGRATIONS, clock, random);
         let settings = settings("Async");
-        let options = options.sending(vec![receiver.clone()], settings.generation);
+        let options = options.sending(Some(vec![receiver]), settings.generation);
         let (store, committed) =
             SqliteStore::open(&dir.path().join("reaction.sqlite"), options).unwrap();
 
@@ -206,14 +205,15 @@ impl Sender {
         let observer = Observer::from(&telemetry);
         let nats = Nats::connect(&pair.nats.url(), "test", None).await.unwrap();
         let call = HttpCall::new(&pair.notification.internal(), observer.clone()).unwrap();
+        let call: Arc<dyn Call> = Arc::new(call);
         let memory = Arc::new(Memory::default());
         memory.remembers(one_in);
         let broker = {
-            let (memory, observer, receivers) =
-                (memory.clone(), observer.clone(), vec![receiver.clone()]);
-            move |TransportSettings::NatsJetStream(settings): &TransportSettings| {
-                let (receivers, observer) = (receivers.clone(), observer.clone());
-                let wire = JetStreamPublish::new(nats.clone(), settings, receivers, observer);
+            let (memory, observer) = (memory.clone(), observer.clone());
+            move |TransportSettings::NatsJetStream(settings): &TransportSettings,
+                  receiver: &ReceiverName| {
+                let (nats, observer) = (nats.clone(), observer.clone());
+                let wire = JetStreamPublish::new(nats, settings, receiver.clone(), observer);
                 let memory = memory.clone();
                 Some(Arc::new(Forgetful { wire, says, memory }) as Arc<dyn Publish>)
             }
@@ -224,7 +224,7 @@ impl Sender {
             committed,
             service: Arc::new(Reactions),
             settings: states,
-            calls: BTreeMap::from([(receiver, Arc::new(call) as _)]),
+            calls: Box::new(move |_| Some(call.clone())),
             broker: Box::new(broker),
             observer,
             timing: timing(),

@@ -169,7 +169,7 @@ mod tests {
             (
                 "nothing is there",
                 |_, o| o.broker = Broker::Seen(Default::default()),
-                "stream REACTIONS: made, without its subject yet, consumer notification: made, stream REACTIONS: takes duet.reactions",
+                "stream REACTIONS: made, without its subject yet, consumer notification: made, stream REACTIONS: takes duet.reactions.to.notification",
             ),
             (
                 "it drifted",

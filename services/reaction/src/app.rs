@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use actix_web::web;
-use duet_channel::sender::{Parts, SenderTask};
-use duet_channel::settings::{SettingsState, Side};
+use duet_channel::sender::{MakeCall, Parts, SenderTask};
+use duet_channel::settings::Side;
 use duet_channel::store::sqlite::Options;
 use duet_channel::transport::Call;
 use duet_channel::transport::http::{HttpCall, HttpCallError};
-use duet_protocol::receipt::ReceiverName;
 use duet_protocol::rules::Rules;
-use duet_protocol::settings::Generation;
+use duet_protocol::settings::{Generation, Settings};
 use duet_telemetry::Observer;
 use duet_web::drain::Stop;
 use duet_web::health::Version;
@@ -42,6 +41,9 @@ impl Error {
     }
 }
 
+/// The port of each receiving Service in a cluster.
+const INTERNAL_PORT: u16 = 8081;
+
 const VERSION: Version = Version {
     service: "reaction",
     version: env!("CARGO_PKG_VERSION"),
@@ -64,10 +66,11 @@ pub async fn run(config: Config) -> Result<(), Error> {
 pub async fn run_until(config: Config, stop: Stop) -> Result<(), Error> {
     let service = Service::begin(VERSION, Side::From, &config.args, stop).await?;
     let (clock, end) = (service.clock, service.process.stop.end.clone());
-    let calls = calls(&config.receivers, &service.observer)?;
-    let receivers: Vec<_> = calls.keys().cloned().collect();
+    let calls = calls(&config, &service.observer)?;
+    let known = service.states.borrow().settings().cloned();
+    let receivers = known.as_ref().map(|settings| settings.to.clone());
     let options = Options::new(store::MIGRATIONS, clock, rand::random());
-    let options = options.sending(receivers.clone(), generation(&service.states.borrow()));
+    let options = options.sending(receivers, generation(known.as_deref()));
     let (store, committed) = service.open_store(&config.args, options).await?;
 
     let parts = Parts {
@@ -76,7 +79,7 @@ pub async fn run_until(config: Config, stop: Stop) -> Result<(), Error> {
         service: Arc::new(Reactions),
         settings: service.states.clone(),
         calls,
-        broker: service.brokers(receivers.clone()).publishing(),
+        broker: service.brokers().publishing(),
         observer: service.observer.clone(),
         timing: config.loss.timing(),
         rules: Arc::new(Rules::default()),
@@ -93,7 +96,7 @@ pub async fn run_until(config: Config, stop: Stop) -> Result<(), Error> {
         housekeeping::run(store.clone(), end.clone()),
     );
     let instruments = service.process.telemetry.instruments();
-    let measure = status::measure(sending.clone(), receivers, instruments, clock, end);
+    let measure = status::measure(sending.clone(), instruments, clock, end);
     tasks.spawn("measure", measure);
 
     let public = {
@@ -114,22 +117,26 @@ pub async fn run_until(config: Config, stop: Stop) -> Result<(), Error> {
 }
 
 /// The generation that is in force; the zeroth if none ever was.
-fn generation(state: &SettingsState) -> Generation {
-    let settings = state.settings();
+fn generation(settings: Option<&Settings>) -> Generation {
     settings.map_or(Generation::default(), |settings| settings.generation)
 }
 
-/// How to call each receiver.
-fn calls(
-    receivers: &[config::Receiver],
-    observer: &Observer,
-) -> Result<BTreeMap<ReceiverName, Arc<dyn Call>>, HttpCallError> {
-    let mut calls = BTreeMap::<_, Arc<dyn Call>>::new();
-    for config::Receiver { name, url } in receivers {
-        calls.insert(
-            name.clone(),
-            Arc::new(HttpCall::new(url, observer.clone())?),
-        );
+/// How to call each receiver: at the address that is given for it; in a cluster, else at its Service's.
+fn calls(config: &Config, observer: &Observer) -> Result<MakeCall, HttpCallError> {
+    let mut known = BTreeMap::<_, Arc<dyn Call>>::new();
+    for config::Receiver { name, url } in &config.receivers {
+        let call = HttpCall::new(url, observer.clone())?;
+        known.insert(name.clone(), Arc::new(call));
     }
-    Ok(calls)
+    let (in_cluster, observer) = (config.args.service.is_some(), observer.clone());
+    Ok(Box::new(move |name| {
+        if let Some(call) = known.get(name) {
+            return Some(call.clone());
+        }
+        let url = in_cluster.then(|| format!("http://{name}:{INTERNAL_PORT}"))?;
+        let call = HttpCall::new(&url, observer.clone());
+        let call =
+            call.inspect_err(|error| tracing::error!(receiver = %name, %error, "no address"));
+        call.ok().map(|call| Arc::new(call) as Arc<dyn Call>)
+    }))
 }

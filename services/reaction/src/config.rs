@@ -19,7 +19,7 @@ pub struct Config {
     #[command(flatten)]
     pub args: Args,
 
-    /// Where a receiver takes events in `Sync`: NAME=URL of its internal port; repeat for each receiver
+    /// Where a receiver takes events in `Sync`: NAME=URL of its internal port; repeat for each receiver. In Kubernetes, one that is not named here is called at http://NAME:8081
     #[arg(
         long = "receiver",
         value_name = "NAME=URL",

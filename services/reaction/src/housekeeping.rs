@@ -85,7 +85,7 @@ mod tests {
     #[tokio::test]
     async fn an_undone_row_goes_once_every_receiver_holds_the_event_that_undid_it() {
         let dir = tempfile::tempdir().unwrap();
-        let receivers = vec![ReceiverName::new("notification").unwrap()];
+        let receivers = Some(vec![ReceiverName::new("notification").unwrap()]);
         let options =
             Options::new(MIGRATIONS, Clock::start(), 7).sending(receivers, Generation::FIRST);
         let (store, _committed) = SqliteStore::open(&dir.path().join("store"), options).unwrap();

@@ -6,17 +6,16 @@ use std::time::Duration;
 
 use actix_web::web;
 use duet_channel::clock::Clock;
-use duet_channel::failing::{Failing, Reason};
+use duet_channel::failing::Failing;
 use duet_channel::sender::{AcceptedByMode, Achieved};
 use duet_channel::store::Store;
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::record::Health;
-use duet_protocol::sender::Standing;
-use duet_protocol::settings::Settings;
+use duet_protocol::sender::{ReceiverStanding, Standing};
 use duet_protocol::time::Timestamp;
 use duet_telemetry::Instruments;
 use duet_telemetry::instruments::Outbox;
-use duet_web::channel::{Canary, Condition, Observed};
+use duet_web::channel::{Canary, Condition, Observed, Receiver};
 use duet_web::time;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -29,7 +28,11 @@ const EVERY: Duration = Duration::from_secs(1);
 /// `GET /v1/channel`.
 pub(crate) async fn channel(sending: web::Data<Sending>) -> web::Json<Observed> {
     let state = sending.settings();
-    let (standing, oldest) = tokio::join!(sending.standing(), sending.store().oldest());
+    let (standing, oldest, of_each) = tokio::join!(
+        sending.standing(),
+        sending.store().oldest(),
+        sending.store().oldest_of_each(),
+    );
     let mut observed = Observed {
         retransmissions: Some(sending.retransmissions()),
         slowest_caller: sending.slowest_caller().map(millis),
@@ -44,7 +47,19 @@ pub(crate) async fn channel(sending: web::Data<Sending>) -> web::Json<Observed> 
     // What the sender's end is to be, it does not tell any more.
     if let (Some(standing), Ok(oldest)) = (standing, oldest) {
         let oldest = oldest.filter(|_| standing.unacknowledged > 0);
-        let degraded = degraded(state.settings(), &standing, sending.failing());
+        let failing = sending.failing();
+        let of_each: BTreeMap<_, _> = of_each.unwrap_or_default().into_iter().collect();
+        let receiver = |receiver: &ReceiverStanding| Receiver {
+            name: receiver.name.to_string(),
+            unacknowledged: receiver.unacknowledged,
+            oldest_age: of_each
+                .get(&receiver.name)
+                .filter(|_| receiver.unacknowledged > 0)
+                .map(|accepted| age(*accepted)),
+            failing: trouble(receiver, &failing).map(|(_, sentence)| sentence),
+        };
+        observed.receivers = Some(standing.receivers.iter().map(receiver).collect());
+        let degraded = degraded(&standing, &failing);
         observed.unacknowledged = Some(standing.unacknowledged);
         observed.oldest_age = oldest.map(|oldest| age(oldest.accepted));
         observed.drained = state
@@ -70,48 +85,48 @@ fn percent(achieved: Achieved) -> Option<f64> {
     (achieved.requests > 0).then(|| (share * 1_000.0).round() / 10.0)
 }
 
-/// What keeps events from their receivers.
+/// What keeps events from their receivers: one word, and what is to be said of each of them that it is so of.
 fn degraded(
-    settings: Option<&Arc<Settings>>,
     standing: &Standing,
-    failing: BTreeMap<ReceiverName, Failing>,
+    failing: &BTreeMap<ReceiverName, Failing>,
 ) -> Option<(&'static str, String)> {
-    let is_known = |to: &ReceiverName| standing.health.iter().any(|(name, _)| name == to);
-    let to = settings.map_or(&[][..], |settings| &settings.to);
-    if let Some(to) = to.iter().find(|to| !is_known(to)) {
-        let message = format!(
-            "the Channel is to {to}, and this process has no address for it: start it with --receiver {to}=URL"
-        );
-        return Some((Reason::NoWay.as_str(), message));
-    }
-    let unsound = |(_, health): &&(ReceiverName, Health)| *health != Health::Sound;
-    match standing.health.iter().find(unsound) {
-        Some((receiver, Health::SenderRegressed(_))) => {
+    let mut all = standing.receivers.iter();
+    let (reason, first) = all.find_map(|receiver| trouble(receiver, failing))?;
+    let more = all.filter_map(|receiver| trouble(receiver, failing));
+    let said = more.fold(first, |said, (_, sentence)| format!("{said}; {sentence}"));
+    Some((reason, said))
+}
+
+/// What keeps events from a receiver.
+fn trouble(
+    receiver: &ReceiverStanding,
+    failing: &BTreeMap<ReceiverName, Failing>,
+) -> Option<(&'static str, String)> {
+    let name = &receiver.name;
+    match receiver.health {
+        Health::SenderRegressed(_) => {
             let message = format!(
-                "{receiver} holds what this store never sent: this store was restored from an older copy"
+                "{name} holds what this store never sent: this store was restored from an older copy"
             );
             return Some(("SenderRegressed", message));
         }
-        Some((receiver, _)) => {
+        Health::ReceiverRegressed => {
             let message = format!(
-                "{receiver} lacks what this store has forgotten: its store was restored or lost"
+                "{name} lacks what this store has forgotten: its store was restored or lost"
             );
             return Some(("ReceiverRegressed", message));
         }
-        None => {}
+        Health::Sound => {}
     }
     // What failed last is no matter once nothing waits.
-    let mut failing = failing.into_iter().filter(|_| standing.unacknowledged > 0);
-    if let Some((receiver, failing)) = failing.next() {
+    let failing = failing.get(name).filter(|_| receiver.unacknowledged > 0);
+    if let Some(failing) = failing {
         let since = time::text(failing.since);
-        let message = format!(
-            "nothing gets to {receiver} since {since}: {}",
-            failing.cause
-        );
+        let message = format!("nothing gets to {name} since {since}: {}", failing.cause);
         return Some((failing.reason.as_str(), message));
     }
-    standing.undelivered.then(|| {
-        let message = "some event was sent often and is still not received".to_owned();
+    receiver.undelivered.then(|| {
+        let message = format!("some event was sent to {name} often and is still not received");
         ("Undelivered", message)
     })
 }
@@ -119,7 +134,6 @@ fn degraded(
 /// Keeps what the metrics tell of the outbox up to date, until `stop`.
 pub(crate) async fn measure(
     sending: Sending,
-    receivers: Vec<ReceiverName>,
     instruments: Instruments,
     clock: Clock,
     stop: CancellationToken,
@@ -133,19 +147,21 @@ pub(crate) async fn measure(
     let asked = Arc::clone(&known);
     instruments
         .observe_outbox(move || asked.lock().unwrap_or_else(PoisonError::into_inner).clone());
-    let receivers: Vec<Arc<str>> = receivers.iter().map(|name| name.as_str().into()).collect();
     while !stop.is_cancelled() {
-        let (standing, oldest) = tokio::join!(sending.standing(), sending.store().oldest());
+        let (standing, oldest) = tokio::join!(sending.standing(), sending.store().oldest_of_each());
         if let (Some(standing), Ok(oldest)) = (standing, oldest) {
-            let oldest_age =
-                oldest.map_or(Duration::ZERO, |oldest| clock.wall().since(oldest.accepted));
-            let outbox = |receiver: &Arc<str>| Outbox {
-                receiver: Arc::clone(receiver),
-                unacknowledged: standing.unacknowledged,
-                oldest_age,
+            let now = clock.wall();
+            let outbox = |receiver: &ReceiverStanding| {
+                let mut all = oldest.iter();
+                let oldest = all.find(|(name, _)| *name == receiver.name);
+                Outbox {
+                    receiver: receiver.name.as_str().into(),
+                    unacknowledged: receiver.unacknowledged,
+                    oldest_age: oldest.map_or(Duration::ZERO, |(_, at)| now.since(*at)),
+                }
             };
             *known.lock().unwrap_or_else(PoisonError::into_inner) =
-                receivers.iter().map(outbox).collect();
+                standing.receivers.iter().map(outbox).collect();
         }
         tokio::select! {
             () = stop.cancelled() => {}

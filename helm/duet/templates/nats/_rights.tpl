@@ -7,25 +7,25 @@ Everything that is not allowed is denied. (list root) → YAML {program: {publis
 {{- $subject := .Values.channel.spec.async.natsJetStream.stream.subject -}}
 reaction:
   publish:
-    - {{ $subject }}
-    - {{ $subject }}.hello.*.*
+    - {{ $subject }}.to.*
+    - {{ $subject }}.hello.*.*.*
     - $JS.API.STREAM.INFO.{{ $stream }}
     - $JS.API.CONSUMER.INFO.{{ $stream }}.*
   subscribe:
-    - {{ $subject }}.told.*.>
+    - {{ $subject }}.told.*.*.>
     - _INBOX.reaction.>
 {{- range $program := include "duet.receivers" . | splitList " " }}
 {{- $receiver := printf "%s-%s" (include "duet.fullname" $) $program }}
 {{ $program }}:
   publish:
-    - {{ $subject }}.told.*.>
+    - {{ $subject }}.told.{{ $receiver }}.*.>
     - $JS.API.STREAM.INFO.{{ $stream }}
     - $JS.API.CONSUMER.INFO.{{ $stream }}.{{ $receiver }}
     - $JS.API.CONSUMER.MSG.NEXT.{{ $stream }}.{{ $receiver }}
     - $JS.ACK.{{ $stream }}.{{ $receiver }}.>
   subscribe:
     # A subject and the queue group in it.
-    - {{ $subject }}.hello.*.* {{ $receiver }}
+    - {{ $subject }}.hello.{{ $receiver }}.*.* {{ $receiver }}
     - _INBOX.{{ $program }}.>
 {{- end }}
 operator:

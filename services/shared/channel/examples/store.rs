@@ -86,7 +86,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 async fn run(path: &std::path::Path, tasks: u64) -> Result<(), Box<dyn std::error::Error>> {
     let clock = Clock::start();
     let receivers = ReceiverName::new("notification").into_iter().collect();
-    let options = Options::new(TABLE, clock, 7).sending(receivers, Generation::FIRST);
+    let options = Options::new(TABLE, clock, 7).sending(Some(receivers), Generation::FIRST);
     let (store, mut committed) = SqliteStore::open(path, options)?;
     // Forgets as receipts would have it, every 256 events or more.
     let forgetting = {

@@ -23,8 +23,6 @@ const CONNECT: Duration = Duration::from_secs(2);
 pub struct Brokers {
     /// NATS, if this process knows a server.
     pub nats: Option<Nats>,
-    /// The receivers that messages are for: a sender's, or the one that this process is.
-    pub receivers: Vec<ReceiverName>,
     /// Where it tells what it does.
     pub observer: Observer,
     /// Whether this process makes what the broker needs. Where an operator does it, no.
@@ -32,17 +30,13 @@ pub struct Brokers {
 }
 
 impl Brokers {
-    /// The sending half.
+    /// The sending half, for each receiver.
     pub fn publishing(self) -> MakeBroker {
-        Box::new(move |settings| {
+        Box::new(move |settings, receiver| {
             let TransportSettings::NatsJetStream(settings) = settings;
             let nats = self.nats.clone()?;
-            let publish = JetStreamPublish::new(
-                nats,
-                settings,
-                self.receivers.clone(),
-                self.observer.clone(),
-            );
+            let observer = self.observer.clone();
+            let publish = JetStreamPublish::new(nats, settings, receiver.clone(), observer);
             Some(Arc::new(publish) as Arc<dyn Publish>)
         })
     }
@@ -50,15 +44,19 @@ impl Brokers {
 
 #[async_trait]
 impl BrokerSide for Brokers {
-    fn consumer(&self, settings: &TransportSettings) -> Option<Box<dyn Consume>> {
+    fn consumer(
+        &self,
+        settings: &TransportSettings,
+        receiver: &ReceiverName,
+    ) -> Option<Box<dyn Consume>> {
         let TransportSettings::NatsJetStream(settings) = settings;
-        let (nats, receiver) = (self.nats.clone()?, self.receivers.first()?.clone());
-        Some(Box::new(JetStreamConsume::new(
-            nats,
+        let consume = JetStreamConsume::new(
+            self.nats.clone()?,
             settings,
-            receiver,
+            receiver.clone(),
             self.observer.clone(),
-        )))
+        );
+        Some(Box::new(consume))
     }
 
     async fn provision(&self, settings: &Settings) -> Result<Steps, ProvisionError> {
@@ -69,8 +67,9 @@ impl BrokerSide for Brokers {
                     nats.clone(),
                     &settings.channel,
                     jetstream.clone(),
-                    self.receivers.clone(),
-                );
+                    settings.to.clone(),
+                )
+                .of_all_receivers();
                 // At start the connection is a moment away; if it isn't, provisioning says so.
                 nats.connected_within(CONNECT).await;
                 ensure(&provision).await

@@ -67,6 +67,12 @@ impl Waiters {
         waiting.callers.range(all).map(|((id, _), _)| *id).collect()
     }
 
+    /// All events that are waited for.
+    pub(crate) fn all(&self) -> Vec<EventId> {
+        let waiting = self.lock();
+        waiting.callers.keys().map(|(id, _)| *id).collect()
+    }
+
     /// These have come.
     pub(crate) fn wake(&self, events: impl IntoIterator<Item = EventId>) {
         let mut waiting = self.lock();

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use bytes::Bytes;
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::receipt::ReceiverName;
 use crate::sequence::{Epoch, Lane, Partition, Sequence, Source, StoreId, Version};
 use crate::settings::Generation;
 use crate::time::Timestamp;
@@ -77,6 +78,8 @@ pub enum Body {
     Opened {
         /// The epoch before; none for a new store.
         previous: Option<Seal>,
+        /// The receivers that begin with this epoch: what lies before it is none of their business.
+        joined: Vec<ReceiverName>,
     },
     /// An event of the service's own.
     Data(Data),
@@ -146,10 +149,14 @@ impl Event {
         hash.update(&self.source.epoch.0.to_be_bytes());
         hash.update(&self.sequence.0.to_be_bytes());
         match &self.body {
-            Body::Opened { previous } => {
+            Body::Opened { previous, joined } => {
                 let (epoch, last) = previous.map_or((0, 0), |seal| (seal.epoch.0, seal.last.0));
                 hash.update(&epoch.to_be_bytes());
                 hash.update(&last.to_be_bytes());
+                for name in joined {
+                    hash.update(&(name.as_str().len() as u64).to_be_bytes());
+                    hash.update(name.as_str().as_bytes());
+                }
             }
             Body::Data(Data { kind, key, json }) => {
                 for part in [kind.as_bytes(), key.as_str().as_bytes(), json] {
@@ -164,9 +171,13 @@ impl Event {
     /// About how many bytes it takes in a message, headers included.
     pub fn weight(&self) -> usize {
         const ENVELOPE: usize = 420;
-        let data = self.data().map_or(64, |data| {
-            data.kind.len() + 2 * data.key.as_str().len() + data.json.len()
-        });
+        let data = match &self.body {
+            Body::Data(data) => data.kind.len() + 2 * data.key.as_str().len() + data.json.len(),
+            Body::Opened { joined, .. } => {
+                let names = joined.iter().map(|name| name.as_str().len() + 3);
+                64 + names.sum::<usize>()
+            }
+        };
         ENVELOPE + data + self.trace.traceparent.len() + self.trace.tracestate.len()
     }
 }

@@ -139,11 +139,15 @@ impl Inbox {
         })
     }
 
-    /// Marks a new event as received, and closes what it completes.
-    pub fn insert(&mut self, event: &Event) {
+    /// Marks a new event as received by the receiver of this name, and closes what it completes.
+    pub fn insert(&mut self, event: &Event, receiver: &ReceiverName) {
         let inbox = self.epochs.entry(event.source.epoch).or_default();
         inbox.insert(event.sequence, event.hash());
-        if let Body::Opened { previous } = &event.body {
+        if let Body::Opened { previous, joined } = &event.body {
+            if joined.contains(receiver) {
+                self.begin(event.source.epoch);
+                return;
+            }
             inbox.link = match previous {
                 None => Link::First,
                 Some(Seal { epoch, .. }) => Link::After(*epoch),
@@ -153,6 +157,16 @@ impl Inbox {
             {
                 self.epochs.entry(epoch).or_default().end = Some(last);
             }
+        }
+        self.close();
+    }
+
+    /// It joined with this epoch: what lies before was not, or is no more, for it.
+    fn begin(&mut self, epoch: Epoch) {
+        self.floor = self.floor.max(epoch);
+        self.epochs = self.epochs.split_off(&epoch);
+        if let Some(inbox) = self.epochs.get_mut(&epoch) {
+            inbox.link = Link::First;
         }
         self.close();
     }
@@ -271,16 +285,32 @@ mod tests {
             json: bytes::Bytes::new(),
         };
         let body = match sequence {
-            1 => Body::Opened { previous },
+            1 => Body::Opened {
+                previous,
+                joined: Vec::new(),
+            },
             _ => Body::Data(data),
         };
         event(lane().source(epoch(index)), sequence, body)
     }
 
+    fn name() -> ReceiverName {
+        ReceiverName::new("n").unwrap()
+    }
+
+    /// Epoch `index`'s first event, with which this receiver joins.
+    fn joins(index: usize) -> Event {
+        let mut opened = numbered(index, 1);
+        if let Body::Opened { joined, .. } = &mut opened.body {
+            joined.push(name());
+        }
+        opened
+    }
+
     fn receive(inbox: &mut Inbox, event: &Event) -> Standing {
         let standing = inbox.standing(event, Inbox::MAX_RUNS, &Rules::default());
         if standing == Standing::New {
-            inbox.insert(event);
+            inbox.insert(event, &name());
         }
         standing
     }
@@ -317,7 +347,7 @@ mod tests {
                 let seen = matches!(standing, Standing::Copy | Standing::Closed);
                 assert_eq!(seen, holds(&event), "{standing:?}");
             }
-            for receipt in inbox.receipts(lane(), &ReceiverName::new("n").unwrap(), Epoch(1)) {
+            for receipt in inbox.receipts(lane(), &name(), Epoch(1)) {
                 let up_to = taken.iter().filter(|event| {
                     event.source == receipt.source && event.sequence <= receipt.watermark
                 });
@@ -338,7 +368,10 @@ mod tests {
         receive(&mut inbox, &numbered(1, 1));
         assert_eq!(receive(&mut inbox, &numbered(0, 3)), Standing::Gone);
         let between = lane().source(Epoch(15));
-        let opened = Body::Opened { previous: None };
+        let opened = Body::Opened {
+            previous: None,
+            joined: Vec::new(),
+        };
         assert_eq!(
             receive(&mut inbox, &event(between, 1, opened)),
             Standing::Gone
@@ -358,6 +391,19 @@ mod tests {
             receive(&mut inbox, &event);
         }
         assert_eq!(inbox.lowest_open(), epoch(0));
+    }
+
+    #[test]
+    fn a_receiver_begins_with_the_epoch_that_it_joined_with() {
+        for before in [vec![], vec![numbered(0, 1)], vec![numbered(2, 2)]] {
+            let mut inbox = Inbox::default();
+            for event in before.iter().chain([&joins(2)]) {
+                assert_eq!(receive(&mut inbox, event), Standing::New);
+            }
+            assert_eq!(inbox.lowest_open(), epoch(2), "{before:?}");
+            assert_eq!(receive(&mut inbox, &numbered(1, 1)), Standing::Closed);
+            assert_eq!(receive(&mut inbox, &numbered(0, 2)), Standing::Closed);
+        }
     }
 
     #[test]

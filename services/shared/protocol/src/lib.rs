@@ -12,6 +12,7 @@ mod dice;
 pub mod event;
 pub mod faults;
 pub mod inbox;
+pub mod membership;
 pub mod outbox;
 pub mod receipt;
 pub mod receipts;

@@ -4,11 +4,10 @@ use std::ops::RangeInclusive;
 
 use crate::accept::Dispatch;
 use crate::event::{Body, Event, RollingHash, Seal, TraceContext};
+use crate::membership::{Changed, NewEpochs};
 use crate::receipt::ReceiverName;
 use crate::rules::{Rule, Rules};
 use crate::sequence::{Epoch, Incarnation, Lane, Partition, Sequence, Source, StoreId};
-use crate::settings::Generation;
-use crate::time::Timestamp;
 
 /// What a sender keeps of one epoch of one partition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,6 +67,23 @@ pub trait OutboxTables {
 
     /// The Channel's receivers.
     fn receivers(&mut self) -> Result<Vec<ReceiverName>, Self::Error>;
+    /// Whether these are the Channel's receivers, in any order. Asked for each event that is accepted.
+    fn are_receivers(&mut self, names: &[ReceiverName]) -> Result<bool, Self::Error>;
+    /// One more receiver, that has said nothing yet.
+    fn add_receiver(&mut self, name: &ReceiverName) -> Result<(), Self::Error>;
+    /// Forgets a receiver, and all it said.
+    fn remove_receiver(&mut self, name: &ReceiverName) -> Result<(), Self::Error>;
+    /// The first epoch of a partition that a receiver is sent anything of; zero if nothing is known.
+    fn begin(
+        &mut self,
+        receiver: &ReceiverName,
+        partition: Partition,
+    ) -> Result<Epoch, Self::Error>;
+    /// Stores the source of a partition that a receiver begins with.
+    fn put_begin(&mut self, receiver: &ReceiverName, source: Source) -> Result<(), Self::Error>;
+    /// Receivers joined or left, between the events that were appended before and those that are appended later: told to the sender
+    /// in that order, once it is committed.
+    fn changed(&mut self, changed: &Changed) -> Result<(), Self::Error>;
     /// The newest incarnation that a receiver spoke under; zero if it never spoke.
     fn incarnation(&mut self, receiver: &ReceiverName) -> Result<Incarnation, Self::Error>;
     /// Stores it.
@@ -101,6 +117,47 @@ pub(crate) fn lane<T: OutboxTables + ?Sized>(
     })
 }
 
+/// Whether a receiver is sent anything of a source: it joined with it, or before.
+pub(crate) fn concerns<T: OutboxTables + ?Sized>(
+    tables: &mut T,
+    receiver: &ReceiverName,
+    source: Source,
+) -> Result<bool, T::Error> {
+    Ok(tables.begin(receiver, source.lane.partition)? <= source.epoch)
+}
+
+/// Up to where a receiver holds a source: all of it, if it never was to have it.
+pub(crate) fn holds_up_to<T: OutboxTables + ?Sized>(
+    tables: &mut T,
+    receiver: &ReceiverName,
+    source: Source,
+) -> Result<Sequence, T::Error> {
+    if !concerns(tables, receiver, source)? {
+        return Ok(Sequence(u64::MAX));
+    }
+    Ok(tables.mark(receiver, source)?.watermark)
+}
+
+/// Forgets what of a source every receiver holds.
+pub(crate) fn forget_what_all_hold<T: OutboxTables + ?Sized>(
+    tables: &mut T,
+    source: Source,
+) -> Result<(), T::Error> {
+    let mut slowest = None;
+    for receiver in tables.receivers()? {
+        let held = holds_up_to(tables, &receiver, source)?;
+        slowest = Some(slowest.map_or(held, |other: Sequence| other.min(held)));
+    }
+    let (Some(slowest), Some(state)) = (slowest, tables.epoch(source)?) else {
+        return Ok(());
+    };
+    let slowest = slowest.min(state.last);
+    if slowest > state.forgotten {
+        tables.forget(source, slowest)?;
+    }
+    Ok(())
+}
+
 /// Whether every receiver has said that it holds the event.
 pub(crate) fn received_by_all<T: OutboxTables + ?Sized>(
     tables: &mut T,
@@ -114,30 +171,27 @@ pub(crate) fn received_by_all<T: OutboxTables + ?Sized>(
         return Ok(true);
     }
     for receiver in tables.receivers()? {
-        if !tables.mark(&receiver, source)?.covers(sequence) {
+        if concerns(tables, &receiver, source)? && !tables.mark(&receiver, source)?.covers(sequence)
+        {
             return Ok(false);
         }
     }
     Ok(true)
 }
 
-/// Opens the store: every partition takes a new epoch, whose first event names the one before and where that ended.
-///
-/// To be committed before the store accepts anything. `random` gives each partition's epoch its random bits.
-///
-/// # Errors
-/// Those of the tables.
-pub fn open<T: OutboxTables>(
+/// Opens an epoch in every partition, whose first event names the one before, where that ended, and the receivers that begin with it.
+/// The new sources.
+pub(crate) fn open<T: OutboxTables>(
     tables: &mut T,
-    wall: Timestamp,
-    random: u32,
-    generation: Generation,
+    joined: &[ReceiverName],
+    new: NewEpochs,
     rules: &Rules,
-) -> Result<(), T::Error> {
+) -> Result<Vec<Source>, T::Error> {
+    let mut opened = Vec::new();
     for partition in 0..tables.partitions()? {
         let lane = lane(tables, Partition(partition))?;
         let before = tables.head(Partition(partition))?;
-        if before.is_some() && !rules.holds(Rule::NewEpoch) {
+        if before.is_some() && joined.is_empty() && !rules.holds(Rule::NewEpoch) {
             continue;
         }
         let previous = match before {
@@ -149,21 +203,26 @@ pub fn open<T: OutboxTables>(
         };
         let source = lane.source(Epoch::next(
             before.unwrap_or(Epoch::ZERO),
-            wall,
-            random.wrapping_add(u32::from(partition)),
+            new.wall,
+            new.random.wrapping_add(u32::from(partition)),
         ));
         tables.open_epoch(source)?;
         tables.append(
             Event {
                 source,
                 sequence: Sequence::FIRST,
-                time: wall,
-                body: Body::Opened { previous },
+                time: new.wall,
+                body: Body::Opened {
+                    previous,
+                    // All begin with a store's first.
+                    joined: before.map(|_| joined.to_vec()).unwrap_or_default(),
+                },
                 trace: TraceContext::default(),
-                generation,
+                generation: new.generation,
             },
             Dispatch::Background,
         )?;
+        opened.push(source);
     }
-    Ok(())
+    Ok(opened)
 }

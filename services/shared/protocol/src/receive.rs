@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::decision::Decision;
 use crate::event::{Body, Data, Event, EventId, Key};
 use crate::inbox::{Inbox, Standing};
+use crate::receipt::ReceiverName;
 use crate::rules::{Rule, Rules};
 use crate::sequence::{Lane, Version};
 use crate::time::Timestamp;
@@ -137,6 +138,8 @@ pub struct Receiving<'a, I, A> {
     pub inbox: &'a mut I,
     /// The service's own rows.
     pub rows: &'a mut A,
+    /// Who receives.
+    pub receiver: &'a ReceiverName,
     /// The most runs an inbox keeps; [`Inbox::MAX_RUNS`] outside tests.
     pub max_runs: usize,
     /// Stored with what is parked.
@@ -170,7 +173,7 @@ impl<I: InboxTables, A: Apply<Error = I::Error>> Receiving<'_, I, A> {
                 Standing::New => {
                     let outcome = self.first_copy(event, arrival)?;
                     if outcome.is_final() {
-                        inbox.insert(event);
+                        inbox.insert(event, self.receiver);
                     }
                     outcome
                 }

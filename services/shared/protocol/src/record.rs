@@ -73,8 +73,10 @@ pub fn record<T: OutboxTables>(
         recorded.suspicion = Some(Suspicion::BeyondEnd);
         return Ok(recorded);
     }
-    if receipt.watermark < epoch.forgotten {
-        return Ok(recorded); // late, or a receiver that lost something: only a hello tells
+    if receipt.watermark < epoch.forgotten
+        || !outbox::concerns(tables, &receipt.receiver, receipt.source)?
+    {
+        return Ok(recorded); // late, or a receiver that lost something: only a hello tells; or from before it joined again
     }
     let hash =
         epoch.hash + tables.hash_between(receipt.source, epoch.forgotten, receipt.watermark)?;
@@ -127,19 +129,11 @@ fn hold<T: OutboxTables>(
     mark: Mark,
     recorded: &mut Recorded,
 ) -> Result<(), T::Error> {
+    if !outbox::concerns(tables, receiver, source)? {
+        return Ok(());
+    }
     tables.put_mark(receiver, source, &mark)?;
-    let mut slowest = mark.watermark;
-    for other in tables.receivers()? {
-        if other != *receiver {
-            slowest = slowest.min(tables.mark(&other, source)?.watermark);
-        }
-    }
-    if tables
-        .epoch(source)?
-        .is_some_and(|epoch| slowest > epoch.forgotten)
-    {
-        tables.forget(source, slowest)?;
-    }
+    outbox::forget_what_all_hold(tables, source)?;
     recorded.marks.push((source, mark));
     Ok(())
 }
@@ -220,6 +214,9 @@ pub fn judge<T: OutboxTables>(
     answer: &HelloAnswer,
     rules: &Rules,
 ) -> Result<Option<(Health, Vec<Recorded>)>, T::Error> {
+    if !tables.receivers()?.contains(&answer.receiver) {
+        return Ok(None); // it has left
+    }
     if answer.incarnation < tables.incarnation(&answer.receiver)? {
         let regressed = answer.incarnation < asked.incarnation;
         return Ok(regressed.then(|| (Health::ReceiverRegressed, Vec::new())));
@@ -241,6 +238,9 @@ pub fn judge<T: OutboxTables>(
     };
     let as_asked = rules.holds(Rule::HelloAsAsked);
     for (source, forgotten) in &asked.forgotten {
+        if !outbox::concerns(tables, &answer.receiver, *source)? {
+            continue;
+        }
         let up_to = if as_asked {
             *forgotten
         } else {
@@ -251,6 +251,9 @@ pub fn judge<T: OutboxTables>(
         }
     }
     for receipt in &answer.receipts {
+        if !outbox::concerns(tables, &answer.receiver, receipt.source)? {
+            continue;
+        }
         let is_asked = asked
             .forgotten
             .iter()

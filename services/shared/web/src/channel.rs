@@ -42,8 +42,27 @@ pub struct Observed {
     /// The share that takes another mode, and what came of it since the generation is in force; none where there is no canary.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub canary: Option<Canary>,
+    /// How each receiver stands; only a sender tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receivers: Option<Vec<Receiver>>,
     /// What is good and what is wrong.
     pub conditions: Vec<Condition>,
+}
+
+/// How one receiver stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Receiver {
+    /// Its name in the Channel.
+    pub name: String,
+    /// Events accepted that it is not known to hold.
+    pub unacknowledged: u64,
+    /// How long ago the oldest of them was accepted, in whole seconds: `12s`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oldest_age: Option<String>,
+    /// What keeps events from it, in a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failing: Option<String>,
 }
 
 /// The share of pairs that takes another mode, and what came of it.
@@ -157,6 +176,16 @@ impl Condition {
             status,
             reason,
             message,
+        }
+    }
+
+    /// Nothing keeps events from this receiver, for it is to have none: the Channel does not name it.
+    pub fn is_no_receiver(name: &str) -> Self {
+        let message = format!("the Channel's spec.to does not name {name}: it receives nothing");
+        Self {
+            reason: "NotAReceiver",
+            message,
+            ..Self::degraded(None)
         }
     }
 

@@ -121,10 +121,10 @@ impl Open {
         Open { observer, ..self }
     }
 
-    /// Opens what both ends have. `receivers` are those that a sender sends to.
+    /// Opens what both ends have.
     async fn open(
         self,
-        receivers: Option<Vec<ReceiverName>>,
+        side: Side,
     ) -> Result<(End, Parts, mpsc::UnboundedReceiver<CommittedGroup>), Error> {
         let clock = Clock::start();
         let observer = match self.observer {
@@ -138,14 +138,11 @@ impl Open {
         let settings = FileSource::open(self.channel, &self.dir);
         let states = settings.states();
         let mut options = Options::new(self.tables, clock, rand::random());
-        let (brokers_of, provision) = match &receivers {
-            Some(receivers) => (receivers.clone(), false),
-            // Who receives is there before who sends, and makes what the broker needs.
-            None => (vec![receiver_name(&self.name)?], true),
-        };
-        if let Some(receivers) = receivers {
-            let current = states.borrow().settings().map(|it| it.generation);
-            options = options.sending(receivers, current.unwrap_or_default());
+        if side == Side::Sends {
+            let current = states.borrow().settings().cloned();
+            let receivers = current.as_ref().map(|settings| settings.to.clone());
+            let generation = current.map(|settings| settings.generation);
+            options = options.sending(receivers, generation.unwrap_or_default());
         }
         let path = self.dir.join(format!("{}.sqlite", self.name));
         let (store, committed) = SqliteStore::open(&path, options)?;
@@ -159,9 +156,9 @@ impl Open {
         end.tasks.spawn(Box::new(settings).run(stop));
         let brokers = Brokers {
             nats,
-            receivers: brokers_of,
             observer: observer.clone(),
-            provision,
+            // Who receives is there before who sends, and makes what the broker needs.
+            provision: side == Side::Receives,
         };
         let parts = Parts {
             store,
@@ -173,6 +170,13 @@ impl Open {
         };
         Ok((end, parts, committed))
     }
+}
+
+/// Which end of the channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Sends,
+    Receives,
 }
 
 /// What both ends are made of.

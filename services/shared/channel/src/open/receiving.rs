@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
-use super::{Connection, End, Error, Mode, Open, Parts, Receiver, SqliteStore, receiver_name};
+use super::{
+    Connection, End, Error, Mode, Open, Parts, Receiver, Side, SqliteStore, receiver_name,
+};
 use crate::receiver::{ConsumerParts, ConsumerTask, PARKED_RETRY, ParkedTask, ReceivingService};
 
 /// A receiver that takes from the broker. What comes by HTTP it is given by a handler of the service's own server, which answers with
@@ -21,7 +23,7 @@ impl Open {
         own: A,
     ) -> Result<ReceivingEnd<A>, Error> {
         let name = receiver_name(&self.name)?;
-        let (mut end, parts, _) = self.open(None).await?;
+        let (mut end, parts, _) = self.open(Side::Receives).await?;
         let Parts {
             store,
             states,

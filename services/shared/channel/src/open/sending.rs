@@ -4,7 +4,7 @@ use std::sync::Arc;
 use duet_protocol::event::TraceContext;
 use duet_protocol::sender::Timing;
 
-use super::{Connection, End, Error, Key, Mode, Open, Parts, SqliteStore, receiver_name};
+use super::{Connection, End, Error, Key, Mode, Open, Parts, Side, SqliteStore, receiver_name};
 use crate::sender::{self, Reply, SendError, Sender, SenderTask, SendingService};
 use crate::transport::Call;
 use crate::transport::http::HttpCall;
@@ -29,7 +29,7 @@ impl Open {
     ) -> Result<SendingEnd<V>, Error> {
         let names = receivers.iter().map(|(name, _)| receiver_name(name));
         let names = names.collect::<Result<Vec<_>, _>>()?;
-        let (mut end, parts, committed) = self.open(Some(names.clone())).await?;
+        let (mut end, parts, committed) = self.open(Side::Sends).await?;
         let Parts {
             store,
             states,
@@ -47,7 +47,7 @@ impl Open {
             committed,
             service: Arc::new(own),
             settings: states,
-            calls,
+            calls: Box::new(move |name| calls.get(name).cloned()),
             broker: brokers.publishing(),
             observer,
             timing: Timing::default(),

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use duet_protocol::event::Event;
-use duet_protocol::receipt::Receipt;
+use duet_protocol::receipt::{Receipt, ReceiverName};
 use duet_protocol::receive::Outcome;
 use duet_protocol::sequence::StoreId;
 use duet_protocol::settings::{Settings, TracesAsync, TransportSettings};
@@ -29,8 +29,12 @@ use crate::transport::{
 /// What the consumer's task needs of a broker.
 #[async_trait]
 pub trait BrokerSide: Send + Sync + 'static {
-    /// Makes the consuming half from its settings; `None` where this process has no broker to go to.
-    fn consumer(&self, settings: &TransportSettings) -> Option<Box<dyn Consume>>;
+    /// Makes a receiver's consuming half from its settings; `None` where this process has no broker to go to.
+    fn consumer(
+        &self,
+        settings: &TransportSettings,
+        receiver: &ReceiverName,
+    ) -> Option<Box<dyn Consume>>;
     /// Makes what the broker needs, if that is this process's to do.
     async fn provision(&self, settings: &Settings) -> Result<Steps, ProvisionError>;
 }
@@ -94,10 +98,16 @@ impl<S: Store, A: ReceivingService<S::Connection>> ConsumerTask<S, A> {
             let transport = current
                 .as_ref()
                 .and_then(|settings| settings.r#async.as_ref());
+            let name = &self.0.receiver.0.name;
+            let is_named = |settings: &&Arc<Settings>| settings.to.contains(name);
+            let consumer = current.as_ref().filter(is_named).and(transport);
             let consumer =
-                transport.and_then(|settings| self.0.broker.consumer(&settings.transport));
-            let (Some(settings), Some(mut consumer)) = (current, consumer) else {
+                consumer.and_then(|settings| self.0.broker.consumer(&settings.transport, name));
+            let (Some(settings), Some(mut consumer)) = (current.clone(), consumer) else {
                 self.1.send_replace(None);
+                if let Some(settings) = current.filter(|settings| !is_named(&settings)) {
+                    self.takes_leave(&settings, &stop).await;
+                }
                 tokio::select! {
                     () = stop.cancelled() => return,
                     changed = self.0.settings.changed() => if changed.is_err() { return },
@@ -120,6 +130,22 @@ impl<S: Store, A: ReceivingService<S::Connection>> ConsumerTask<S, A> {
                     }
                 }
             }
+        }
+    }
+
+    /// It is no receiver of the Channel's, or not any more: what the broker has for it goes, if that is this process's to do.
+    async fn takes_leave(&self, settings: &Settings, stop: &CancellationToken) {
+        let provisioned = tokio::select! {
+            () = stop.cancelled() => return,
+            provisioned = self.0.broker.provision(settings) => provisioned,
+        };
+        match provisioned {
+            Ok(steps) => steps
+                .0
+                .iter()
+                .for_each(|step| tracing::info!(step, "provisioned")),
+            // Whoever is a receiver does the same.
+            Err(error) => tracing::debug!(%error, "the broker could not be left in order"),
         }
     }
 
@@ -189,7 +215,7 @@ impl<S: Store, A: ReceivingService<S::Connection>> ConsumerTask<S, A> {
                 }
                 changed = self.0.settings.changed() => {
                     let now = self.0.settings.borrow().settings().cloned();
-                    if changed.is_err() || now.is_some_and(|now| now.r#async != settings.r#async) {
+                    if changed.is_err() || now.is_some_and(|now| now.r#async != settings.r#async || now.to != settings.to) {
                         consumer.release().await;
                         return Ok(Stopped::SettingsChanged);
                     }

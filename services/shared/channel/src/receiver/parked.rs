@@ -83,6 +83,7 @@ impl<S: Store, A: ReceivingService<S::Connection>> ParkedTask<S, A> {
             let mut receiving = Receiving {
                 inbox: tx,
                 rows: &mut rows,
+                receiver: &inner.name,
                 max_runs: Inbox::MAX_RUNS,
                 now,
                 rules,

@@ -97,6 +97,7 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
                 let mut receiving = Receiving {
                     inbox: tx,
                     rows: &mut rows,
+                    receiver: &inner.name,
                     max_runs: Inbox::MAX_RUNS,
                     now: inner.clock.wall(),
                     rules: &inner.rules,

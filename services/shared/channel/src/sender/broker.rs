@@ -1,25 +1,30 @@
-//! The broker in use: made from the settings, and made anew when they change.
+//! The broker in use: made from the settings for each receiver, and made anew when they change.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use duet_protocol::receipt::ReceiverName;
 use duet_protocol::sender::Capacity;
 use duet_protocol::sequence::StoreId;
 use duet_protocol::settings::{Settings, TransportSettings};
 use futures::StreamExt;
-use futures::stream::{self, BoxStream};
+use futures::stream::{BoxStream, SelectAll};
 
 use crate::transport::{Feedback, Limits, Publish};
 
-/// Makes the publishing half of a broker's transport from its settings; `None` where this process has no broker to go to.
-pub type MakeBroker = Box<dyn Fn(&TransportSettings) -> Option<Arc<dyn Publish>> + Send + Sync>;
+/// Makes the publishing half of a broker's transport for a receiver, from its settings; `None` where this process has no broker to go to.
+pub type MakeBroker =
+    Box<dyn Fn(&TransportSettings, &ReceiverName) -> Option<Arc<dyn Publish>> + Send + Sync>;
 
 /// See the module.
 pub(super) struct Broker {
     make: MakeBroker,
     store: StoreId,
     made_from: Option<TransportSettings>,
-    publish: Option<Arc<dyn Publish>>,
-    feedback: BoxStream<'static, Feedback>,
+    /// For each receiver; none where there is no broker.
+    publish: BTreeMap<ReceiverName, Option<Arc<dyn Publish>>>,
+    /// Each ends with its receiver's transport.
+    feedback: SelectAll<BoxStream<'static, Feedback>>,
 }
 
 impl Broker {
@@ -28,34 +33,40 @@ impl Broker {
             make,
             store,
             made_from: None,
-            publish: None,
-            feedback: stream::pending().boxed(),
+            publish: BTreeMap::new(),
+            feedback: SelectAll::new(),
         }
     }
 
-    /// Follows the settings.
-    pub(super) async fn configure(&mut self, settings: &Settings) {
+    /// Follows the settings, and who receives.
+    pub(super) async fn configure(
+        &mut self,
+        settings: Option<&Settings>,
+        receivers: &BTreeSet<ReceiverName>,
+    ) {
         let wanted = settings
-            .r#async
-            .as_ref()
+            .and_then(|settings| settings.r#async.as_ref())
             .map(|settings| &settings.transport);
-        if wanted == self.made_from.as_ref() {
-            return;
+        if wanted != self.made_from.as_ref() {
+            self.made_from = wanted.cloned();
+            self.publish.clear();
+            self.feedback.clear();
         }
-        self.made_from = wanted.cloned();
-        self.publish = wanted.and_then(|wanted| (self.make)(wanted));
-        self.feedback = match &self.publish {
-            Some(publish) => publish
-                .feedback(self.store)
-                .await
-                .chain(stream::pending())
-                .boxed(),
-            None => stream::pending().boxed(),
-        };
+        self.publish.retain(|name, _| receivers.contains(name));
+        for name in receivers {
+            if self.publish.contains_key(name) {
+                continue;
+            }
+            let publish = wanted.and_then(|wanted| (self.make)(wanted, name));
+            if let Some(publish) = &publish {
+                self.feedback.push(publish.feedback(self.store).await);
+            }
+            self.publish.insert(name.clone(), publish);
+        }
     }
 
-    pub(super) fn publish(&self) -> Option<Arc<dyn Publish>> {
-        self.publish.clone()
+    pub(super) fn publish(&self, receiver: &ReceiverName) -> Option<Arc<dyn Publish>> {
+        self.publish.get(receiver).cloned().flatten()
     }
 
     /// What receivers say next. Waits for ever where there is no broker.
@@ -67,9 +78,8 @@ impl Broker {
     }
 
     pub(super) fn capacity(&self) -> Capacity {
-        self.publish
-            .as_ref()
-            .map_or(NOTHING, |publish| capacity(publish.limits()))
+        let all = self.publish.values().flatten();
+        least(all.map(|publish| publish.limits()))
     }
 }
 
@@ -80,7 +90,7 @@ const NOTHING: Capacity = Capacity {
 };
 
 /// A transport's limits as the machine takes them.
-pub(super) fn capacity(limits: Limits) -> Capacity {
+fn capacity(limits: Limits) -> Capacity {
     Capacity {
         events: limits.events,
         bytes: limits.bytes,

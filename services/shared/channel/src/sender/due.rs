@@ -8,7 +8,7 @@ use duet_protocol::sender::{Answer, Attempt, Backlog, CallStep, Path, SayHello, 
 use duet_telemetry::names::span;
 
 use super::record::{judge, record};
-use super::task::{Done, SenderTask};
+use super::task::{Done, SenderTask, follow};
 use super::transmit::transmit;
 use super::{SendingService, lock};
 use crate::store::{Store, Transaction};
@@ -50,7 +50,7 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
             });
         }
         while let Some(receiver) = self.machine.poll_backlog(now) {
-            let broker = self.broker.publish();
+            let broker = self.broker.publish(&receiver);
             self.tasks.spawn(async move {
                 let backlog = match broker {
                     Some(broker) => broker.backlog().await,
@@ -91,7 +91,7 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
 
     fn transmit(&mut self, transmission: Transmission) {
         let call = self.calls.get(&transmission.receiver).cloned();
-        let broker = self.broker.publish();
+        let broker = self.broker.publish(&transmission.receiver);
         let again = |(_, attempt): &&(_, Attempt)| *attempt == Attempt::Again;
         let again = transmission.events.iter().filter(again).count();
         self.counted.sent_again(again);
@@ -105,7 +105,10 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
     fn say_hello(&mut self, hello: SayHello) {
         let SayHello { id, receiver, path } = hello;
         let store = self.store.identity().store;
-        let (call, broker) = (self.calls.get(&receiver).cloned(), self.broker.publish());
+        let (call, broker) = (
+            self.calls.get(&receiver).cloned(),
+            self.broker.publish(&receiver),
+        );
         self.tasks.spawn(async move {
             let asked = match (path, call, broker) {
                 (Path::Broker, _, Some(broker)) => broker
@@ -172,6 +175,7 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
                 // As every event, it is of the generation that it is numbered under.
                 if let Some(settings) = settings.borrow().settings() {
                     failed.generation = settings.generation;
+                    follow(tx, settings, clock, &rules)?;
                 }
                 let mut rows = service.rows(tx.connection());
                 let mut calls = lock(&pending);

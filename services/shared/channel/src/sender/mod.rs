@@ -17,7 +17,7 @@ pub use broker::MakeBroker;
 pub use counted::{AcceptedByMode, Achieved};
 pub use request::{Delivery, Reply, SendError};
 pub use service::SendingService;
-pub use task::{Parts, SenderTask};
+pub use task::{MakeCall, Parts, SenderTask};
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

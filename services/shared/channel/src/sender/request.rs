@@ -11,6 +11,7 @@ use duet_protocol::time::Moment;
 use tokio::sync::watch;
 
 use super::counted::{Counted, Way};
+use super::task::follow;
 use super::{Sender, SendingService, lock};
 use crate::clock::Clock;
 use crate::settings::SettingsState;
@@ -208,6 +209,7 @@ impl<S: Store, V: SendingService<S::Connection>> Sender<S, V> {
             let way = Way::of(&settings, &request.key);
             request.dispatch = dispatch(&settings, way.mode, began);
             request.generation = settings.generation;
+            follow(tx, &settings, clock, &rules)?;
             let connection = tx.connection();
             if let Err(refusal) = service.admit(connection, &request.key, request.value.as_ref())? {
                 return Ok(Err(refusal));

@@ -3,11 +3,13 @@
 //! It carries and decides nothing: what comes in is handed to the machine, what the machine wants done is started as a task of its own,
 //! and each task's end is an input again.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use duet_protocol::accept::Compensated;
+use duet_protocol::accept::{Compensated, Dispatch};
 use duet_protocol::event::{Event, EventId};
+use duet_protocol::membership::{self, Changed, NewEpochs};
+use duet_protocol::outbox::OutboxTables;
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::record::{Health, HelloAnswer, Recorded};
 use duet_protocol::rules::Rules;
@@ -29,11 +31,14 @@ use super::{Sender, SendingService, SharedCalls};
 use crate::clock::Clock;
 use crate::failing::{Failing, Reason};
 use crate::settings::SettingsState;
-use crate::store::{CommittedGroup, ReceiverStanding, Store, StoreError};
+use crate::store::{Committed, CommittedGroup, ReceiverStanding, Store, StoreError};
 use crate::strikes::{self, Strikes};
 use crate::transport::spans::Observer;
 use crate::transport::{Call, Feedback};
 use crate::waiters::Waiters;
+
+/// Makes what calls a receiver, of its name in the Channel; `None` where this process has no address for it.
+pub type MakeCall = Box<dyn Fn(&ReceiverName) -> Option<Arc<dyn Call>> + Send + Sync>;
 
 /// What a sender is made of.
 pub struct Parts<S: Store, V: SendingService<S::Connection>> {
@@ -46,7 +51,7 @@ pub struct Parts<S: Store, V: SendingService<S::Connection>> {
     /// The settings in force, followed.
     pub settings: watch::Receiver<SettingsState>,
     /// How to call each receiver.
-    pub calls: BTreeMap<ReceiverName, Arc<dyn Call>>,
+    pub calls: MakeCall,
     /// How to reach the broker.
     pub broker: MakeBroker,
     /// Where it tells what it does.
@@ -70,6 +75,8 @@ pub(super) enum Done {
     Asked(HelloId, Option<HelloAnswer>),
     NotAsked(ReceiverName, HelloId),
     Judged(ReceiverName, HelloId, Option<(Health, Vec<Recorded>)>),
+    /// The store has the receivers that the settings name.
+    Followed(Result<(), StoreError>),
 }
 
 /// See the module.
@@ -80,7 +87,13 @@ pub struct SenderTask<S: Store, V: SendingService<S::Connection>> {
     pub(super) service: Arc<V>,
     pub(super) settings: watch::Receiver<SettingsState>,
     pub(super) pending: SharedCalls<V::Value>,
+    make_call: MakeCall,
+    /// Of those who receive, those that there is an address of.
     pub(super) calls: BTreeMap<ReceiverName, Arc<dyn Call>>,
+    /// Who receives: what was committed, not what the settings have said since.
+    receivers: BTreeSet<ReceiverName>,
+    /// The store could not follow the settings: it is asked again.
+    is_behind: bool,
     pub(super) broker: Broker,
     pub(super) rules: Arc<Rules>,
     pub(super) clock: Clock,
@@ -112,7 +125,7 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
             committed,
             service,
             settings,
-            calls,
+            calls: make_call,
             broker,
             observer,
             timing,
@@ -129,9 +142,10 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
             .unwrap_or(Epoch::ZERO);
         let mut broker = Broker::new(broker, identity.store);
         let current = settings.borrow().settings().cloned();
-        if let Some(settings) = &current {
-            broker.configure(settings).await;
-        }
+        let receivers = standing.receivers.iter().map(|known| known.name.clone());
+        let receivers: BTreeSet<_> = receivers.collect();
+        broker.configure(current.as_deref(), &receivers).await;
+        let calls = calls_of(&make_call, &receivers);
         let policy = policy(current.as_deref(), &calls, &broker);
         let mut machine = Machine::new(
             rules.clone(),
@@ -146,10 +160,11 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
         for ReceiverStanding {
             name,
             incarnation,
+            begin,
             marks,
         } in &standing.receivers
         {
-            machine.receiver_known(name.clone(), *incarnation, marks, clock.now());
+            machine.receiver_known(name.clone(), *incarnation, begin, marks, clock.now());
         }
         let (questions, questions_in) = mpsc::channel(8);
         let pending = SharedCalls::<V::Value>::default();
@@ -175,7 +190,10 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
             service,
             settings,
             pending,
+            make_call,
             calls,
+            receivers,
+            is_behind: true,
             broker,
             rules,
             clock,
@@ -216,7 +234,7 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
                 }
             };
             tokio::select! {
-                Some(group) = self.committed.recv() => self.take_committed(group),
+                Some(group) = self.committed.recv() => self.take_committed(group).await,
                 Some(done) = self.tasks.join_next(), if !self.tasks.is_empty() => match done {
                     Ok(done) => self.take_done(done),
                     // What the machine waits for is lost: whoever owns this task starts anew, from what is durable.
@@ -230,23 +248,53 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
                     Ok(()) => self.configure().await,
                     Err(_) => settings_end = true,
                 },
-                Some(answer) = self.questions.recv() => self.tell(answer),
+                Some(answer) = self.questions.recv() => self.tell(answer).await,
                 () = stop.cancelled(), if !stopping => {}
                 () = wake_up => {}
-                _ = strikes_due.tick() => self.strikes.tell(&self.rules),
+                _ = strikes_due.tick() => {
+                    self.strikes.tell(&self.rules);
+                    if self.is_behind && !stopping {
+                        self.follow();
+                    }
+                }
             }
         }
     }
 
     async fn configure(&mut self) {
-        let current = self.settings.borrow_and_update().settings().cloned();
-        let Some(settings) = current else { return };
-        self.broker.configure(&settings).await;
-        let policy = policy(Some(&settings), &self.calls, &self.broker);
+        self.settings.mark_unchanged();
+        self.follow();
+        self.reach().await;
+    }
+
+    /// Has the store follow the settings, though nothing is accepted.
+    fn follow(&mut self) {
+        let (store, settings) = (self.store.clone(), self.settings.clone());
+        let (rules, clock) = (self.rules.clone(), self.clock);
+        self.is_behind = false;
+        self.tasks.spawn(async move {
+            let job = move |tx: &mut S::Tx<'_>| {
+                let settings = settings.borrow().settings().cloned();
+                settings.map_or(Ok(()), |settings| follow(tx, &settings, clock, &rules))
+            };
+            Done::Followed(store.write(job).await)
+        });
+    }
+
+    /// Makes what the settings and those who receive ask for.
+    async fn reach(&mut self) {
+        let current = self.settings.borrow().settings().cloned();
+        let current = current.as_deref();
+        self.broker.configure(current, &self.receivers).await;
+        self.calls.retain(|name, _| self.receivers.contains(name));
+        let is_new = |name: &&ReceiverName| !self.calls.contains_key(*name);
+        let new = self.receivers.iter().filter(is_new).cloned().collect();
+        self.calls.extend(calls_of(&self.make_call, &new));
+        let policy = policy(current, &self.calls, &self.broker);
         self.machine.configure(policy, self.clock.now());
     }
 
-    fn take_committed(&mut self, group: CommittedGroup) {
+    async fn take_committed(&mut self, group: CommittedGroup) {
         let mut groups = vec![group];
         while groups.len() < AT_ONCE
             && let Ok(group) = self.committed.try_recv()
@@ -257,17 +305,50 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
         groups
             .iter()
             .for_each(|group| self.told.committed(group, now));
-        let events = groups.into_iter().flat_map(|group| group.events);
-        self.machine.committed(
-            events.map(|committed| (committed.event, committed.dispatch)),
-            self.clock.now(),
-        );
+        let mut changed = false;
+        for CommittedGroup {
+            mut events,
+            changes,
+            ..
+        } in groups
+        {
+            let mut taken = 0;
+            for (at, change) in changes {
+                let later = events.split_off(at.saturating_sub(taken).min(events.len()));
+                taken = at;
+                self.machine.committed(in_order(events), now);
+                events = later;
+                self.receivers_changed(&change);
+                changed = true;
+            }
+            self.machine.committed(in_order(events), now);
+        }
+        if changed {
+            self.reach().await;
+        }
+    }
+
+    fn receivers_changed(&mut self, change: &Changed) {
+        for name in &change.left {
+            tracing::info!(receiver = %name, "a receiver left");
+            self.receivers.remove(name);
+            self.failing
+                .send_if_modified(|failing| failing.remove(name).is_some());
+        }
+        for name in &change.joined {
+            tracing::info!(receiver = %name, "a receiver joined: it is sent what is accepted from now on");
+            self.receivers.insert(name.clone());
+        }
+        self.machine.receivers_changed(change, self.clock.now());
+        let waited_for = self.waiters.all().into_iter();
+        self.waiters
+            .wake(waited_for.filter(|event| self.machine.is_received(*event)));
     }
 
     /// What is committed is taken in first: who asks after its change was accepted finds it counted.
-    fn tell(&mut self, answer: oneshot::Sender<Standing>) {
+    async fn tell(&mut self, answer: oneshot::Sender<Standing>) {
         while let Ok(group) = self.committed.try_recv() {
-            self.take_committed(group);
+            self.take_committed(group).await;
         }
         // Who asked may be gone.
         let _ = answer.send(self.machine.standing());
@@ -314,6 +395,11 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
             Done::Loaded(load, events) => self.machine.loaded(load, events, now),
             Done::Backlog(receiver, backlog) => self.machine.backlog(&receiver, backlog, now),
             Done::Asked(id, Some(answer)) => self.judge(id, answer),
+            Done::Followed(Ok(())) => {}
+            Done::Followed(Err(error)) => {
+                self.is_behind = true;
+                tracing::warn!(%error, "who receives could not be recorded; trying again");
+            }
             Done::Asked(_, None) => {}
             Done::NotAsked(receiver, id) => {
                 tracing::debug!(%receiver, ?id, "a hello could not be said; it is said again")
@@ -334,6 +420,9 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
 
     /// Whichever way something got through to a receiver, what failed before is over.
     fn tell_whether_failing(&self, receiver: &ReceiverName, failed: Option<(Reason, Arc<str>)>) {
+        if !self.receivers.contains(receiver) {
+            return; // it has left
+        }
         let wall = self.clock.wall();
         self.failing.send_if_modified(|failing| {
             let Some(failed) = failed else {
@@ -363,6 +452,34 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
                 .wake(waited_for.filter(|event| self.machine.is_received(*event)));
         }
     }
+}
+
+/// Who receives becomes whom the settings name, in the transaction that an event is accepted in or in one of its own.
+pub(super) fn follow<T: OutboxTables<Error = StoreError>>(
+    tx: &mut T,
+    settings: &Settings,
+    clock: Clock,
+    rules: &Rules,
+) -> Result<(), StoreError> {
+    let new = || NewEpochs {
+        wall: clock.wall(),
+        random: rand::random(),
+        generation: settings.generation,
+    };
+    membership::follow(tx, &settings.to, new, rules).map(drop)
+}
+
+fn in_order(events: Vec<Committed>) -> impl Iterator<Item = (Arc<Event>, Dispatch)> {
+    let pair = |committed: Committed| (committed.event, committed.dispatch);
+    events.into_iter().map(pair)
+}
+
+fn calls_of(
+    make: &MakeCall,
+    receivers: &BTreeSet<ReceiverName>,
+) -> BTreeMap<ReceiverName, Arc<dyn Call>> {
+    let call = |name: &ReceiverName| Some((name.clone(), make(name)?));
+    receivers.iter().filter_map(call).collect()
 }
 
 fn policy(

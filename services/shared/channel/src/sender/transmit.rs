@@ -60,7 +60,12 @@ pub(super) async fn transmit(
     match transmission.path {
         Path::Call => match call {
             Some(call) => deliver(&*call, &batch, transmission.urgency).await,
-            None => Carried::no_way("this process has no address for it"),
+            None => {
+                let name = &transmission.receiver;
+                Carried::no_way(&format!(
+                    "this process has no address for it: start it with --receiver {name}=URL"
+                ))
+            }
         },
         Path::Broker => match broker {
             Some(broker) => publish(&*broker, &batch, transmission).await,

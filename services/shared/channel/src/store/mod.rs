@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use duet_protocol::accept::Dispatch;
 use duet_protocol::event::{Event, EventId};
+use duet_protocol::membership::Changed;
 use duet_protocol::outbox::{EpochState, Mark, OutboxTables};
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::receive::InboxTables;
@@ -76,6 +77,8 @@ pub struct Committed {
 pub struct CommittedGroup {
     /// The events that were put into the outbox.
     pub events: Vec<Committed>,
+    /// Who joined and left: each before the event at this place, and after those before it.
+    pub changes: Vec<(usize, Changed)>,
     /// When the transaction began, and when it was durable.
     pub span: (SystemTime, SystemTime),
 }
@@ -107,7 +110,9 @@ pub struct ReceiverStanding {
     pub name: ReceiverName,
     /// The newest incarnation that it spoke under; zero if it never spoke.
     pub incarnation: Incarnation,
-    /// What it holds of each of [`OutboxStanding::sources`], in the same order.
+    /// The source of each partition that it joined with.
+    pub begin: Vec<Source>,
+    /// What it holds of each of [`OutboxStanding::sources`], in the same order: all of those before it joined.
     pub marks: Vec<(Source, Mark)>,
 }
 
@@ -186,6 +191,14 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// # Errors
     /// As [`Store::read`].
     fn oldest(&self) -> impl Future<Output = Result<Option<Oldest>, StoreError>> + Send;
+
+    /// For each receiver that lacks something, when the oldest of that was accepted.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    fn oldest_of_each(
+        &self,
+    ) -> impl Future<Output = Result<Vec<(ReceiverName, Timestamp)>, StoreError>> + Send;
 
     /// The parked events whose next attempt is due, where none waits longer than `longest`
     /// ([`is_retry_due`](duet_protocol::receive::is_retry_due)): at most `limit`, the longest due first; and when the next one

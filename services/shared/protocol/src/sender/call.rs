@@ -38,15 +38,24 @@ pub enum Answer {
     Unknown,
 }
 
+/// How a call stands at one receiver.
+#[derive(Clone, Debug)]
+enum At {
+    /// It was not applied: it did not go out, or was turned away.
+    NotApplied,
+    /// It went out, and no answer said what became of it.
+    Unanswered,
+    /// It is held there.
+    Held(Outcome),
+}
+
 /// A call under way.
 #[derive(Debug)]
 pub(super) struct CallUnderWay {
     pub(super) event: Arc<Event>,
     pub(super) deadline: Moment,
-    /// What each receiver answered; [`None`] where it has not.
-    outcomes: Vec<(ReceiverName, Option<Outcome>)>,
-    /// It went out and no answer said what became of it.
-    unanswered: bool,
+    /// How it stands at each receiver that it is for.
+    at: Vec<(ReceiverName, At)>,
     pub(super) failed: Option<(FailureCause, MayBeApplied)>,
 }
 
@@ -59,14 +68,40 @@ impl CallUnderWay {
         CallUnderWay {
             event,
             deadline,
-            outcomes: receivers.map(|name| (name, None)).collect(),
-            unanswered: false,
+            at: receivers.map(|name| (name, At::NotApplied)).collect(),
             failed: None,
         }
     }
 
-    pub(super) fn went_out(&mut self) {
-        self.unanswered = true;
+    /// A receiver left: it is not waited for any more. The end, if nobody else is.
+    pub(super) fn left(&mut self, receiver: &ReceiverName) -> Option<CallEnd> {
+        self.at.retain(|(name, _)| name != receiver);
+        match self.failed {
+            Some(_) => None,
+            None if self.at.is_empty() => Some(CallEnd::ForNobody),
+            None => self.delivered(),
+        }
+    }
+
+    fn stands(&mut self, receiver: &ReceiverName, how: At) {
+        for (name, at) in &mut self.at {
+            if name == receiver {
+                *at = how;
+                return;
+            }
+        }
+    }
+
+    fn delivered(&self) -> Option<CallEnd> {
+        let all = self.at.iter().map(|(name, at)| match at {
+            At::Held(outcome) => Some((name.clone(), outcome.clone())),
+            At::NotApplied | At::Unanswered => None,
+        });
+        all.collect::<Option<Outcomes>>().map(CallEnd::Delivered)
+    }
+
+    pub(super) fn went_out(&mut self, receiver: &ReceiverName) {
+        self.stands(receiver, At::Unanswered);
     }
 
     /// A receiver answered.
@@ -75,36 +110,31 @@ impl CallUnderWay {
         receiver: &ReceiverName,
         outcome: &Outcome,
     ) -> Option<CallEnd> {
-        self.unanswered = false;
         let cause = match outcome {
             Outcome::Applied(_) | Outcome::Superseded => {
-                for (name, answered) in &mut self.outcomes {
-                    if name == receiver {
-                        *answered = Some(outcome.clone());
-                    }
-                }
-                let all = self
-                    .outcomes
-                    .iter()
-                    .map(|(name, outcome)| Some((name.clone(), outcome.clone()?)));
-                return all.collect::<Option<Outcomes>>().map(CallEnd::Delivered);
+                self.stands(receiver, At::Held(outcome.clone()));
+                return self.delivered();
             }
             Outcome::Parked | Outcome::Dead => FailureCause::Parked,
             Outcome::Failed(_) => FailureCause::Failed,
             Outcome::Refused | Outcome::Dropped => FailureCause::Refused,
             Outcome::Late => FailureCause::Deadline,
         };
+        self.stands(receiver, At::NotApplied);
         Some(self.fail(cause))
     }
 
-    /// A receiver turned it away: it was not applied.
-    pub(super) fn turned_away(&mut self) -> CallEnd {
-        self.unanswered = false;
+    /// A receiver turned it away: it was not applied there.
+    pub(super) fn turned_away(&mut self, receiver: &ReceiverName) -> CallEnd {
+        self.stands(receiver, At::NotApplied);
         self.fail(FailureCause::Refused)
     }
 
     pub(super) fn fail(&mut self, cause: FailureCause) -> CallEnd {
-        let applied = if self.unanswered || cause == FailureCause::Parked {
+        let may_be = |(_, at): &(ReceiverName, At)| {
+            matches!(at, At::Unanswered | At::Held(Outcome::Applied(_)))
+        };
+        let applied = if self.at.iter().any(may_be) || cause == FailureCause::Parked {
             MayBeApplied::Unknown
         } else {
             MayBeApplied::No

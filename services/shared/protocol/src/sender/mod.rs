@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 pub use call::{Answer, CallStep, Outcomes};
 pub use timing::{Capacity, Policy, Timing};
-pub use wants::{Load, SayHello, Standing};
+pub use wants::{Load, ReceiverStanding, SayHello, Standing};
 pub use wire::{
     Attempt, Backlog, BrokerPlace, CallEnd, FailureCause, HelloId, MayBeApplied, MessageId, Path,
     Sent, Transmission, TransmissionId, Urgency,
@@ -29,6 +29,7 @@ pub use wire::{
 
 use crate::accept::{Compensated, Dispatch};
 use crate::event::{Event, EventId};
+use crate::membership::Changed;
 use crate::outbox::{EpochState, Mark};
 use crate::receipt::ReceiverName;
 use crate::record::{Asked, HELLO_EPOCHS, Health, Recorded};
@@ -128,15 +129,17 @@ impl Sender {
         kept.last = kept.last.max(state.last);
     }
 
-    /// A receiver, and what it said so far: under which incarnation, and of which sources. Given at start.
+    /// A receiver, the sources that it began with, and what it said so far: under which incarnation, and of which sources. Given at
+    /// start.
     pub fn receiver_known(
         &mut self,
         name: ReceiverName,
         incarnation: Incarnation,
+        begin: &[Source],
         marks: &[(Source, Mark)],
         now: Moment,
     ) {
-        let mut peer = Peer::new(name.clone(), incarnation, now);
+        let mut peer = Peer::new(name.clone(), incarnation, begin, now);
         for (source, kept) in &self.sources {
             let mark = marks
                 .iter()
@@ -145,6 +148,44 @@ impl Sender {
             peer.track(*source, &mark.unwrap_or_default(), kept.last, &self.common);
         }
         self.peers.insert(name, peer);
+    }
+
+    /// Receivers joined or left, in a transaction after all that was committed so far. To be told in that order.
+    pub fn receivers_changed(&mut self, changed: &Changed, now: Moment) {
+        for name in &changed.left {
+            self.receiver_left(name);
+        }
+        for name in &changed.joined {
+            let incarnation = Incarnation::ZERO;
+            let mut peer = Peer::new(name.clone(), incarnation, &changed.begin, now);
+            for (source, kept) in &self.sources {
+                peer.grow(*source, kept.last, now, &self.common); // the events that open its epochs
+            }
+            self.peers.insert(name.clone(), peer);
+        }
+    }
+
+    /// What was on its way to it is nobody's any more, and calls that wait for it alone are over.
+    fn receiver_left(&mut self, name: &ReceiverName) {
+        if self.peers.remove(name).is_none() {
+            return;
+        }
+        let left = |(id, call): (&EventId, &mut CallUnderWay)| Some((*id, call.left(name)?));
+        let over: Vec<_> = self.calls.iter_mut().filter_map(left).collect();
+        for (id, end) in over {
+            self.end_call(id, end);
+        }
+        let peers = &self.peers;
+        for (source, kept) in &mut self.sources {
+            let before = kept.events.len();
+            let still_sends = |sequence: &Sequence| {
+                let mut peers = peers.values();
+                peers.any(|peer| peer.still_sends(*source, *sequence))
+            };
+            kept.events.retain(|sequence, _| still_sends(sequence));
+            self.kept -= before - kept.events.len();
+        }
+        self.retire_sources();
     }
 
     /// Other settings are in force. What waits drains the new way; what is under way stays under way.
@@ -168,18 +209,24 @@ impl Sender {
             let EventId { source, sequence } = event.id();
             let kept = self.sources.entry(source).or_default();
             kept.last = kept.last.max(sequence);
-            if self.kept < self.common.timing.max_kept {
+            let is_wanted = self.peers.values().any(|peer| peer.concerns(source));
+            if is_wanted && self.kept < self.common.timing.max_kept {
                 self.kept += usize::from(kept.events.insert(sequence, event.clone()).is_none());
             }
             for peer in self.peers.values_mut() {
                 peer.grow(source, sequence, now, &self.common);
             }
             if let Dispatch::Inline { deadline } = dispatch {
-                let call = CallUnderWay::new(event.clone(), deadline, self.peers.keys().cloned());
+                let concerned = |peer: &&Peer| peer.concerns(source);
+                let names = self.peers.values().filter(concerned);
+                let names = names.map(|peer| peer.name.clone());
+                let call = CallUnderWay::new(event.clone(), deadline, names);
                 self.calls.insert(event.id(), call);
                 self.deadlines.insert((deadline, event.id()));
                 for peer in self.peers.values_mut() {
-                    peer.call(&event);
+                    if peer.concerns(source) {
+                        peer.call(&event);
+                    }
                 }
             }
         }
@@ -245,6 +292,11 @@ impl Sender {
                 self.calls.remove(&id);
                 self.steps
                     .push_back((id, CallStep::Answer(Answer::Delivered(outcomes))));
+            }
+            CallEnd::ForNobody => {
+                self.calls.remove(&id);
+                self.steps
+                    .push_back((id, CallStep::Answer(Answer::Accepted)));
             }
             CallEnd::Failed { cause, applied } => {
                 if !self.common.rules.holds(Rule::CompensateBeforeAnswer) {
@@ -393,9 +445,9 @@ impl Sender {
 
     /// Up to where each source is held by every receiver, and so forgotten.
     fn forgotten(&self) -> impl Iterator<Item = (Source, Sequence)> + '_ {
-        self.sources.keys().map(|source| {
+        self.sources.iter().map(|(source, kept)| {
             let held = self.peers.values().map(|peer| peer.held(*source));
-            (*source, held.min().unwrap_or_default())
+            (*source, held.min().unwrap_or_default().min(kept.last))
         })
     }
 
@@ -464,7 +516,10 @@ impl Sender {
         let peer = self.peers.get(&receiver)?;
         let asked = Asked {
             incarnation: peer.incarnation,
-            forgotten: self.forgotten().collect(),
+            forgotten: self
+                .forgotten()
+                .filter(|(source, _)| peer.concerns(*source))
+                .collect(),
         };
         self.hellos += 1;
         let id = HelloId(self.hellos);
@@ -521,6 +576,12 @@ impl Sender {
 
     /// How it stands.
     pub fn standing(&self) -> Standing {
+        let of = |peer: &Peer| ReceiverStanding {
+            name: peer.name.clone(),
+            unacknowledged: peer.all_unreceived(),
+            health: peer.hello.health,
+            undelivered: peer.most_sends() >= self.common.timing.sends_before_condition,
+        };
         Standing {
             unacknowledged: self
                 .peers
@@ -530,15 +591,7 @@ impl Sender {
                 .unwrap_or(0),
             calls: self.calls.len(),
             kept: self.kept,
-            health: self
-                .peers
-                .values()
-                .map(|peer| (peer.name.clone(), peer.hello.health))
-                .collect(),
-            undelivered: self
-                .peers
-                .values()
-                .any(|peer| peer.most_sends() >= self.common.timing.sends_before_condition),
+            receivers: self.peers.values().map(of).collect(),
         }
     }
 }

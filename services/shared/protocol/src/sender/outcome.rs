@@ -114,7 +114,7 @@ impl Peer {
             };
             let end = match outcome {
                 Some(outcome) => call.answered(&self.name, &outcome),
-                None if turned_away => Some(call.turned_away()),
+                None if turned_away => Some(call.turned_away(&self.name)),
                 None if in_time => Some(call.fail(FailureCause::Refused)),
                 None => Some(call.fail(FailureCause::Deadline)),
             };

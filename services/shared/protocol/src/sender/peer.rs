@@ -15,7 +15,7 @@ use crate::event::{Event, EventId};
 use crate::outbox::Mark;
 use crate::receipt::ReceiverName;
 use crate::record::Recorded;
-use crate::sequence::{Incarnation, Sequence, Source};
+use crate::sequence::{Epoch, Incarnation, Lane, Sequence, Source};
 use crate::time::Moment;
 
 /// A batch on its way.
@@ -33,6 +33,8 @@ pub(super) struct UnderWay {
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) name: ReceiverName,
+    /// The first epoch of each lane that it is sent anything of; all of them, where none is named.
+    begins: BTreeMap<Lane, Epoch>,
     /// The newest it spoke under.
     pub(super) incarnation: Incarnation,
     pub(super) tracks: BTreeMap<Source, Track>,
@@ -48,9 +50,16 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    pub(super) fn new(name: ReceiverName, incarnation: Incarnation, now: Moment) -> Self {
+    pub(super) fn new(
+        name: ReceiverName,
+        incarnation: Incarnation,
+        begin: &[Source],
+        now: Moment,
+    ) -> Self {
+        let begins = begin.iter().map(|source| (source.lane, source.epoch));
         Peer {
             name,
+            begins: begins.collect(),
             incarnation,
             tracks: BTreeMap::new(),
             held: BTreeMap::new(),
@@ -63,13 +72,25 @@ impl Peer {
         }
     }
 
+    /// Whether it is sent anything of this source: it joined with it, or before.
+    pub(super) fn concerns(&self, source: Source) -> bool {
+        let begin = self.begins.get(&source.lane);
+        begin.is_none_or(|begin| *begin <= source.epoch)
+    }
+
     pub(super) fn track(&mut self, source: Source, mark: &Mark, last: Sequence, common: &Common) {
+        if !self.concerns(source) {
+            return;
+        }
         self.held.insert(source, mark.watermark);
         self.tracks
             .insert(source, Track::new(mark, last, common.timing.max_tracked));
     }
 
     pub(super) fn grow(&mut self, source: Source, last: Sequence, now: Moment, common: &Common) {
+        if !self.concerns(source) {
+            return;
+        }
         self.tracks
             .entry(source)
             .or_default()
@@ -81,12 +102,21 @@ impl Peer {
         self.held.remove(&source);
     }
 
+    /// What it needs nothing of any more: all, of what is none of its business.
     pub(super) fn base(&self, source: Source) -> Sequence {
-        self.tracks.get(&source).map_or(Sequence::ZERO, Track::base)
+        match self.tracks.get(&source) {
+            Some(track) => track.base(),
+            None if self.concerns(source) => Sequence::ZERO,
+            None => Sequence(u64::MAX),
+        }
     }
 
     pub(super) fn held(&self, source: Source) -> Sequence {
-        self.held.get(&source).copied().unwrap_or_default()
+        match self.held.get(&source) {
+            Some(held) => *held,
+            None if self.concerns(source) => Sequence::ZERO,
+            None => Sequence(u64::MAX),
+        }
     }
 
     pub(super) fn unreceived(&self, source: Source) -> u64 {
@@ -189,7 +219,7 @@ impl Peer {
                 break;
             }
             self.inline.pop_front();
-            call.went_out();
+            call.went_out(&self.name);
             bytes += call.event.weight();
             let left = call.deadline.since(now);
             within = Some(within.map_or(left, |least| least.min(left)));
@@ -414,6 +444,9 @@ impl Peer {
             self.hello.want(now, &common.timing);
         }
         for (source, mark) in &recorded.marks {
+            if !self.concerns(*source) {
+                continue;
+            }
             // Two records may be told in another order than they were made in.
             let held = self.held.entry(*source).or_default();
             *held = mark.watermark.max(*held);

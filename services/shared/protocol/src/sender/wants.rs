@@ -36,8 +36,19 @@ pub struct Standing {
     pub calls: usize,
     /// Events kept whole in memory.
     pub kept: usize,
-    /// What the last hello to each receiver found.
-    pub health: Vec<(ReceiverName, Health)>,
-    /// Whether some event was sent often and is still unreceived.
+    /// How each receiver stands, by name.
+    pub receivers: Vec<ReceiverStanding>,
+}
+
+/// How one receiver stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceiverStanding {
+    /// Who.
+    pub name: ReceiverName,
+    /// Events that it is not known to hold.
+    pub unacknowledged: u64,
+    /// What the last hello to it found.
+    pub health: Health,
+    /// Whether some event was sent to it often and is still unreceived.
     pub undelivered: bool,
 }

@@ -171,6 +171,8 @@ pub enum MayBeApplied {
 pub enum CallEnd {
     /// Every receiver holds it: applied, or superseded by something newer.
     Delivered(Outcomes),
+    /// All receivers that it was for have left: it stands, and is for nobody.
+    ForNobody,
     /// Not so; the write is to be taken back before the caller is told.
     Failed {
         /// Why.

@@ -7,7 +7,8 @@ use std::time::Duration;
 use duet_protocol::accept::{Accepted, Accepting, Compensated, Dispatch, Failed, Request};
 use duet_protocol::calls::Calls;
 use duet_protocol::event::{Event, EventId, Key, TraceContext};
-use duet_protocol::outbox::{self, OutboxTables};
+use duet_protocol::membership::{self, NewEpochs};
+use duet_protocol::outbox::OutboxTables;
 use duet_protocol::receipt::{Receipt, ReceiverName};
 use duet_protocol::receive::{Arrival, Outcome, Receiving};
 use duet_protocol::record::{Asked, Health, HelloAnswer, Recorded, judge, record};
@@ -18,7 +19,7 @@ use duet_protocol::sequence::{Epoch, Sequence, StoreId};
 use duet_protocol::settings::{Generation, Mode};
 use duet_protocol::time::{Moment, Timestamp};
 
-use crate::tables::{Outbox, ReactionRows, ReceiverStore, SenderStore, Value};
+use crate::tables::{self, Outbox, ReactionRows, ReceiverStore, SenderStore, Value};
 
 pub(crate) const LIKE: Option<Value> = Some(0);
 pub(crate) const LOVE: Option<Value> = Some(1);
@@ -83,7 +84,7 @@ impl Pair {
         let mut pair = Pair {
             rules: Arc::new(rules),
             sender: SenderStore {
-                outbox: Outbox::new(StoreId(7), 1, vec![notification()]),
+                outbox: Outbox::new(StoreId(7), 1),
                 rows: ReactionRows::default(),
             },
             calls: Default::default(),
@@ -105,13 +106,14 @@ impl Pair {
         self.opened += 1;
         self.calls = Default::default();
         let wall = self.wall();
-        must(outbox::open(
-            &mut self.sender.outbox,
+        let new = NewEpochs {
             wall,
-            self.opened,
-            Generation::FIRST,
-            &self.rules,
-        ));
+            random: self.opened,
+            generation: Generation::FIRST,
+        };
+        let outbox = &mut self.sender.outbox;
+        let to = [notification()];
+        must(membership::open(outbox, Some(&to), new, &self.rules));
     }
 
     pub(crate) fn receiver_opens(&mut self) {
@@ -222,6 +224,7 @@ impl Pair {
         let outcomes = Receiving {
             inbox: &mut self.receiver.received,
             rows: &mut self.receiver.rows,
+            receiver: &notification(),
             max_runs: self.max_runs,
             now,
             rules: &self.rules,
@@ -291,7 +294,8 @@ impl Pair {
         }
         let marks = self.sender.outbox.marks(&notification());
         let incarnation = must(self.sender.outbox.incarnation(&notification()));
-        machine.receiver_known(notification(), incarnation, &marks, Moment::START);
+        let begin = self.sender.outbox.begins(&notification());
+        machine.receiver_known(notification(), incarnation, &begin, &marks, Moment::START);
         self.sender.outbox.appended.clear();
         machine
     }
@@ -299,7 +303,8 @@ impl Pair {
     /// All that a machine sends now, read from the store where it asks for that.
     pub(crate) fn sends(&mut self, machine: &mut Sender, now: Moment) -> Vec<Transmission> {
         let mut sent = Vec::new();
-        machine.committed(std::mem::take(&mut self.sender.outbox.appended), now);
+        let appended = std::mem::take(&mut self.sender.outbox.appended);
+        tables::tell(machine, appended, now);
         machine.scan(now);
         loop {
             if let Some(transmission) = machine.poll_transmit(now) {

@@ -19,6 +19,7 @@ pub(crate) enum Action {
     Wait(Duration),
     Switch,
     Reconfigure,
+    JoinOrLeave(usize),
     CrashSender,
     CrashReceiver(usize),
     /// The broker comes back without so many of its newest messages.
@@ -73,6 +74,8 @@ impl Action {
             Action::Switch
         } else if strikes(Fault::Reconfigure, dice) {
             Action::Reconfigure
+        } else if plan.receivers > 1 && strikes(Fault::JoinOrLeave, dice) {
+            Action::JoinOrLeave(node)
         } else if strikes(Fault::SenderCrash, dice) {
             Action::CrashSender
         } else if strikes(Fault::ReceiverCrash, dice) {

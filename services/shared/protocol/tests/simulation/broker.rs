@@ -40,6 +40,7 @@ pub(crate) struct Broker {
     /// The stream is not made until then.
     absent_until: Option<Moment>,
     deaf_until: Moment,
+    is_removed: bool,
     pub(crate) capacity: usize,
     pub(crate) max_ack_pending: usize,
     window: Duration,
@@ -55,6 +56,7 @@ impl Broker {
             down_until: None,
             absent_until: None,
             deaf_until: Moment::START,
+            is_removed: false,
             capacity,
             max_ack_pending,
             window: Duration::from_secs(120),
@@ -73,7 +75,7 @@ impl Broker {
         forgets: bool,
         now: Moment,
     ) -> Published {
-        if self.absent_until.is_some_and(|until| now < until) {
+        if self.is_removed || self.absent_until.is_some_and(|until| now < until) {
             return Published::Absent;
         }
         if let Some(&(at, place)) = self.seen.get(&id)
@@ -189,6 +191,22 @@ impl Broker {
         self.messages.clear();
         self.seen.clear();
         self.absent_until = Some(absent_until);
+    }
+
+    /// Whether there is a consumer.
+    pub(crate) fn is_there(&self) -> bool {
+        !self.is_removed
+    }
+
+    /// The consumer is removed, and what waited for it.
+    pub(crate) fn is_removed(&mut self) {
+        self.is_removed = true;
+        self.messages.clear();
+    }
+
+    /// There is a consumer again.
+    pub(crate) fn is_made(&mut self) {
+        self.is_removed = false;
     }
 
     pub(crate) fn deafen(&mut self, until: Moment) {

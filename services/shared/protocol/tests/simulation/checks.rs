@@ -1,19 +1,27 @@
 //! What must hold, judged apart from the machines that are judged.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use duet_protocol::event::{Event, EventId, Key};
 use duet_protocol::inbox::Inbox;
+use duet_protocol::receipt::ReceiverName;
 use duet_protocol::record::Health;
 use duet_protocol::sender::{Transmission, Urgency};
-use duet_protocol::sequence::Sequence;
+use duet_protocol::sequence::{Sequence, Source};
 
 use crate::tables::{Outbox, Received};
 use crate::world::{Node, World};
 
 /// Whether a receiver lacks what its sender has forgotten.
-pub(crate) fn lacks(outbox: &Outbox, received: &Received) -> bool {
-    outbox.standing_of_all().any(|(source, state)| {
+pub(crate) fn lacks(outbox: &Outbox, name: &ReceiverName, received: &Received) -> bool {
+    let begins = outbox.begins(name);
+    let concerns = |source: &Source| {
+        let mut begins = begins.iter();
+        begins.all(|begin| begin.lane != source.lane || begin.epoch <= source.epoch)
+    };
+    let mut all = outbox.standing_of_all();
+    all.any(|(source, state)| {
         let inbox = received.inboxes.get(&source.lane);
         let held = inbox.map_or(Sequence::ZERO, |inbox| {
             match inbox.epochs.get(&source.epoch) {
@@ -22,7 +30,7 @@ pub(crate) fn lacks(outbox: &Outbox, received: &Received) -> bool {
                 None => Sequence::ZERO,
             }
         });
-        held < state.forgotten
+        held < state.forgotten && concerns(source)
     })
 }
 
@@ -83,9 +91,15 @@ pub(crate) fn verdict(world: &World, node: usize, health: Health) -> Result<(), 
     }
 }
 
+/// Whether an event is for a receiver as it is now.
+fn is_due(world: &World, node: &Node, id: EventId) -> bool {
+    let spell = world.store.outbox.spell(&node.name);
+    world.model.is_due(id, &node.name, spell)
+}
+
 /// Whether a caller may be told that `id` was delivered.
 pub(crate) fn delivered(world: &World, key: &Key, id: EventId) -> Result<(), String> {
-    let lacks = |node: &&Node| !node.store.rows.witness.has(key, id);
+    let lacks = |node: &&Node| is_due(world, node, id) && !node.store.rows.witness.has(key, id);
     match world.nodes.iter().find(lacks) {
         Some(node) if !world.damaged => Err(format!(
             "{id:?} is told to be delivered, and {} has not applied it",
@@ -97,7 +111,9 @@ pub(crate) fn delivered(world: &World, key: &Key, id: EventId) -> Result<(), Str
 
 /// Whether every event is received, and the sender has nothing left to do.
 pub(crate) fn is_received(world: &World) -> bool {
+    let to: BTreeSet<_> = world.settings.to.iter().collect();
     world.store.outbox.len() == 0
+        && world.store.outbox.spells().keys().eq(to)
         && world.nodes.iter().all(|node| node.broker.len() == 0)
         && world.sender.as_ref().is_some_and(|sender| {
             let standing = sender.machine.standing();
@@ -135,13 +151,22 @@ fn is_corruption_missed(world: &World, node: &Node, id: EventId) -> bool {
 pub(crate) fn finally(world: &World) -> Result<(), String> {
     for (id, written) in &world.model.writes {
         for node in &world.nodes {
-            if !node.store.rows.witness.has(&written.key, *id) {
+            if is_due(world, node, *id) && !node.store.rows.witness.has(&written.key, *id) {
                 return Err(format!("{id:?} is lost: {} has not applied it", node.name));
             }
         }
     }
     for (key, row) in &world.store.rows.0 {
+        let partition = key.partition(world.plan.partitions);
+        let source = world.store.outbox.lane(partition).source(row.version.epoch);
+        let id = EventId {
+            source,
+            sequence: row.version.sequence,
+        };
         for node in &world.nodes {
+            if !is_due(world, node, id) {
+                continue;
+            }
             let held = node.store.rows.rows.get(key);
             let value = held.and_then(|(value, _)| *value);
             let excused = held.is_some_and(|(_, id)| is_corruption_missed(world, node, *id));
@@ -152,18 +177,18 @@ pub(crate) fn finally(world: &World) -> Result<(), String> {
                 ));
             }
         }
-        let partition = key.partition(world.plan.partitions);
-        let source = world.store.outbox.lane(partition).source(row.version.epoch);
-        let id = EventId {
-            source,
-            sequence: row.version.sequence,
-        };
         world.model.may_stand(id)?;
     }
     for node in &world.nodes {
+        let begins = world.store.outbox.begins(&node.name);
+        if begins.is_empty() {
+            continue; // it is no receiver
+        }
         let keys = node.store.rows.rows.iter();
         for (key, (value, id)) in keys {
-            if value.is_some() && !world.store.rows.0.contains_key(key) {
+            let is_older = |begin: &Source| begin.lane == id.source.lane && id.source < *begin;
+            let is_older = begins.iter().any(is_older);
+            if value.is_some() && !is_older && !world.store.rows.0.contains_key(key) {
                 return Err(format!("{} keeps a ghost of {key}: {id:?}", node.name));
             }
         }

@@ -86,6 +86,8 @@ faults! {
     ClockBack up to 100,
     /// The channel's mode is switched.
     Switch up to 400,
+    /// A receiver joins or leaves.
+    JoinOrLeave up to 1000,
     /// Batches and linger are set anew.
     Reconfigure up to 200,
     /// An event arrives with another content than it was sent with.

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use duet_protocol::accept::Dispatch;
 use duet_protocol::event::{Event, Key};
 use duet_protocol::receipt::Receipt;
 use duet_protocol::record::HelloAnswer;
@@ -10,6 +9,7 @@ use duet_protocol::sender::{Backlog, HelloId, Load, MessageId, Sent, Transmissio
 use duet_protocol::sequence::Incarnation;
 use duet_protocol::time::Moment;
 
+use crate::tables::Appended;
 use crate::transactions::Done;
 
 /// Something on its way. What is meant for a process that is gone by then is lost.
@@ -22,7 +22,7 @@ pub(crate) enum Happening {
     },
     Committed {
         process: u64,
-        appended: Vec<(Arc<Event>, Dispatch)>,
+        appended: Vec<Appended>,
     },
     JobDone {
         process: u64,
@@ -82,6 +82,10 @@ pub(crate) enum Happening {
         places: Vec<u64>,
     },
     BrokerBack {
+        node: usize,
+    },
+    /// What a receiver needs of the broker follows the settings.
+    Provisioned {
         node: usize,
     },
     Heals {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use duet_protocol::event::{EventId, Key};
+use duet_protocol::receipt::ReceiverName;
 
 use crate::tables::Value;
 
@@ -28,6 +29,8 @@ pub(crate) enum Told {
 pub(crate) struct Written {
     pub(crate) key: Key,
     pub(crate) value: Option<Value>,
+    /// Who receives it: which membership of each.
+    pub(crate) audience: BTreeMap<ReceiverName, u64>,
     /// The event that had written the row before.
     over: Option<EventId>,
     /// The call that this takes back.
@@ -51,10 +54,12 @@ impl Model {
         key: Key,
         value: Option<Value>,
         over: Option<EventId>,
+        audience: BTreeMap<ReceiverName, u64>,
     ) -> Result<(), String> {
         let written = Written {
             key,
             value,
+            audience,
             over,
             compensates: None,
             undone_by: None,
@@ -71,6 +76,7 @@ impl Model {
         call: EventId,
         by: EventId,
         over: Option<EventId>,
+        audience: BTreeMap<ReceiverName, u64>,
     ) -> Result<(), String> {
         let Some(undone) = self.writes.get_mut(&call) else {
             return Err(format!("{call:?} was taken back and never written"));
@@ -80,7 +86,7 @@ impl Model {
         let value = restores
             .and_then(|id| self.writes.get(&id))
             .and_then(|written| written.value);
-        self.written(by, key, value, over)?;
+        self.written(by, key, value, over, audience)?;
         if let Some(written) = self.writes.get_mut(&by) {
             written.compensates = Some(call);
         }
@@ -118,6 +124,23 @@ impl Model {
             }
             Told::Unknown => Ok(()),
         }
+    }
+
+    /// An event is applied only by those who were receivers when it was accepted.
+    pub(crate) fn is_for(&self, id: EventId, name: &ReceiverName) -> Result<(), String> {
+        match self.writes.get(&id) {
+            Some(written) if !written.audience.contains_key(name) => {
+                Err(format!("{id:?} is applied by {name}, which it is not for"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether an event is for a receiver as it is now: accepted since it joined last.
+    pub(crate) fn is_due(&self, id: EventId, name: &ReceiverName, spell: Option<u64>) -> bool {
+        let written = self.writes.get(&id);
+        let of = written.and_then(|written| written.audience.get(name));
+        spell.is_some() && of == spell.as_ref()
     }
 
     /// What a restored store never had is gone, and with it every promise.

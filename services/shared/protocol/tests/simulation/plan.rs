@@ -41,7 +41,11 @@ impl Plan {
         timing.max_tracked = dice.one_of(&[4, 16, 262_144, 262_144]);
         timing.max_kept = dice.one_of(&[2, 8, 16_384, 16_384]);
         Plan {
-            receivers: if dice.chance(1_500) { 2 } else { 1 },
+            receivers: if dice.chance(1_500) {
+                dice.one_of(&[2, 3])
+            } else {
+                1
+            },
             partitions: dice.one_of(&[1, 1, 1, 1, 2, 3]),
             keys: 1 + dice.index(5),
             values: 1 + dice.below(3) as u8,
@@ -61,7 +65,12 @@ impl Plan {
 }
 
 /// A document that was just put in force.
-pub(crate) fn settings(mode: Mode, generation: Generation, dice: &mut Dice) -> Settings {
+pub(crate) fn settings(
+    mode: Mode,
+    generation: Generation,
+    to: Vec<ReceiverName>,
+    dice: &mut Dice,
+) -> Settings {
     let deadline = dice.one_of(&[20, 200, 2_000, 2_000]);
     let events = |dice: &mut Dice| {
         NonZeroUsize::new(dice.one_of(&[1, 2, 8, 256])).unwrap_or(NonZeroUsize::MIN)
@@ -91,7 +100,7 @@ pub(crate) fn settings(mode: Mode, generation: Generation, dice: &mut Dice) -> S
         channel: "reactions".into(),
         generation,
         from: "reaction".into(),
-        to: ReceiverName::new("notification").into_iter().collect(),
+        to,
         mode,
         canary: dice.chance(3_000).then(|| Canary {
             mode: dice.one_of(&[Mode::Sync, Mode::Async]),

@@ -73,11 +73,12 @@ impl World {
         let before = self
             .strikes(Fault::ReceiverRollback)
             .then(|| self.nodes[node].store.clone());
-        let now = self.receiver_wall(node);
+        let (now, name) = (self.receiver_wall(node), self.nodes[node].name.clone());
         let store = &mut self.nodes[node].store;
         let Ok(outcomes) = Receiving {
             inbox: &mut store.received,
             rows: &mut store.rows,
+            receiver: &name,
             max_runs: self.plan.max_runs,
             now,
             rules: &self.rules,
@@ -95,6 +96,12 @@ impl World {
         });
         let rows = &mut self.nodes[node].store.rows;
         rows.witness.received(events, &outcomes);
+        for (event, outcome) in events.iter().zip(&outcomes) {
+            if matches!(outcome, Outcome::Applied(_)) {
+                let held = self.model.is_for(event.id(), &name);
+                self.check(held);
+            }
+        }
         let dropped = outcomes
             .iter()
             .filter(|outcome| **outcome == Outcome::Dropped);
@@ -360,7 +367,7 @@ impl World {
     }
 
     fn retry_parked(&mut self, node: usize) {
-        let wall = self.receiver_wall(node);
+        let (wall, name) = (self.receiver_wall(node), self.nodes[node].name.clone());
         let store = &mut self.nodes[node].store;
         let due = store.received.parked.values();
         let due: Vec<Event> = due
@@ -372,6 +379,7 @@ impl World {
             let Ok(outcome) = Receiving {
                 inbox: &mut store.received,
                 rows: &mut store.rows,
+                receiver: &name,
                 max_runs: self.plan.max_runs,
                 now: wall,
                 rules: &self.rules,

@@ -6,7 +6,8 @@ use std::time::Duration;
 use duet_protocol::accept::{Dispatch, Failed, Request as Wanted};
 use duet_protocol::calls::Calls;
 use duet_protocol::event::{Key, TraceContext};
-use duet_protocol::outbox::{self, OutboxTables};
+use duet_protocol::membership::{self, NewEpochs};
+use duet_protocol::outbox::OutboxTables;
 use duet_protocol::sender::{Answer, Path, Policy, Sender};
 use duet_protocol::sequence::Epoch;
 use duet_protocol::settings::Mode;
@@ -66,13 +67,13 @@ impl World {
             return;
         }
         let (wall, random) = (self.sender_wall(), self.dice.next() as u32);
-        must(outbox::open(
-            &mut self.store.outbox,
+        let new = NewEpochs {
             wall,
             random,
-            self.settings.generation,
-            &self.rules,
-        ));
+            generation: self.settings.generation,
+        };
+        let (outbox, to) = (&mut self.store.outbox, &self.settings.to);
+        must(membership::open(outbox, Some(to), new, &self.rules));
         self.store.outbox.appended.clear();
         self.processes += 1;
         let standing = self.store.outbox.standing();
@@ -89,10 +90,11 @@ impl World {
         for (source, state) in standing {
             machine.source_opened(source, state);
         }
-        for node in &self.nodes {
-            let marks = self.store.outbox.marks(&node.name);
-            let incarnation = must(self.store.outbox.incarnation(&node.name));
-            machine.receiver_known(node.name.clone(), incarnation, &marks, self.now);
+        for name in must(self.store.outbox.receivers()) {
+            let marks = self.store.outbox.marks(&name);
+            let incarnation = must(self.store.outbox.incarnation(&name));
+            let begin = self.store.outbox.begins(&name);
+            machine.receiver_known(name, incarnation, &begin, &marks, self.now);
         }
         self.note(|_| format!("the sender starts with epoch {process}"));
         self.sender = Some(Box::new(SenderProcess {

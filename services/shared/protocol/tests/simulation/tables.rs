@@ -10,14 +10,16 @@ use duet_protocol::accept::{Dispatch, Row, Rows, Write};
 use duet_protocol::decision::Decision;
 use duet_protocol::event::{Body, Data, Event, EventId, Key, RollingHash};
 use duet_protocol::inbox::Inbox;
+use duet_protocol::membership::Changed;
 use duet_protocol::outbox::{EpochState, Mark, OutboxTables};
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::receive::{Apply, Failure, InboxTables, Outcome};
 use duet_protocol::record::HELLO_EPOCHS;
+use duet_protocol::sender::Sender;
 use duet_protocol::sequence::{
     Epoch, Incarnation, Lane, Partition, Sequence, Source, StoreId, Version,
 };
-use duet_protocol::time::Timestamp;
+use duet_protocol::time::{Moment, Timestamp};
 
 use crate::witness::Witness;
 
@@ -38,23 +40,48 @@ pub(crate) struct Outbox {
     partitions: u16,
     epochs: BTreeMap<Source, EpochState>,
     events: BTreeMap<EventId, (Arc<Event>, RollingHash)>,
-    receivers: Vec<ReceiverName>,
-    incarnations: BTreeMap<ReceiverName, Incarnation>,
-    marks: Vec<BTreeMap<Source, Mark>>,
+    receivers: BTreeMap<ReceiverName, Receiver>,
+    joins: u64,
     /// What the transaction under way has appended.
-    pub(crate) appended: Vec<(Arc<Event>, Dispatch)>,
+    pub(crate) appended: Vec<Appended>,
+}
+
+/// A receiver, and what it said.
+#[derive(Clone, Debug, Default)]
+struct Receiver {
+    /// Counts all joins: tells one membership from the next.
+    spell: u64,
+    incarnation: Incarnation,
+    begin: BTreeMap<Partition, Epoch>,
+    marks: BTreeMap<Source, Mark>,
+}
+
+/// What a commit tells the sender of, in order.
+#[derive(Clone, Debug)]
+pub(crate) enum Appended {
+    Event(Arc<Event>, Dispatch),
+    Receivers(Changed),
+}
+
+/// Tells a machine what was committed.
+pub(crate) fn tell(machine: &mut Sender, appended: Vec<Appended>, now: Moment) {
+    for what in appended {
+        match what {
+            Appended::Event(event, dispatch) => machine.committed([(event, dispatch)], now),
+            Appended::Receivers(changed) => machine.receivers_changed(&changed, now),
+        }
+    }
 }
 
 impl Outbox {
-    pub(crate) fn new(id: StoreId, partitions: u16, receivers: Vec<ReceiverName>) -> Self {
+    pub(crate) fn new(id: StoreId, partitions: u16) -> Self {
         Outbox {
             id,
             partitions,
             epochs: BTreeMap::new(),
             events: BTreeMap::new(),
-            marks: vec![BTreeMap::new(); receivers.len()],
-            receivers,
-            incarnations: BTreeMap::new(),
+            receivers: BTreeMap::new(),
+            joins: 0,
             appended: Vec::new(),
         }
     }
@@ -63,11 +90,28 @@ impl Outbox {
         self.events.len()
     }
 
-    fn of(&self, receiver: &ReceiverName) -> usize {
-        self.receivers
-            .iter()
-            .position(|name| name == receiver)
-            .unwrap_or(0)
+    fn of(&mut self, receiver: &ReceiverName) -> &mut Receiver {
+        let receiver = self.receivers.get_mut(receiver);
+        receiver.expect("what a stranger says is not recorded")
+    }
+
+    /// Which membership this is of a receiver; `None` if it is none.
+    pub(crate) fn spell(&self, receiver: &ReceiverName) -> Option<u64> {
+        self.receivers.get(receiver).map(|known| known.spell)
+    }
+
+    /// All receivers, and which membership this is of each.
+    pub(crate) fn spells(&self) -> BTreeMap<ReceiverName, u64> {
+        let spell = |(name, known): (&ReceiverName, &Receiver)| (name.clone(), known.spell);
+        self.receivers.iter().map(spell).collect()
+    }
+
+    /// The sources that a receiver began with.
+    pub(crate) fn begins(&self, receiver: &ReceiverName) -> Vec<Source> {
+        let begin = self.receivers.get(receiver).map(|known| &known.begin);
+        let source =
+            |(partition, epoch): (&Partition, &Epoch)| self.lane(*partition).source(*epoch);
+        begin.into_iter().flatten().map(source).collect()
     }
 
     pub(crate) fn lane(&self, partition: Partition) -> Lane {
@@ -103,8 +147,9 @@ impl Outbox {
     }
 
     pub(crate) fn marks(&self, receiver: &ReceiverName) -> Vec<(Source, Mark)> {
-        self.marks[self.of(receiver)]
-            .iter()
+        let marks = self.receivers.get(receiver).map(|known| &known.marks);
+        let marks = marks.into_iter().flatten();
+        marks
             .map(|(source, mark)| (*source, mark.clone()))
             .collect()
     }
@@ -168,7 +213,7 @@ impl OutboxTables for Outbox {
         self.epochs.entry(event.source).or_default().last = event.sequence;
         self.events
             .insert(event.id(), (event.clone(), event.hash()));
-        self.appended.push((event, dispatch));
+        self.appended.push(Appended::Event(event, dispatch));
         Ok(())
     }
 
@@ -203,11 +248,53 @@ impl OutboxTables for Outbox {
     }
 
     fn receivers(&mut self) -> Result<Vec<ReceiverName>, Infallible> {
-        Ok(self.receivers.clone())
+        Ok(self.receivers.keys().cloned().collect())
+    }
+
+    fn are_receivers(&mut self, names: &[ReceiverName]) -> Result<bool, Infallible> {
+        let all_known = names.iter().all(|name| self.receivers.contains_key(name));
+        Ok(all_known && names.len() == self.receivers.len())
+    }
+
+    fn add_receiver(&mut self, name: &ReceiverName) -> Result<(), Infallible> {
+        self.joins += 1;
+        let receiver = Receiver {
+            spell: self.joins,
+            ..Receiver::default()
+        };
+        self.receivers.insert(name.clone(), receiver);
+        Ok(())
+    }
+
+    fn remove_receiver(&mut self, name: &ReceiverName) -> Result<(), Infallible> {
+        self.receivers.remove(name);
+        Ok(())
+    }
+
+    fn begin(
+        &mut self,
+        receiver: &ReceiverName,
+        partition: Partition,
+    ) -> Result<Epoch, Infallible> {
+        let known = self.receivers.get(receiver);
+        let begin = known.and_then(|known| known.begin.get(&partition));
+        Ok(begin.copied().unwrap_or_default())
+    }
+
+    fn put_begin(&mut self, receiver: &ReceiverName, source: Source) -> Result<(), Infallible> {
+        let begin = &mut self.of(receiver).begin;
+        begin.insert(source.lane.partition, source.epoch);
+        Ok(())
+    }
+
+    fn changed(&mut self, changed: &Changed) -> Result<(), Infallible> {
+        self.appended.push(Appended::Receivers(changed.clone()));
+        Ok(())
     }
 
     fn incarnation(&mut self, receiver: &ReceiverName) -> Result<Incarnation, Infallible> {
-        Ok(self.incarnations.get(receiver).copied().unwrap_or_default())
+        let known = self.receivers.get(receiver);
+        Ok(known.map(|known| known.incarnation).unwrap_or_default())
     }
 
     fn put_incarnation(
@@ -215,24 +302,26 @@ impl OutboxTables for Outbox {
         receiver: &ReceiverName,
         incarnation: Incarnation,
     ) -> Result<(), Infallible> {
-        self.incarnations.insert(receiver.clone(), incarnation);
+        self.of(receiver).incarnation = incarnation;
         Ok(())
     }
 
     fn drop_runs(&mut self, receiver: &ReceiverName) -> Result<(), Infallible> {
-        let of = self.of(receiver);
-        for (source, mark) in &mut self.marks[of] {
-            mark.watermark = self
-                .epochs
-                .get(source)
-                .map_or(Sequence::ZERO, |state| state.forgotten);
-            mark.runs.clear();
+        let Self {
+            epochs, receivers, ..
+        } = self;
+        for known in receivers.get_mut(receiver).into_iter() {
+            for (source, mark) in &mut known.marks {
+                let state = epochs.get(source);
+                mark.watermark = state.map_or(Sequence::ZERO, |state| state.forgotten);
+                mark.runs.clear();
+            }
         }
         Ok(())
     }
 
     fn mark(&mut self, receiver: &ReceiverName, source: Source) -> Result<Mark, Infallible> {
-        let mark = self.marks[self.of(receiver)].get(&source);
+        let mark = self.of(receiver).marks.get(&source);
         Ok(mark.cloned().unwrap_or_default())
     }
 
@@ -242,8 +331,7 @@ impl OutboxTables for Outbox {
         source: Source,
         mark: &Mark,
     ) -> Result<(), Infallible> {
-        let of = self.of(receiver);
-        self.marks[of].insert(source, mark.clone());
+        self.of(receiver).marks.insert(source, mark.clone());
         Ok(())
     }
 }

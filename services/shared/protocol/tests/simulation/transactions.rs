@@ -1,12 +1,10 @@
 //! The sender's transactions: accepting, compensating, recording and judging; many in one commit.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use duet_protocol::accept::{
-    Accepted, Accepting, Compensated, Dispatch, Failed, Request as Wanted,
-};
-use duet_protocol::event::{Event, EventId, Key, TraceContext};
+use duet_protocol::accept::{Accepted, Accepting, Compensated, Failed, Request as Wanted};
+use duet_protocol::event::{EventId, Key, TraceContext};
+use duet_protocol::membership::{self, NewEpochs};
 use duet_protocol::outbox::OutboxTables;
 use duet_protocol::receipt::{Receipt, ReceiverName};
 use duet_protocol::record::{Asked, Health, HelloAnswer, Recorded, judge, record};
@@ -17,7 +15,7 @@ use crate::faults::Fault;
 use crate::happening::Happening;
 use crate::model::{Caller, Told};
 use crate::sending::{SenderProcess, must};
-use crate::tables::{Outbox, ReactionRows, Value};
+use crate::tables::{self, Appended, Outbox, ReactionRows, Value};
 use crate::world::World;
 
 /// A transaction that waits.
@@ -27,6 +25,8 @@ pub(crate) enum Job {
     Compensate(EventId, Failed<Value>),
     Record(Vec<Receipt>),
     Judge(HelloId, Asked, HelloAnswer),
+    /// Receivers join and leave, though nobody asks for anything.
+    Follow,
 }
 
 /// What a transaction did, told once it is durable.
@@ -37,12 +37,13 @@ pub(crate) enum Done {
     Compensated(EventId, Compensated),
     Recorded(Vec<(ReceiverName, Recorded)>),
     Judged(HelloId, ReceiverName, Option<(Health, Vec<Recorded>)>),
+    Followed,
 }
 
 impl Done {
     fn recorded(&self) -> Vec<&Recorded> {
         match self {
-            Done::Accepted(..) | Done::Compensated(..) => Vec::new(),
+            Done::Accepted(..) | Done::Compensated(..) | Done::Followed => Vec::new(),
             Done::Recorded(all) => all.iter().map(|(_, recorded)| recorded).collect(),
             Done::Judged(_, _, judged) => judged.iter().flat_map(|(_, all)| all).collect(),
         }
@@ -87,6 +88,7 @@ impl World {
                         undone.push(Done::Judged(*id, answer.receiver.clone(), None))
                     }
                     Job::Record(_) => undone.push(Done::Recorded(Vec::new())),
+                    Job::Follow => undone.push(Done::Followed),
                     Job::Accept(..) => sender.rolled_back += 1,
                 }
             }
@@ -125,10 +127,10 @@ impl World {
     }
 
     /// What a commit brought reaches the machine, in the order of the commits.
-    pub(crate) fn committed(&mut self, process: u64, appended: Vec<(Arc<Event>, Dispatch)>) {
+    pub(crate) fn committed(&mut self, process: u64, appended: Vec<Appended>) {
         if self.is_current(process) {
             if let Some(sender) = &mut self.sender {
-                sender.machine.committed(appended, self.now);
+                tables::tell(&mut sender.machine, appended, self.now);
             }
             self.drive_sender();
         }
@@ -144,6 +146,9 @@ impl World {
 
     pub(crate) fn run_job(&mut self, sender: &mut SenderProcess, job: Job) -> Done {
         let at = self.sender_wall();
+        if matches!(job, Job::Accept(..) | Job::Compensate(..) | Job::Follow) {
+            self.follow();
+        }
         let mut accepting = Accepting {
             outbox: &mut self.store.outbox,
             rows: &mut self.store.rows,
@@ -153,13 +158,18 @@ impl World {
         };
         match job {
             Job::Accept(caller, wanted) => {
+                let audience = accepting.outbox.spells();
                 let over = last_write(accepting.outbox, accepting.rows, &wanted.key);
                 let accepted = must(accepting.accept(&wanted));
                 let told = match &accepted {
                     Accepted::Written { id, before } => {
-                        let written =
-                            self.model
-                                .written(*id, wanted.key.clone(), wanted.value, over);
+                        let written = self.model.written(
+                            *id,
+                            wanted.key.clone(),
+                            wanted.value,
+                            over,
+                            audience,
+                        );
                         self.check(written);
                         match sender.calls.get_mut(*id) {
                             Some(call) => {
@@ -191,14 +201,16 @@ impl World {
                 Done::Accepted(caller, accepted, told)
             }
             Job::Compensate(id, failed) => {
+                let audience = accepting.outbox.spells();
                 let over = last_write(accepting.outbox, accepting.rows, &failed.key);
                 let compensated = must(accepting.compensate(&failed));
                 if let Compensated::Undone(by) = compensated {
-                    let held = self.model.compensated(id, by, over);
+                    let held = self.model.compensated(id, by, over, audience);
                     self.check(held);
                 }
                 Done::Compensated(id, compensated)
             }
+            Job::Follow => Done::Followed,
             Job::Record(receipts) => {
                 let mut all = Vec::with_capacity(receipts.len());
                 for receipt in receipts {
@@ -218,6 +230,20 @@ impl World {
         }
     }
 
+    /// An event goes to those that the settings in force as it is numbered name.
+    fn follow(&mut self) {
+        let new = NewEpochs {
+            wall: self.sender_wall(),
+            random: self.dice.next() as u32,
+            generation: self.settings.generation,
+        };
+        let (outbox, to) = (&mut self.store.outbox, &self.settings.to);
+        let changed = must(membership::follow(outbox, to, || new, &self.rules));
+        if !changed.is_nothing() {
+            self.note(|_| format!("{changed:?}"));
+        }
+    }
+
     /// From a new incarnation on, the sender forgets nothing more that a restored receiver lacks.
     pub(crate) fn hears(&mut self, receiver: &ReceiverName, recorded: &Recorded) {
         if self.damaged && recorded.new_incarnation.is_some() {
@@ -228,7 +254,7 @@ impl World {
 
     /// What a rollback leaves undone: callers are told that nothing was accepted, receipts come again.
     pub(crate) fn rolled_back(&mut self, undone: Vec<Done>) {
-        let now = self.now;
+        let (now, mut follows) = (self.now, false);
         let Some(sender) = &mut self.sender else {
             return;
         };
@@ -237,8 +263,12 @@ impl World {
                 Done::Compensated(id, _) => sender.machine.compensated(id, None, now),
                 Done::Judged(id, receiver, _) => sender.machine.judged(&receiver, id, None, now),
                 Done::Recorded(_) => sender.recording = false,
+                Done::Followed => follows = true,
                 Done::Accepted(..) => {}
             }
+        }
+        if follows {
+            self.submit(Job::Follow);
         }
     }
 
@@ -256,6 +286,7 @@ impl World {
                     sender.machine.compensated(id, Some(compensated), self.now);
                 }
             }
+            Done::Followed => {}
             Done::Recorded(recorded) => {
                 if let Some(sender) = &mut self.sender {
                     sender.recording = false;

@@ -49,6 +49,7 @@ impl Witness {
             }
             if let Body::Opened {
                 previous: Some(seal),
+                ..
             } = &event.body
                 && matches!(outcome, Outcome::Applied(_))
             {

@@ -11,6 +11,7 @@ use duet_protocol::receipt::ReceiverName;
 use duet_protocol::receive::Outcome;
 use duet_protocol::record::Health;
 use duet_protocol::rules::Rules;
+use duet_protocol::sender::ReceiverStanding;
 use duet_protocol::sequence::StoreId;
 use duet_protocol::settings::{Generation, Mode, Settings};
 use duet_protocol::time::{Moment, Timestamp};
@@ -26,6 +27,7 @@ use crate::plan::{self, Plan};
 use crate::receiving::ReceiverProcess;
 use crate::sending::SenderProcess;
 use crate::tables::{Outbox, ReactionRows, ReceiverStore, SenderStore};
+use crate::transactions::Job;
 
 /// A receiver: its store, its process if it runs, and the broker's stream to it.
 pub(crate) struct Node {
@@ -86,11 +88,11 @@ impl World {
         } else {
             Mode::Async
         };
-        let settings = plan::settings(mode, Generation::FIRST, &mut dice);
-        let names: Vec<ReceiverName> = ["notification", "trending"][..plan.receivers]
+        let names: Vec<ReceiverName> = ["notification", "trending", "search"][..plan.receivers]
             .iter()
             .filter_map(|name| ReceiverName::new(name))
             .collect();
+        let settings = plan::settings(mode, Generation::FIRST, names.clone(), &mut dice);
         let node = |name: &ReceiverName| Node {
             name: name.clone(),
             store: ReceiverStore::default(),
@@ -104,7 +106,7 @@ impl World {
         let mut world = World {
             nodes: names.iter().map(node).collect(),
             store: SenderStore {
-                outbox: Outbox::new(StoreId(dice.next()), plan.partitions, names),
+                outbox: Outbox::new(StoreId(dice.next()), plan.partitions),
                 rows: ReactionRows::default(),
             },
             plan,
@@ -216,9 +218,10 @@ impl World {
                     Mode::Sync => Mode::Async,
                     Mode::Async => Mode::Sync,
                 };
-                self.reconfigure(mode);
+                self.reconfigure(mode, self.settings.to.clone());
             }
-            Action::Reconfigure => self.reconfigure(self.settings.mode),
+            Action::Reconfigure => self.reconfigure(self.settings.mode, self.settings.to.clone()),
+            Action::JoinOrLeave(node) => self.join_or_leave(node),
             Action::CrashSender => self.crash_sender(),
             Action::CrashReceiver(node) => self.crash_receiver(node),
             Action::CrashBroker(node, lost) => {
@@ -276,15 +279,44 @@ impl World {
         self.schedule(time, Happening::BrokerBack { node });
     }
 
-    fn reconfigure(&mut self, mode: Mode) {
+    /// The last receiver stays.
+    fn join_or_leave(&mut self, node: usize) {
+        let (mut to, name) = (self.settings.to.clone(), self.nodes[node].name.clone());
+        match to.iter().position(|other| *other == name) {
+            Some(at) if to.len() > 1 => drop(to.remove(at)),
+            Some(_) => return,
+            None => to.push(name),
+        }
+        self.reconfigure(self.settings.mode, to);
+        let wait = self.dice.mostly_short(Duration::from_secs(2));
+        self.schedule(wait, Happening::Provisioned { node });
+    }
+
+    /// A receiver that is none any more has no consumer, and what waited for it is gone.
+    fn provisioned(&mut self, node: usize) {
+        let is_receiver = self.is_receiver(node);
+        let broker = &mut self.nodes[node].broker;
+        match (is_receiver, broker.is_there()) {
+            (true, false) => broker.is_made(),
+            (false, true) => broker.is_removed(),
+            _ => {}
+        }
+    }
+
+    pub(crate) fn is_receiver(&self, node: usize) -> bool {
+        self.settings.to.contains(&self.nodes[node].name)
+    }
+
+    fn reconfigure(&mut self, mode: Mode, to: Vec<ReceiverName>) {
         let generation = self.settings.generation.next();
-        self.settings = plan::settings(mode, generation, &mut self.dice);
+        self.settings = plan::settings(mode, generation, to, &mut self.dice);
         self.note(|world| format!("{:?}", world.settings));
         let policy = self.policy();
         let now = self.now;
         if let Some(sender) = &mut self.sender {
             sender.machine.configure(policy, now);
         }
+        self.submit(Job::Follow);
         self.drive_sender();
     }
 
@@ -367,6 +399,7 @@ impl World {
                 self.schedule_consume(node);
             }
             Happening::BrokerBack { node } => self.broker_back(node),
+            Happening::Provisioned { node } => self.provisioned(node),
             Happening::Heals { node, key } => {
                 if !self.faults.have_ended {
                     self.nodes[node].store.rows.failing.remove(&key);
@@ -394,6 +427,7 @@ impl World {
             if self.nodes[node].broker.heal(now) {
                 self.sender_reconnected();
             }
+            self.provisioned(node);
             self.schedule_consume(node);
         }
         self.run_until(checks::is_received);
@@ -403,7 +437,9 @@ impl World {
         self.run_until(checks::is_applied);
         if loses_receiver && self.violation.is_none() && !self.is_noticed() {
             self.note(|_| "a receiver's store is lost while all is quiet".into());
-            self.lose_receiver(0, ReceiverStore::default());
+            let receivers = 0..self.nodes.len();
+            let node = receivers.into_iter().find(|node| self.is_receiver(*node));
+            self.lose_receiver(node.unwrap_or(0), ReceiverStore::default());
         }
         let rest = self.now + Duration::from_secs(30) + 4 * self.plan.timing.quiet;
         let damaged = self.damaged;
@@ -436,15 +472,16 @@ impl World {
     fn is_noticed(&self) -> bool {
         self.damaged
             && self.sender.as_ref().is_some_and(|sender| {
-                let health = sender.machine.standing().health;
-                health.iter().any(|(_, health)| *health != Health::Sound)
+                let receivers = sender.machine.standing().receivers;
+                let unsound = |receiver: &ReceiverStanding| receiver.health != Health::Sound;
+                receivers.iter().any(unsound)
             })
     }
 
     /// What is lacking is rightly an alarm, also if it comes later after all.
     pub(crate) fn note_lack(&mut self, node: usize) {
-        let received = &self.nodes[node].store.received;
-        if checks::lacks(&self.store.outbox, received) {
+        let Node { name, store, .. } = &self.nodes[node];
+        if checks::lacks(&self.store.outbox, name, &store.received) {
             self.nodes[node].lacks = true;
         }
     }

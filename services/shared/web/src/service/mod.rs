@@ -16,7 +16,6 @@ use duet_channel::settings::{
 use duet_channel::store::sqlite::{OpenError, Options, SqliteStore};
 use duet_channel::store::{CommittedGroup, Store, StoreError};
 use duet_channel::transport::jetstream::{Nats, NatsError};
-use duet_protocol::receipt::ReceiverName;
 use duet_telemetry::Observer;
 use tokio::sync::{mpsc, watch};
 
@@ -137,11 +136,10 @@ impl Service {
         }
     }
 
-    /// The brokers that it can reach, on behalf of these receivers.
-    pub fn brokers(&self, receivers: Vec<ReceiverName>) -> Brokers {
+    /// The brokers that it can reach.
+    pub fn brokers(&self) -> Brokers {
         Brokers {
             nats: self.nats.clone(),
-            receivers,
             observer: self.observer.clone(),
             provision: self.provision,
         }

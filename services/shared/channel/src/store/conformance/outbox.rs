@@ -40,7 +40,13 @@ fn receiver(name: &str) -> ReceiverName {
 pub async fn reopening_seals_the_epoch_before<S: Subject>(subject: S) {
     let (store, mut commits) = subject.open(Opening::default()).await;
     let first = handed_over(&mut commits).remove(0).remove(0).event;
-    assert_eq!(first.body, Body::Opened { previous: None });
+    assert_eq!(
+        first.body,
+        Body::Opened {
+            previous: None,
+            joined: Vec::new(),
+        }
+    );
     let source = append_some::<S>(&store, 4).await;
     let identity = store.identity();
     store.close().await;
@@ -52,7 +58,13 @@ pub async fn reopening_seals_the_epoch_before<S: Subject>(subject: S) {
         last: Sequence(5),
     };
     let previous = Some(seal);
-    assert_eq!(second.body, Body::Opened { previous });
+    assert_eq!(
+        second.body,
+        Body::Opened {
+            previous,
+            joined: Vec::new()
+        }
+    );
     assert_eq!(second.sequence, Sequence::FIRST);
     assert!(second.source.epoch > source.epoch);
     assert_eq!(store.identity().store, identity.store);
@@ -129,7 +141,7 @@ pub async fn what_is_forgotten_leaves_its_hash_and_its_last<S: Subject>(subject:
     let (store, mut commits) = subject.open(Opening::default()).await;
     assert_eq!(epoch::<S>(&store, source).await, state(10));
     let opened = handed_over(&mut commits).remove(0).remove(0).event;
-    let Body::Opened { previous } = opened.body else {
+    let Body::Opened { previous, .. } = opened.body else {
         panic!("{opened:?} does not open its epoch");
     };
     assert_eq!(previous.map(|seal| seal.last), Some(Sequence(10)));

@@ -6,6 +6,7 @@
 use std::ops::RangeInclusive;
 
 use duet_protocol::event::{Body, Data, Event, Key, RollingHash, Seal, TraceContext};
+use duet_protocol::receipt::ReceiverName;
 use duet_protocol::runs::{Run, Runs};
 use duet_protocol::sequence::{Epoch, Sequence, Source};
 use duet_protocol::settings::Generation;
@@ -24,6 +25,9 @@ const OPENED: &str = "dev.duet.opened";
 #[serde(deny_unknown_fields)]
 struct Opened {
     previous: Option<Previous>,
+    /// Absent if nobody joined.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    joined: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -48,7 +52,8 @@ pub(super) fn body(body: &Body) -> Result<BodyColumns<'_>, StoreError> {
             key: Some(data.key.as_str()),
             data: data.json.as_ref().into(),
         }),
-        Body::Opened { previous } => {
+        Body::Opened { previous, joined } => {
+            let joined = joined.iter().map(ReceiverName::to_string).collect();
             let previous = previous.map(|seal| Previous {
                 epoch: seal.epoch.to_string(),
                 last: seal.last.0,
@@ -56,7 +61,7 @@ pub(super) fn body(body: &Body) -> Result<BodyColumns<'_>, StoreError> {
             Ok(BodyColumns {
                 kind: OPENED,
                 key: None,
-                data: serde_json::to_vec(&Opened { previous })
+                data: serde_json::to_vec(&Opened { previous, joined })
                     .map_err(corrupt)?
                     .into(),
             })
@@ -92,9 +97,7 @@ pub(super) fn event(
                 key: Key::new(key).ok_or_else(|| corrupt("a key of no length a key has"))?,
                 json: data.into(),
             }),
-            None if &*kind == OPENED => Body::Opened {
-                previous: seal(&data)?,
-            },
+            None if &*kind == OPENED => opened(&data)?,
             None => {
                 return Err(corrupt(format_args!(
                     "an event of type {kind} without a key"
@@ -109,15 +112,21 @@ pub(super) fn event(
     })
 }
 
-fn seal(data: &[u8]) -> Result<Option<Seal>, StoreError> {
-    let Opened { previous } = serde_json::from_slice(data).map_err(corrupt)?;
+fn opened(data: &[u8]) -> Result<Body, StoreError> {
+    let Opened { previous, joined } = serde_json::from_slice(data).map_err(corrupt)?;
     let seal = |Previous { epoch, last }| {
-        Ok(Seal {
+        Ok::<_, StoreError>(Seal {
             epoch: Epoch(u64::from_str_radix(&epoch, 16).map_err(corrupt)?),
             last: Sequence(last),
         })
     };
-    previous.map(seal).transpose()
+    let name = |name: String| {
+        ReceiverName::new(&name).ok_or_else(|| corrupt("a receiver's name of no length a name has"))
+    };
+    Ok(Body::Opened {
+        previous: previous.map(seal).transpose()?,
+        joined: joined.into_iter().map(name).collect::<Result<_, _>>()?,
+    })
 }
 
 /// A number's bits as SQLite keeps them.

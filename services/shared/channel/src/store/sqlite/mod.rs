@@ -108,6 +108,12 @@ impl Store for SqliteStore {
         self.read(standing::oldest).await
     }
 
+    async fn oldest_of_each(&self) -> Result<Vec<(ReceiverName, Timestamp)>, StoreError> {
+        let identity = self.0.identity;
+        self.read(move |connection| standing::oldest_of_each(connection, identity))
+            .await
+    }
+
     async fn due(
         &self,
         now: Timestamp,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use duet_protocol::membership::{self, NewEpochs};
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::rules::Rules;
 use duet_protocol::sequence::{Epoch, Incarnation, StoreId};
@@ -53,8 +54,9 @@ pub struct Options {
 /// What a sender's store is opened with.
 #[derive(Clone, Debug)]
 pub struct Outbox {
-    /// The Channel's receivers. One that is new to the store starts at now; what was only kept for one that left is forgotten.
-    pub receivers: Vec<ReceiverName>,
+    /// The Channel's receivers; `None` if no Channel was seen: those that the store knows. One that is new to the store starts at now;
+    /// what was only kept for one that left is forgotten.
+    pub receivers: Option<Vec<ReceiverName>>,
     /// The Channel's generation.
     pub generation: Generation,
 }
@@ -77,7 +79,7 @@ impl Options {
     }
 
     /// The same for a sender.
-    pub fn sending(self, receivers: Vec<ReceiverName>, generation: Generation) -> Self {
+    pub fn sending(self, receivers: Option<Vec<ReceiverName>>, generation: Generation) -> Self {
         let outbox = Some(Outbox {
             receivers,
             generation,
@@ -385,14 +387,13 @@ impl Opening<'_> {
             return Ok(());
         };
         let mut tx = SqliteTx { connection, memory };
-        tx.set_receivers(&outbox.receivers)?;
-        duet_protocol::outbox::open(
-            &mut tx,
-            self.options.clock.wall(),
-            self.options.random as u32,
-            outbox.generation,
-            &Rules::default(),
-        )?;
+        let new = NewEpochs {
+            wall: self.options.clock.wall(),
+            random: self.options.random as u32,
+            generation: outbox.generation,
+        };
+        let receivers = outbox.receivers.as_deref();
+        membership::open(&mut tx, receivers, new, &Rules::default())?;
         tx.write_back()?;
         standing::prune_marks(connection)
     }

@@ -5,6 +5,7 @@ use std::collections::btree_map::Entry;
 
 use duet_protocol::accept::Dispatch;
 use duet_protocol::event::{Event, RollingHash};
+use duet_protocol::membership::Changed;
 use duet_protocol::outbox::{EpochState, Mark, OutboxTables};
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::sequence::{Epoch, Incarnation, Lane, Partition, Sequence, Source, StoreId};
@@ -124,59 +125,23 @@ impl SqliteTx<'_> {
             .ok_or_else(|| refused(format_args!("{source} is no epoch of this store")))
     }
 
-    fn receiver(&self, name: &ReceiverName) -> Option<i64> {
-        let of_that_name = |receiver: &&Receiver| receiver.name == *name;
-        let receivers = &self.memory.receivers;
-        receivers.iter().find(of_that_name).map(|found| found.id)
+    /// The Channel's receivers.
+    fn known_receivers(&mut self) -> Result<&mut Vec<Receiver>, StoreError> {
+        let receivers = &mut self.memory.receivers;
+        if receivers.is_none() {
+            *receivers = Some(standing::receivers(self.connection)?);
+        }
+        Ok(receivers.get_or_insert_default())
     }
 
-    fn own_receiver(&self, name: &ReceiverName) -> Result<i64, StoreError> {
-        self.receiver(name)
-            .ok_or_else(|| refused(format_args!("{name} is no receiver of this channel")))
+    fn receiver(&mut self, name: &ReceiverName) -> Result<Option<&mut Receiver>, StoreError> {
+        let mut receivers = self.known_receivers()?.iter_mut();
+        Ok(receivers.find(|receiver| receiver.name == *name))
     }
 
-    /// Makes `names` the Channel's receivers, at the opening of the store: one that joins starts at now, one that leaves frees
-    /// what the outbox only kept for it.
-    pub(super) fn set_receivers(&mut self, names: &[ReceiverName]) -> Result<(), StoreError> {
-        let known = standing::receivers(self.connection)?;
-        let run = |sql: &str, id: i64| self.connection.prepare_cached(sql)?.execute([id]);
-        for (left, _, _) in known.iter().filter(|(_, name, _)| !names.contains(name)) {
-            run("DELETE FROM receivers WHERE id = ?1", *left)?;
-        }
-        let mut receivers = Vec::with_capacity(names.len());
-        for name in names {
-            let stays = known.iter().find(|(_, known, _)| known == name);
-            let id = match stays {
-                Some((id, _, _)) => *id,
-                None => {
-                    let insert = "INSERT INTO receivers (name, incarnation) VALUES (?1, 0)";
-                    self.connection
-                        .prepare_cached(insert)?
-                        .execute([name.as_str()])?;
-                    let id = self.connection.last_insert_rowid();
-                    run(
-                        "INSERT INTO marks SELECT ?1, id, last, x'' FROM epochs WHERE forgotten < last",
-                        id,
-                    )?;
-                    id
-                }
-            };
-            let name = name.clone();
-            receivers.push(Receiver { id, name });
-        }
-        self.memory.receivers = receivers;
-        for (row, source, state) in standing::sources(self.connection, self.memory.identity)? {
-            let mut slowest = None;
-            for Receiver { id, .. } in &self.memory.receivers {
-                let mark = standing::mark(self.connection, *id, row, state.forgotten)?;
-                let watermark = slowest.map_or(mark.watermark, |other| mark.watermark.min(other));
-                slowest = Some(watermark);
-            }
-            if let Some(slowest) = slowest.filter(|slowest| *slowest > state.forgotten) {
-                self.forget(source, slowest)?;
-            }
-        }
-        Ok(())
+    fn own_receiver(&mut self, name: &ReceiverName) -> Result<i64, StoreError> {
+        let found = self.receiver(name)?.map(|receiver| receiver.id);
+        found.ok_or_else(|| refused(format_args!("{name} is no receiver of this channel")))
     }
 }
 
@@ -305,12 +270,66 @@ impl OutboxTables for SqliteTx<'_> {
     }
 
     fn receivers(&mut self) -> Result<Vec<ReceiverName>, StoreError> {
-        let names = self.memory.receivers.iter().map(|known| known.name.clone());
-        Ok(names.collect())
+        let receivers = self.known_receivers()?.iter();
+        Ok(receivers.map(|known| known.name.clone()).collect())
+    }
+
+    fn are_receivers(&mut self, names: &[ReceiverName]) -> Result<bool, StoreError> {
+        let known = self.known_receivers()?;
+        let is_named = |known: &Receiver| names.contains(&known.name);
+        Ok(known.len() == names.len() && known.iter().all(is_named))
+    }
+
+    fn add_receiver(&mut self, name: &ReceiverName) -> Result<(), StoreError> {
+        let insert = "INSERT INTO receivers (name, incarnation) VALUES (?1, 0)";
+        let mut insert = self.connection.prepare_cached(insert)?;
+        insert.execute([name.as_str()])?;
+        let id = self.connection.last_insert_rowid();
+        self.known_receivers()?.retain(|known| known.id != id);
+        self.known_receivers()?.push(Receiver {
+            id,
+            name: name.clone(),
+            begins: BTreeMap::new(),
+        });
+        Ok(())
+    }
+
+    fn remove_receiver(&mut self, name: &ReceiverName) -> Result<(), StoreError> {
+        let id = self.own_receiver(name)?;
+        let delete = "DELETE FROM receivers WHERE id = ?1";
+        self.connection.prepare_cached(delete)?.execute([id])?;
+        self.known_receivers()?.retain(|known| known.id != id);
+        Ok(())
+    }
+
+    fn begin(
+        &mut self,
+        receiver: &ReceiverName,
+        partition: Partition,
+    ) -> Result<Epoch, StoreError> {
+        let begin = self.receiver(receiver)?;
+        let begin = begin.and_then(|known| known.begins.get(&partition));
+        Ok(begin.copied().unwrap_or_default())
+    }
+
+    fn put_begin(&mut self, receiver: &ReceiverName, source: Source) -> Result<(), StoreError> {
+        let (id, partition) = (self.own_receiver(receiver)?, source.lane.partition);
+        let put = "INSERT OR REPLACE INTO begins (receiver, partition, epoch) VALUES (?1, ?2, ?3)";
+        let mut put = self.connection.prepare_cached(put)?;
+        put.execute((id, partition.0, signed(source.epoch.0)))?;
+        if let Some(known) = self.receiver(receiver)? {
+            known.begins.insert(partition, source.epoch);
+        }
+        Ok(())
+    }
+
+    fn changed(&mut self, changed: &Changed) -> Result<(), StoreError> {
+        self.receivers_changed(changed);
+        Ok(())
     }
 
     fn incarnation(&mut self, receiver: &ReceiverName) -> Result<Incarnation, StoreError> {
-        let Some(id) = self.receiver(receiver) else {
+        let Some(id) = self.receiver(receiver)?.map(|known| known.id) else {
             return Ok(Incarnation::ZERO);
         };
         let mut select = self

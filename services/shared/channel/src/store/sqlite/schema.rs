@@ -136,7 +136,15 @@ CREATE TABLE positions (
     path     TEXT PRIMARY KEY,
     position BLOB NOT NULL
 ) WITHOUT ROWID;
-", super::versions::TABLE, super::documents::TABLE];
+", super::versions::TABLE, super::documents::TABLE, "
+-- The epoch of each partition that a receiver joined with: of older ones it is sent nothing.
+CREATE TABLE begins (
+    receiver  INTEGER NOT NULL REFERENCES receivers ON DELETE CASCADE,
+    partition INTEGER NOT NULL,
+    epoch     INTEGER NOT NULL,
+    PRIMARY KEY (receiver, partition)
+) WITHOUT ROWID;
+"];
 
 /// How many migrations a file has had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,6 +14,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::codec::{self, signed, unsigned};
 use super::error::corrupt;
 use super::outbox::EpochRow;
+use super::transaction::Receiver;
 use crate::store::{Identity, Oldest, OutboxStanding, ReceiverStanding, StoreError};
 
 /// How many of each partition's newest epochs are kept in view though nothing of them is in the outbox.
@@ -52,20 +53,36 @@ pub(super) fn sources(
     Ok(sources)
 }
 
-/// The receivers' rows, names, and the newest incarnations they spoke under.
-pub(super) fn receivers(
-    connection: &Connection,
-) -> Result<Vec<(i64, ReceiverName, Incarnation)>, StoreError> {
-    let mut select =
-        connection.prepare_cached("SELECT id, name, incarnation FROM receivers ORDER BY id")?;
+/// The receivers, and the epochs that they joined with.
+pub(super) fn receivers(connection: &Connection) -> Result<Vec<Receiver>, StoreError> {
+    let mut select = connection.prepare_cached("SELECT id, name FROM receivers ORDER BY id")?;
+    let mut begins =
+        connection.prepare_cached("SELECT partition, epoch FROM begins WHERE receiver = ?1")?;
     let mut rows = select.query([])?;
     let mut receivers = Vec::new();
     while let Some(row) = rows.next()? {
         let name = ReceiverName::new(row.get_ref(1)?.as_str().map_err(corrupt)?)
             .ok_or_else(|| corrupt("a receiver's name of no length a name has"))?;
-        receivers.push((row.get(0)?, name, Epoch(unsigned(row.get(2)?))));
+        let id = row.get(0)?;
+        let begins = begins.query_map([id], |row| {
+            Ok((Partition(row.get(0)?), Epoch(unsigned(row.get(1)?))))
+        })?;
+        receivers.push(Receiver {
+            id,
+            name,
+            begins: begins.collect::<Result<_, _>>()?,
+        });
     }
     Ok(receivers)
+}
+
+/// The newest incarnation that a receiver spoke under.
+fn incarnation(connection: &Connection, receiver: i64) -> Result<Incarnation, StoreError> {
+    let select = "SELECT incarnation FROM receivers WHERE id = ?1";
+    let mut select = connection.prepare_cached(select)?;
+    Ok(Epoch(unsigned(
+        select.query_row([receiver], |row| row.get(0))?,
+    )))
 }
 
 /// What a receiver said of an epoch: at the least, that it holds what is forgotten.
@@ -108,14 +125,32 @@ pub(super) fn outbox(
 ) -> Result<OutboxStanding, StoreError> {
     let sources = sources(connection, identity)?;
     let mut standing = OutboxStanding::default();
-    for (id, name, incarnation) in receivers(connection)? {
+    for Receiver { id, name, begins } in receivers(connection)? {
         let mut marks = Vec::with_capacity(sources.len());
         for (epoch, source, state) in &sources {
-            marks.push((*source, mark(connection, id, *epoch, state.forgotten)?));
+            let begin = begins.get(&source.lane.partition);
+            let mark = if begin.is_some_and(|begin| source.epoch < *begin) {
+                Mark {
+                    watermark: state.last,
+                    runs: Vec::new(),
+                }
+            } else {
+                mark(connection, id, *epoch, state.forgotten)?
+            };
+            marks.push((*source, mark));
         }
+        let begin = begins.into_iter().map(|(partition, epoch)| {
+            let lane = Lane {
+                store: identity.store,
+                partitions: identity.partitions,
+                partition,
+            };
+            lane.source(epoch)
+        });
         standing.receivers.push(ReceiverStanding {
             name,
-            incarnation,
+            incarnation: incarnation(connection, id)?,
+            begin: begin.collect(),
             marks,
         });
     }
@@ -196,9 +231,13 @@ pub(super) fn receivers_of(
         return Ok(None);
     }
     let mut receivers_of = Vec::new();
-    for (id, name, _) in receivers(connection)? {
-        let mark = mark(connection, id, row, state.forgotten)?;
-        receivers_of.push((name, mark.covers(sequence)));
+    for Receiver { id, name, begins } in receivers(connection)? {
+        let begin = begins.get(&partition);
+        // It is not for those who joined later.
+        if begin.is_none_or(|begin| *begin <= source.epoch) {
+            let mark = mark(connection, id, row, state.forgotten)?;
+            receivers_of.push((name, mark.covers(sequence)));
+        }
     }
     Ok(Some(receivers_of))
 }
@@ -218,6 +257,29 @@ pub(super) fn oldest(connection: &Connection) -> Result<Option<Oldest>, StoreErr
             accepted: Timestamp::from_micros(accepted),
             generation: Generation(unsigned(generation)),
         }))
+}
+
+/// For each receiver that lacks something, when the oldest of that was accepted: the first beyond each watermark.
+pub(super) fn oldest_of_each(
+    connection: &Connection,
+    identity: Identity,
+) -> Result<Vec<(ReceiverName, Timestamp)>, StoreError> {
+    let OutboxStanding { sources, receivers } = outbox(connection, identity)?;
+    let mut oldest = Vec::new();
+    for receiver in receivers {
+        let mut first = None;
+        for ((source, state), (_, mark)) in sources.iter().zip(&receiver.marks) {
+            if mark.watermark < state.last {
+                let event = events(connection, identity, *source, mark.watermark, 1)?;
+                first = first
+                    .into_iter()
+                    .chain(event.first().map(|event| event.time))
+                    .min();
+            }
+        }
+        oldest.extend(first.map(|first| (receiver.name, first)));
+    }
+    Ok(oldest)
 }
 
 /// For each receiver, the outbox's events that it has not said it holds.

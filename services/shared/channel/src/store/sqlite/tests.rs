@@ -23,7 +23,10 @@ fn options() -> Options {
 
 fn sending(receivers: &[&str]) -> Options {
     let name = |name: &&str| ReceiverName::new(name).unwrap();
-    options().sending(receivers.iter().map(name).collect(), Generation::FIRST)
+    options().sending(
+        Some(receivers.iter().map(name).collect()),
+        Generation::FIRST,
+    )
 }
 
 /// Where a store is, in a directory that is not there yet.

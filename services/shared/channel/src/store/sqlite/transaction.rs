@@ -3,12 +3,14 @@
 //! Heads, epochs and inboxes are written back: they change in memory, event by event, and their rows are written once, before the
 //! group is committed. Whatever is rolled back is dropped here too, and read again.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use duet_protocol::accept::Dispatch;
 use duet_protocol::event::Event;
+use duet_protocol::membership::Changed;
 use duet_protocol::receipt::ReceiverName;
-use duet_protocol::sequence::{Lane, StoreId};
+use duet_protocol::sequence::{Epoch, Lane, Partition, StoreId};
 use rusqlite::{Connection, params};
 
 use super::{codec, inbox, outbox};
@@ -25,19 +27,31 @@ pub struct SqliteTx<'t> {
 /// What the writer knows without asking SQLite.
 pub(super) struct Memory {
     pub(super) identity: Identity,
-    pub(super) receivers: Vec<Receiver>,
+    /// The Channel's receivers; `None` until they are read.
+    pub(super) receivers: Option<Vec<Receiver>>,
     pub(super) limits: Limits,
     pub(super) clock: Clock,
     pub(super) outbox: outbox::Memory,
     pub(super) inbox: inbox::Memory,
     /// What the group has appended, in order.
     appended: Vec<Committed>,
+    /// Who joined and left, each after so many of those.
+    changes: Vec<(usize, Changed)>,
 }
 
 /// A receiver of the Channel's, and its row.
 pub(super) struct Receiver {
     pub(super) id: i64,
     pub(super) name: ReceiverName,
+    /// The epochs that it joined with.
+    pub(super) begins: BTreeMap<Partition, Epoch>,
+}
+
+/// How much of a group was there when a job began.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Mark {
+    appended: usize,
+    changes: usize,
 }
 
 /// How many rows the bounded tables hold.
@@ -51,30 +65,37 @@ impl Memory {
     pub(super) fn new(identity: Identity, limits: Limits, clock: Clock) -> Self {
         Memory {
             identity,
-            receivers: Vec::new(),
+            receivers: None,
             limits,
             clock,
             outbox: outbox::Memory::default(),
             inbox: inbox::Memory::default(),
             appended: Vec::new(),
+            changes: Vec::new(),
         }
     }
 
     /// How much has been appended so far: what [`Memory::rolled_back`] goes back to.
-    pub(super) fn mark(&self) -> usize {
-        self.appended.len()
+    pub(super) fn mark(&self) -> Mark {
+        Mark {
+            appended: self.appended.len(),
+            changes: self.changes.len(),
+        }
     }
 
     /// What was written since `mark` is rolled back; what was known may rest on it.
-    pub(super) fn rolled_back(&mut self, mark: usize) {
+    pub(super) fn rolled_back(&mut self, mark: Mark) {
+        self.receivers = None;
         self.outbox = outbox::Memory::default();
         self.inbox = inbox::Memory::default();
-        self.appended.truncate(mark);
+        self.appended.truncate(mark.appended);
+        self.changes.truncate(mark.changes);
     }
 
-    /// The group is committed: what it appended.
-    pub(super) fn committed(&mut self) -> Vec<Committed> {
-        std::mem::take(&mut self.appended)
+    /// The group is committed: what it appended, and who joined and left.
+    pub(super) fn committed(&mut self) -> (Vec<Committed>, Vec<(usize, Changed)>) {
+        let changes = std::mem::take(&mut self.changes);
+        (std::mem::take(&mut self.appended), changes)
     }
 }
 
@@ -91,6 +112,12 @@ impl SqliteTx<'_> {
             event: Arc::new(event),
             dispatch,
         });
+    }
+
+    /// The same of those who joined and left.
+    pub(super) fn receivers_changed(&mut self, changed: &Changed) {
+        let after = self.memory.appended.len();
+        self.memory.changes.push((after, changed.clone()));
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use super::error::refused;
 use super::lock::Lock;
 use super::savepoint::run;
-use super::transaction::{Memory, SqliteTx};
+use super::transaction::{Mark, Memory, SqliteTx};
 use crate::store::{CommittedGroup, StoreError};
 
 /// How to reach the writer.
@@ -165,11 +165,14 @@ impl Grouping {
 
     /// Hands on what was just committed.
     pub(super) fn hand_over(&mut self) {
-        let events = self.memory.committed();
-        if !events.is_empty() {
-            let span = (self.began, SystemTime::now());
+        let (events, changes) = self.memory.committed();
+        if !events.is_empty() || !changes.is_empty() {
             // Without a sender nobody has to know: the events are in the outbox.
-            let _ = self.committed.send(CommittedGroup { events, span });
+            let _ = self.committed.send(CommittedGroup {
+                events,
+                changes,
+                span: (self.began, SystemTime::now()),
+            });
         }
     }
 
@@ -190,7 +193,7 @@ impl Grouping {
                 })
             });
         let Err(error) = done else { return Ok(()) };
-        self.memory.rolled_back(0);
+        self.memory.rolled_back(Mark::default());
         let mut rolled_back = false;
         if !self.connection.is_autocommit() {
             match run(&self.connection, "ROLLBACK") {

@@ -5,6 +5,7 @@ use std::fmt::Display;
 
 use bytes::Bytes;
 use duet_protocol::event::{Body, Data, Event, Key, Seal, TraceContext};
+use duet_protocol::receipt::ReceiverName;
 use duet_protocol::sequence::{Epoch, Sequence, Source};
 use duet_protocol::settings::Generation;
 use duet_protocol::time::Timestamp;
@@ -17,6 +18,8 @@ use super::{DATA, MAX_BYTES, MAX_EVENTS, MAX_TYPE, OPENED};
 
 /// A `traceparent` of a later version may be longer than today's 55 bytes; this is the most that is kept.
 const MAX_TRACEPARENT: usize = 128;
+/// The most receivers that begin with one epoch: a Channel has fewer.
+const MAX_JOINED: usize = 64;
 
 /// Why bytes are no events.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -202,9 +205,7 @@ fn content(wire: &Wire<'_>, body: &Bytes) -> Result<Body, Wrong> {
     let kind = required("type", &wire.kind)?;
     let data = wire.data.ok_or_else(|| Wrong::new("data", "missing"))?;
     if kind == OPENED {
-        return Ok(Body::Opened {
-            previous: previous(data)?,
-        });
+        return opened(data);
     }
     if !(1..=MAX_TYPE).contains(&kind.len()) {
         return Err(Wrong::new(
@@ -222,11 +223,13 @@ fn content(wire: &Wire<'_>, body: &Bytes) -> Result<Body, Wrong> {
     }))
 }
 
-fn previous(data: &RawValue) -> Result<Option<Seal>, Wrong> {
+fn opened(data: &RawValue) -> Result<Body, Wrong> {
     #[derive(Deserialize)]
     struct Opened<'a> {
         #[serde(borrow)]
         previous: Option<Previous<'a>>,
+        #[serde(borrow, default)]
+        joined: Vec<Cow<'a, str>>,
     }
     #[derive(Deserialize)]
     struct Previous<'a> {
@@ -244,7 +247,20 @@ fn previous(data: &RawValue) -> Result<Option<Seal>, Wrong> {
             last: Sequence(last),
         })
     };
-    opened.previous.map(seal).transpose()
+    if opened.joined.len() > MAX_JOINED {
+        return Err(Wrong::new(
+            "data",
+            format_args!("joined has at most {MAX_JOINED} names"),
+        ));
+    }
+    let name = |name: &Cow<'_, str>| {
+        let wrong = || format!("joined has names of 1 to {} bytes", ReceiverName::MAX);
+        ReceiverName::new(name).ok_or_else(|| Wrong::new("data", wrong()))
+    };
+    Ok(Body::Opened {
+        previous: opened.previous.map(seal).transpose()?,
+        joined: opened.joined.iter().map(name).collect::<Result<_, _>>()?,
+    })
 }
 
 /// A broken trace context costs only itself.

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 
 use bytes::Bytes;
-use duet_protocol::event::{Body, Event, TraceContext};
-use duet_protocol::sequence::{Epoch, Sequence};
+use duet_protocol::event::{Body, Event, Seal, TraceContext};
+use duet_protocol::receipt::ReceiverName;
 use duet_protocol::time::Timestamp;
 use duet_telemetry::propagation::{self, TRACEPARENT, TRACESTATE};
 use opentelemetry::trace::SpanContext;
@@ -102,20 +102,26 @@ pub fn binary_headers(
 pub fn binary_body(event: &Event) -> Bytes {
     match &event.body {
         Body::Data(data) => data.json.clone(),
-        Body::Opened { previous: None } => Bytes::from_static(b"{\"previous\":null}"),
-        Body::Opened {
-            previous: Some(seal),
-        } => {
-            let mut json = Vec::with_capacity(64);
-            let (Epoch(_), Sequence(last)) = (seal.epoch, seal.last);
-            let _ = write!(
-                json,
-                "{{\"previous\":{{\"epoch\":\"{}\",\"last\":{last}}}}}",
-                seal.epoch
-            );
-            json.into()
-        }
+        Body::Opened { previous, joined } => opened(*previous, joined),
     }
+}
+
+fn opened(previous: Option<Seal>, joined: &[ReceiverName]) -> Bytes {
+    let mut json = Vec::with_capacity(64);
+    let _ = match previous {
+        None => write!(json, "{{\"previous\":null"),
+        Some(Seal { epoch, last }) => write!(
+            json,
+            "{{\"previous\":{{\"epoch\":\"{epoch}\",\"last\":{last}}}"
+        ),
+    };
+    if !joined.is_empty() {
+        let names: Vec<_> = joined.iter().map(ReceiverName::as_str).collect();
+        json.extend_from_slice(b",\"joined\":");
+        let _ = serde_json::to_writer(&mut json, &names);
+    }
+    json.push(b'}');
+    json.into()
 }
 
 fn attributes(event: &Event, carried: &Carried<'_>, mut set: impl FnMut(Attribute, &str)) {

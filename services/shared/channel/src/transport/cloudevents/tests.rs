@@ -51,7 +51,10 @@ fn data(key: &str, json: &'static str) -> Body {
 }
 
 fn opened(previous: Option<Seal>) -> Body {
-    Body::Opened { previous }
+    Body::Opened {
+        previous,
+        joined: Vec::new(),
+    }
 }
 
 fn all_kinds() -> Vec<Event> {

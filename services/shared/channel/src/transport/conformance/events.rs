@@ -66,7 +66,10 @@ impl Events {
 
     /// The first event of an epoch.
     pub fn opened(&mut self) -> Event {
-        self.event(Body::Opened { previous: None })
+        self.event(Body::Opened {
+            previous: None,
+            joined: Vec::new(),
+        })
     }
 
     /// The next event: about its own key.

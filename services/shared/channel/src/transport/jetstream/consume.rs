@@ -247,10 +247,10 @@ impl Consume for JetStreamConsume {
             ))
         })?;
         if self.hellos.is_none() {
-            let hellos = self
-                .nats
-                .client()
-                .queue_subscribe(subjects::hellos(&self.subject), self.receiver.to_string());
+            let hellos = self.nats.client().queue_subscribe(
+                subjects::hellos(&self.subject, &self.receiver),
+                self.receiver.to_string(),
+            );
             self.hellos = Some(hellos.await.map_err(failed)?);
         }
         self.pull = Some(
@@ -337,8 +337,7 @@ impl Consume for JetStreamConsume {
     }
 
     async fn backlog(&self) -> Backlog {
-        let receivers = std::slice::from_ref(&self.receiver);
-        match publish::backlog(&self.nats, &self.stream, receivers).await {
+        match publish::backlog(&self.nats, &self.stream, &self.receiver).await {
             Ok(Some(backlog)) => backlog,
             Ok(None) | Err(_) => Backlog::Unknown,
         }
@@ -347,11 +346,11 @@ impl Consume for JetStreamConsume {
     async fn tell(&self, store: StoreId, feedback: &Feedback) -> Result<(), ConsumeError> {
         let (subject, payload) = match feedback {
             Feedback::Receipts(receipts) => (
-                subjects::receipts(&self.subject, store),
+                subjects::receipts(&self.subject, &self.receiver, store),
                 cloudevents::receipts_to_json(receipts),
             ),
             Feedback::Hello(id, answer) => (
-                subjects::hello_answer(&self.subject, store, *id),
+                subjects::hello_answer(&self.subject, &self.receiver, store, *id),
                 cloudevents::hello_to_json(answer),
             ),
             Feedback::Connected => return Ok(()),

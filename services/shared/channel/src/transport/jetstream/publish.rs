@@ -31,13 +31,16 @@ const HEADERS: usize = 8 * 1024;
 /// How long the broker may take to say that a message is stored.
 const ACK: Duration = PATIENCE;
 
-/// Publishes on a stream's subject, and hears what its consumers' receivers say.
+/// Publishes for one receiver, and hears what it says.
 #[derive(Debug)]
 pub struct JetStreamPublish {
     nats: Nats,
     stream: String,
+    /// The channel's.
     subject: String,
-    receivers: Vec<ReceiverName>,
+    /// The receiver's messages go here.
+    messages: String,
+    receiver: ReceiverName,
     destination: Destination,
     observer: Observer,
     end: CancellationToken,
@@ -45,11 +48,11 @@ pub struct JetStreamPublish {
 }
 
 impl JetStreamPublish {
-    /// Publishes for `receivers`, each of which has a consumer of its name.
+    /// Publishes for a receiver, which has a consumer of its name.
     pub fn new(
         nats: Nats,
         settings: &JetStreamSettings,
-        receivers: Vec<ReceiverName>,
+        receiver: ReceiverName,
         observer: Observer,
     ) -> Self {
         let subject = settings.stream.subject.clone();
@@ -61,8 +64,9 @@ impl JetStreamPublish {
                 system: SYSTEM,
                 name: subject.as_str().into(),
             },
+            messages: subjects::messages(&subject, &receiver),
             subject,
-            receivers,
+            receiver,
             observer,
             _end: end.clone().drop_guard(),
             end,
@@ -103,7 +107,7 @@ impl JetStreamPublish {
         let asked = tokio::task::unconstrained(
             self.nats
                 .client()
-                .send_request(self.subject.clone(), request),
+                .send_request(self.messages.clone(), request),
         );
         tokio::select! {
             biased;
@@ -118,7 +122,7 @@ impl JetStreamPublish {
 
     /// What goes without an answer may have been denied.
     fn if_denied(&self, since: Instant, error: PublishError) -> PublishError {
-        match self.nats.denials().since(&self.subject, since) {
+        match self.nats.denials().since(&self.messages, since) {
             Some(denied) => PublishError::Denied(denied.to_string().into()),
             None => error,
         }
@@ -136,7 +140,7 @@ impl JetStreamPublish {
     }
 
     async fn asked_backlog(&self) -> Result<Option<Backlog>, api::ApiError> {
-        backlog(&self.nats, &self.stream, &self.receivers).await
+        backlog(&self.nats, &self.stream, &self.receiver).await
     }
 }
 
@@ -144,25 +148,19 @@ impl JetStreamPublish {
 pub(super) async fn backlog(
     nats: &Nats,
     stream: &str,
-    receivers: &[ReceiverName],
+    receiver: &ReceiverName,
 ) -> Result<Option<Backlog>, api::ApiError> {
     let Some(seen) = api::stream(nats, stream).await? else {
         return Ok(None);
     };
-    let last = seen.state.last_sequence;
-    let (mut ack_floor, mut outstanding) = (last, 0);
-    for receiver in receivers {
-        let Some(consumer) = api::consumer(nats, stream, receiver.as_str()).await? else {
-            return Ok(None);
-        };
-        ack_floor = ack_floor.min(consumer.ack_floor.stream_sequence);
-        outstanding = outstanding.max(consumer.num_pending + consumer.num_ack_pending as u64);
-    }
+    let Some(consumer) = api::consumer(nats, stream, receiver.as_str()).await? else {
+        return Ok(None);
+    };
     Ok(Some(Backlog::Known {
         created: created(&seen),
-        last: BrokerPlace(last),
-        ack_floor: BrokerPlace(ack_floor),
-        outstanding,
+        last: BrokerPlace(seen.state.last_sequence),
+        ack_floor: BrokerPlace(consumer.ack_floor.stream_sequence),
+        outstanding: consumer.num_pending + consumer.num_ack_pending as u64,
     }))
 }
 
@@ -273,7 +271,8 @@ impl Publish for JetStreamPublish {
     }
 
     async fn hello(&self, id: HelloId, store: StoreId) -> Result<(), PublishError> {
-        self.say(subjects::hello(&self.subject, store, id)).await
+        let subject = subjects::hello(&self.subject, &self.receiver, store, id);
+        self.say(subject).await
     }
 
     async fn feedback(&self, store: StoreId) -> BoxStream<'static, Feedback> {
@@ -286,7 +285,7 @@ impl Publish for JetStreamPublish {
         let told = match self
             .nats
             .client()
-            .subscribe(subjects::told(&self.subject, store))
+            .subscribe(subjects::told(&self.subject, &self.receiver, store))
             .await
         {
             Ok(told) => told

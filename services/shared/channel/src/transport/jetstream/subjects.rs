@@ -1,5 +1,7 @@
-//! The subjects beside the stream's own. The stream's has no wildcards, so that it doesn't capture them.
+//! The subjects below a channel's own: each receiver has its messages on one of its own, so that none is sent what is for another,
+//! and what is not taken by one holds up nobody else. The stream takes those by name, so that it doesn't capture the others.
 
+use duet_protocol::receipt::ReceiverName;
 use duet_protocol::sender::HelloId;
 use duet_protocol::sequence::StoreId;
 
@@ -8,14 +10,25 @@ pub(super) fn idle(subject: &str) -> String {
     format!("{subject}.unused")
 }
 
-/// Where a sender says hello to receivers.
-pub(super) fn hello(subject: &str, store: StoreId, id: HelloId) -> String {
-    format!("{subject}.hello.{store}.{}", id.0)
+/// Where messages for a receiver go.
+pub(super) fn messages(subject: &str, receiver: &ReceiverName) -> String {
+    format!("{subject}.to.{receiver}")
 }
 
-/// Every sender's hello.
-pub(super) fn hellos(subject: &str) -> String {
-    format!("{subject}.hello.*.*")
+/// The same of any receiver, as far as the stream's subjects tell.
+pub(super) fn is_messages(subject: &str, on: &str) -> bool {
+    let below = on.strip_prefix(subject);
+    below.is_some_and(|below| below.starts_with(".to."))
+}
+
+/// Where a sender says hello to a receiver.
+pub(super) fn hello(subject: &str, receiver: &ReceiverName, store: StoreId, id: HelloId) -> String {
+    format!("{subject}.hello.{receiver}.{store}.{}", id.0)
+}
+
+/// Every sender's hello to a receiver.
+pub(super) fn hellos(subject: &str, receiver: &ReceiverName) -> String {
+    format!("{subject}.hello.{receiver}.*.*")
 }
 
 /// Who says hello, of the subject it came on.
@@ -26,19 +39,24 @@ pub(super) fn who_says_hello(on: &str) -> Option<(HelloId, StoreId)> {
     Some((HelloId(id), StoreId(u64::from_str_radix(store, 16).ok()?)))
 }
 
-/// Where receivers tell a store's senders what they hold.
-pub(super) fn receipts(subject: &str, store: StoreId) -> String {
-    format!("{subject}.told.{store}.receipts")
+/// Where a receiver tells a store's senders what it holds.
+pub(super) fn receipts(subject: &str, receiver: &ReceiverName, store: StoreId) -> String {
+    format!("{subject}.told.{receiver}.{store}.receipts")
 }
 
-/// Where receivers answer a store's hello.
-pub(super) fn hello_answer(subject: &str, store: StoreId, id: HelloId) -> String {
-    format!("{subject}.told.{store}.hello.{}", id.0)
+/// Where a receiver answers a store's hello.
+pub(super) fn hello_answer(
+    subject: &str,
+    receiver: &ReceiverName,
+    store: StoreId,
+    id: HelloId,
+) -> String {
+    format!("{subject}.told.{receiver}.{store}.hello.{}", id.0)
 }
 
-/// Everything receivers tell a store's senders.
-pub(super) fn told(subject: &str, store: StoreId) -> String {
-    format!("{subject}.told.{store}.>")
+/// Everything a receiver tells a store's senders.
+pub(super) fn told(subject: &str, receiver: &ReceiverName, store: StoreId) -> String {
+    format!("{subject}.told.{receiver}.{store}.>")
 }
 
 /// What was told, of the subject it came on: the hello that is answered, or receipts.
@@ -60,15 +78,18 @@ mod tests {
     #[test]
     fn what_is_written_into_a_subject_is_read_from_it() {
         let (store, id) = (StoreId(0xfeed), HelloId(7));
+        let (on, receiver) = ("duet.reactions", ReceiverName::new("trending").unwrap());
         assert_eq!(
-            who_says_hello(&hello("duet.reactions", store, id)),
+            who_says_hello(&hello(on, &receiver, store, id)),
             Some((id, store))
         );
         assert_eq!(
-            what_is_told(&hello_answer("duet.reactions", store, id)),
+            what_is_told(&hello_answer(on, &receiver, store, id)),
             Some(Some(id))
         );
-        assert_eq!(what_is_told(&receipts("duet.reactions", store)), Some(None));
+        assert_eq!(what_is_told(&receipts(on, &receiver, store)), Some(None));
+        assert!(is_messages(on, &messages(on, &receiver)));
+        assert!(!is_messages(on, &idle(on)) && !is_messages(on, on));
     }
 
     #[test]

@@ -56,7 +56,12 @@ impl Broker {
     }
 
     pub(super) fn publish(&self) -> JetStreamPublish {
-        JetStreamPublish::new(self.nats.clone(), &self.settings, receivers(), observer())
+        JetStreamPublish::new(
+            self.nats.clone(),
+            &self.settings,
+            receivers().remove(0),
+            observer(),
+        )
     }
 
     pub(super) async fn consume(&self) -> JetStreamConsume {
@@ -154,11 +159,8 @@ async fn what_makes_no_sense_is_told_with_its_place_and_holds_nothing_up() {
         (HeaderMap::new(), vec![b'x'; 100 * 1024]),
     ];
     for (headers, payload) in nonsense {
-        let stored = client.publish_with_headers(
-            broker.settings.stream.subject.clone(),
-            headers,
-            payload.into(),
-        );
+        let stored =
+            client.publish_with_headers("duet.reactions.to.notification", headers, payload.into());
         stored.await.unwrap().await.unwrap();
     }
     let event = events.one();
@@ -193,7 +195,10 @@ async fn what_makes_no_sense_is_told_with_its_place_and_holds_nothing_up() {
 async fn one_event_travels_in_binary_mode_for_anyone_to_read() {
     let broker = Broker::start(settings()).await;
     let client = broker.server.client().await;
-    let mut heard = client.subscribe("duet.reactions").await.unwrap();
+    let mut heard = client
+        .subscribe("duet.reactions.to.notification")
+        .await
+        .unwrap();
     // An answer of the server's means that it has the subscription.
     async_nats::jetstream::new(client)
         .query_account()
@@ -328,7 +333,10 @@ async fn the_consumer_of_a_receiver_that_left_is_removed_and_a_strangers_stays()
     let all = provision(stays).of_all_receivers();
     assert_eq!(
         ensure(&all).await.unwrap().0,
-        ["consumer joined: removed, for it is no receiver any more"]
+        [
+            "stream REACTIONS: takes duet.reactions.to.notification",
+            "consumer joined: removed, for it is no receiver any more"
+        ]
     );
     assert_eq!(all.observe().await.unwrap().left_behind, [""; 0]);
     assert!(stream.consumer_info("stranger").await.is_ok());
@@ -385,7 +393,10 @@ async fn drift_is_corrected_and_what_cannot_be_is_a_conflict() {
     broker.settings.stream.subject = "duet.moved".to_owned();
     assert_eq!(
         ensure(&broker.provision("reactions")).await.unwrap().0,
-        ["stream REACTIONS: takes duet.moved"]
+        [
+            "consumer notification: filterSubject \"duet.reactions.to.notification\" → \"duet.moved.to.notification\"",
+            "stream REACTIONS: takes duet.moved.to.notification"
+        ]
     );
     broker.settings.stream.storage = Storage::Memory;
     assert!(matches!(

@@ -81,7 +81,7 @@ impl BrokerSubject for JetStream {
         JetStreamPublish::new(
             self.nats.clone(),
             &settings(),
-            receivers(),
+            receivers().remove(0),
             self.observer.clone(),
         )
     }

@@ -90,7 +90,7 @@ impl Receiving {
             allowed: allow_faults,
             clock: service.clock,
         };
-        let brokers = service.brokers(vec![name.clone()]);
+        let brokers = service.brokers();
         let receiver = Receiver::new(
             store.clone(),
             own.clone(),

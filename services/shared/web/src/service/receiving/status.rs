@@ -56,7 +56,13 @@ pub(super) async fn channel(
     });
     let mut observed = Observed::of(&state);
     observed.parked = store.counts().await.ok().map(|counts| counts.parked);
-    observed.conditions.push(Condition::degraded(degraded));
+    let is_named = |settings: &Arc<Settings>| settings.to.contains(&faults.receiver);
+    let condition = if state.settings().is_none_or(is_named) {
+        Condition::degraded(degraded)
+    } else {
+        Condition::is_no_receiver(faults.receiver.as_str())
+    };
+    observed.conditions.push(condition);
     let faults = state.settings().and_then(|settings| faults.of(settings));
     observed.conditions.extend(faults);
     web::Json(observed)

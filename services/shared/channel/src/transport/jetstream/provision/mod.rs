@@ -1,7 +1,8 @@
 //! Makes stream and consumers as the settings have them, and takes them away where nothing is to be left.
 //!
-//! The stream is made on a subject that nobody uses, then the consumers, then it takes its subject: an Interest stream without a
-//! consumer acknowledges what is published and drops it, so what is published earlier has to find no stream.
+//! The stream is made on a subject that nobody uses, then the consumers, then it takes each receiver's subject: an Interest stream
+//! without a consumer acknowledges what is published and drops it, so what is published earlier has to find no stream. A receiver that
+//! leaves loses its subject first, then its consumer, and with that what waited for it.
 
 mod plan;
 #[cfg(test)]
@@ -37,6 +38,8 @@ pub struct JetStreamProvision {
 pub struct Observed {
     /// The stream of the settings' name.
     pub stream: Option<stream::Config>,
+    /// Whether the receivers that were looked for are all that the channel has.
+    pub are_all: bool,
     /// Of the receivers' consumers, those that there are.
     pub consumers: BTreeMap<ReceiverName, consumer::Config>,
     /// For each of them, how many messages it has not settled: those it still has to give out, and those that are out.
@@ -70,7 +73,7 @@ impl JetStreamProvision {
         }
     }
 
-    /// These are all receivers that the channel has: consumers that were made for others of it are to go.
+    /// These are all receivers that the channel has: subjects and consumers that were made for others of it are to go.
     pub fn of_all_receivers(self) -> Self {
         JetStreamProvision { all: true, ..self }
     }
@@ -128,10 +131,14 @@ impl Provision for JetStreamProvision {
     async fn observe(&self) -> Result<Observed, ProvisionError> {
         let name = &self.settings.stream.name;
         let Some(stream) = api::stream(&self.nats, name).await? else {
-            return Ok(Observed::default());
+            return Ok(Observed {
+                are_all: self.all,
+                ..Observed::default()
+            });
         };
         let mut observed = Observed {
             stream: Some(stream.config),
+            are_all: self.all,
             ..Observed::default()
         };
         for receiver in &self.receivers {

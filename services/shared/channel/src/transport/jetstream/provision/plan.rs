@@ -1,13 +1,13 @@
 //! What has to be done: pure.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
 use async_nats::jetstream::consumer::{self, AckPolicy, DeliverPolicy};
 use async_nats::jetstream::stream::{self, DiscardPolicy, RetentionPolicy, StorageType};
 use duet_protocol::receipt::ReceiverName;
-use duet_protocol::settings::{ConsumerSettings, JetStreamSettings, Storage, StreamSettings};
+use duet_protocol::settings::{JetStreamSettings, Storage, StreamSettings};
 
 use super::Observed;
 use crate::transport::ProvisionError;
@@ -39,7 +39,7 @@ pub enum Action {
         /// What differs; nothing if there is none yet.
         differences: Vec<String>,
     },
-    /// Gives the stream its subject.
+    /// Gives the stream its receivers' subjects.
     TakeSubject(Box<stream::Config>),
     /// Removes the consumer of a receiver that the channel has no more. What it did not receive is in the sender's outbox.
     RemoveConsumer(String),
@@ -130,19 +130,40 @@ pub fn plan(
         plan.0.extend(plan_consumer(
             channel,
             receiver,
-            &settings.consumer,
+            settings,
             observed.consumers.get(receiver),
         )?);
     }
-    if seen.subjects != [wanted.subject.as_str()] {
+    let subjects = subjects_of(&wanted.subject, receivers, observed, &seen.subjects);
+    if seen.subjects != subjects {
         plan.0.push(Action::TakeSubject(Box::new(stream::Config {
-            subjects: vec![wanted.subject.clone()],
+            subjects,
             ..*seen
         })));
     }
     let left_behind = observed.left_behind.iter().cloned();
     plan.0.extend(left_behind.map(Action::RemoveConsumer));
     Ok(plan)
+}
+
+/// Each receiver's, in the order of names; and those of other receivers, where these may not be all.
+fn subjects_of(
+    subject: &str,
+    receivers: &[ReceiverName],
+    observed: &Observed,
+    seen: &[String],
+) -> Vec<String> {
+    let own = receivers
+        .iter()
+        .map(|name| subjects::messages(subject, name));
+    let others = seen
+        .iter()
+        .filter(|on| !observed.are_all && subjects::is_messages(subject, on));
+    let all: BTreeSet<String> = own.chain(others.cloned()).collect();
+    if all.is_empty() {
+        return vec![subjects::idle(subject)]; // without any, a stream's name is its subject
+    }
+    all.into_iter().collect()
 }
 
 fn conflict(cause: String) -> ProvisionError {
@@ -234,10 +255,10 @@ impl Differences<'_> {
 fn plan_consumer(
     channel: &str,
     receiver: &ReceiverName,
-    wanted: &ConsumerSettings,
+    settings: &JetStreamSettings,
     seen: Option<&consumer::Config>,
 ) -> Result<Option<Action>, ProvisionError> {
-    let made = seen.is_none();
+    let (wanted, made) = (&settings.consumer, seen.is_none());
     let mut config = match seen {
         Some(seen) => {
             if seen.deliver_subject.is_some()
@@ -261,6 +282,8 @@ fn plan_consumer(
     };
     let mut differences = Vec::new();
     let mut set = Differences(&mut differences);
+    let filter = subjects::messages(&settings.stream.subject, receiver);
+    set.to("filterSubject", &mut config.filter_subject, filter);
     set.to("ackWait", &mut config.ack_wait, wanted.ack_wait);
     set.to(
         "maxAckPending",

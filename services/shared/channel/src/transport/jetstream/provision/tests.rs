@@ -66,7 +66,7 @@ fn a_stream_takes_its_subject_after_its_consumers_are_there() {
             "stream REACTIONS: made, without its subject yet",
             "consumer notification: made",
             "consumer trending: made",
-            "stream REACTIONS: takes duet.reactions",
+            "stream REACTIONS: takes duet.reactions.to.notification, duet.reactions.to.trending",
         ]
     );
 }
@@ -85,7 +85,17 @@ fn what_is_provisioned_is_as_designed() {
         (stream.max_bytes, stream.max_age),
         (1 << 30, Duration::from_secs(72 * 3600))
     );
-    assert_eq!(stream.subjects, ["duet.reactions"]);
+    assert_eq!(
+        stream.subjects,
+        [
+            "duet.reactions.to.notification",
+            "duet.reactions.to.trending"
+        ]
+    );
+    assert_eq!(
+        consumers[&receivers()[1]].filter_subject,
+        "duet.reactions.to.trending"
+    );
     assert_eq!(stream.metadata[OWNER], "reactions");
     for consumer in consumers.values() {
         assert_eq!(
@@ -157,7 +167,30 @@ fn drift_is_corrected_and_what_is_not_ours_to_say_stays() {
         (
             "another subject",
             |o| stream(o).subjects = vec!["else".to_owned()],
-            &["stream REACTIONS: takes duet.reactions"],
+            &["stream REACTIONS: takes duet.reactions.to.notification, duet.reactions.to.trending"],
+        ),
+        (
+            "another receiver, of whom this process may not know",
+            |o| {
+                stream(o)
+                    .subjects
+                    .push("duet.reactions.to.zebra".to_owned())
+            },
+            &[],
+        ),
+        (
+            "a receiver that left",
+            |o| {
+                stream(o)
+                    .subjects
+                    .push("duet.reactions.to.zebra".to_owned());
+                o.left_behind = vec!["zebra".to_owned()];
+                o.are_all = true;
+            },
+            &[
+                "stream REACTIONS: takes duet.reactions.to.notification, duet.reactions.to.trending",
+                "consumer zebra: removed, for it is no receiver any more",
+            ],
         ),
         (
             "a half-made stream",
@@ -168,7 +201,7 @@ fn drift_is_corrected_and_what_is_not_ours_to_say_stays() {
             &[
                 "consumer notification: made",
                 "consumer trending: made",
-                "stream REACTIONS: takes duet.reactions",
+                "stream REACTIONS: takes duet.reactions.to.notification, duet.reactions.to.trending",
             ],
         ),
         (

@@ -1,0 +1,126 @@
+//! Who receives: receivers join and leave in a transaction, while traffic runs.
+//!
+//! One that joins starts at now: the transaction opens a new epoch in every partition, whose first event names those who begin with it,
+//! and older epochs are none of their business. So what was accepted in the transactions before is never sent to them, and what is
+//! accepted later always is. One that leaves is forgotten, and what the outbox only kept for it is free.
+
+use crate::outbox::{self, OutboxTables};
+use crate::receipt::ReceiverName;
+use crate::rules::Rules;
+use crate::sequence::{Epoch, Source};
+use crate::settings::Generation;
+use crate::time::Timestamp;
+
+/// What the epochs that a transaction may open are made from.
+#[derive(Clone, Copy, Debug)]
+pub struct NewEpochs {
+    /// The wall clock's time.
+    pub wall: Timestamp,
+    /// Random bits.
+    pub random: u32,
+    /// The generation in force.
+    pub generation: Generation,
+}
+
+/// Who joined and who left.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changed {
+    /// Those who joined.
+    pub joined: Vec<ReceiverName>,
+    /// The source of each partition that they begin with.
+    pub begin: Vec<Source>,
+    /// Those who left.
+    pub left: Vec<ReceiverName>,
+}
+
+impl Changed {
+    /// Whether nobody joined or left.
+    pub fn is_nothing(&self) -> bool {
+        self.joined.is_empty() && self.left.is_empty()
+    }
+}
+
+/// Opens the store with these receivers; with those that it knows, if none are given. Every partition takes a new epoch.
+///
+/// To be committed before the store accepts anything.
+///
+/// # Errors
+/// Those of the tables; then nothing may be committed.
+pub fn open<T: OutboxTables>(
+    tables: &mut T,
+    receivers: Option<&[ReceiverName]>,
+    new: NewEpochs,
+    rules: &Rules,
+) -> Result<Changed, T::Error> {
+    let mut changed = match receivers {
+        Some(receivers) => changes(tables, receivers)?,
+        None => Changed::default(),
+    };
+    changed.begin = outbox::open(tables, &changed.joined, new, rules)?;
+    put(tables, &changed)?;
+    Ok(changed)
+}
+
+/// Makes these the receivers, if they are not. To be called in the transaction that accepts an event, before it is numbered: then an
+/// event goes to those that its own generation names.
+///
+/// # Errors
+/// Those of the tables; then nothing may be committed.
+pub fn follow<T: OutboxTables>(
+    tables: &mut T,
+    receivers: &[ReceiverName],
+    new: impl FnOnce() -> NewEpochs,
+    rules: &Rules,
+) -> Result<Changed, T::Error> {
+    if tables.are_receivers(receivers)? {
+        return Ok(Changed::default());
+    }
+    let mut changed = changes(tables, receivers)?;
+    if !changed.joined.is_empty() {
+        changed.begin = outbox::open(tables, &changed.joined, new(), rules)?;
+    }
+    put(tables, &changed)?;
+    if !changed.is_nothing() {
+        tables.changed(&changed)?;
+    }
+    Ok(changed)
+}
+
+fn changes<T: OutboxTables>(
+    tables: &mut T,
+    receivers: &[ReceiverName],
+) -> Result<Changed, T::Error> {
+    let known = tables.receivers()?;
+    let but = |these: &[ReceiverName], those: &[ReceiverName]| {
+        let others = these.iter().filter(|name| !those.contains(name));
+        others.cloned().collect::<Vec<_>>()
+    };
+    Ok(Changed {
+        joined: but(receivers, &known),
+        begin: Vec::new(),
+        left: but(&known, receivers),
+    })
+}
+
+fn put<T: OutboxTables>(tables: &mut T, changed: &Changed) -> Result<(), T::Error> {
+    for name in &changed.left {
+        tables.remove_receiver(name)?;
+    }
+    for name in &changed.joined {
+        tables.add_receiver(name)?;
+        for source in &changed.begin {
+            tables.put_begin(name, *source)?;
+        }
+    }
+    if changed.is_nothing() {
+        return Ok(());
+    }
+    // Those who joined hold all that is older, and those who left are not asked.
+    for partition in 0..tables.partitions()? {
+        let lane = outbox::lane(tables, crate::sequence::Partition(partition))?;
+        for epoch in tables.unforgotten(lane, Epoch(u64::MAX))? {
+            outbox::forget_what_all_hold(tables, lane.source(epoch))?;
+        }
+    }
+    Ok(())
+}

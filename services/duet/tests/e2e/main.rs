@@ -9,6 +9,7 @@ mod callers; // reactions, through a port-forward
 mod chart; // what the chart renders, and what it refuses
 mod cli; // helm and kubectl
 mod definition; // the Channel's type, as the API server enforces it
+mod faults; // what goes wrong on purpose, and a canary
 mod installed; // install, react, switch, upgrade, uninstall
 mod jaeger; // traces, from Jaeger's query API
 mod load; // load from within, as a Job with Duet's own image

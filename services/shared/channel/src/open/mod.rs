@@ -13,7 +13,7 @@
 //! ```
 //!
 //! `examples/pair.rs` is a whole pair. What has more to say (its own metrics, settings from Kubernetes) is put together from the parts:
-//! [`SenderTask`](crate::sender::SenderTask), [`Receiver`](crate::receiver::Receiver), [`ConsumerTask`](crate::receiver::ConsumerTask).
+//! [`SenderTask`](crate::sender::SenderTask), [`Receiver`], [`ConsumerTask`](crate::receiver::ConsumerTask).
 
 mod receiving; // a receiver
 mod sending; // a sender

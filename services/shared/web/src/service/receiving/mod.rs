@@ -1,5 +1,5 @@
 //! A service that a Channel is `to`, put together: what it takes in by HTTP and from the broker, and what it tells of the channel.
-//! It brings its rows ([`ReceivingService`]) and its public routes.
+//! It brings its rows ([`ReceivingService`](duet_channel::receiver::ReceivingService)) and its public routes.
 
 /// What senders deliver and ask, on the internal port.
 mod intake;

@@ -99,15 +99,31 @@ pub fn are_known_after(
         )
 }
 
-/// Forgets the oldest changes over `keep`.
-pub fn forget(connection: &Connection, keep: u32) -> Result<()> {
-    let newest: Option<i64> = connection
+/// The newest change that is older than the newest `keep`, if there are more.
+pub fn newest_over(connection: &Connection, keep: u32) -> Result<Option<Newness>> {
+    connection
         .prepare_cached("SELECT newness FROM changes ORDER BY newness DESC LIMIT 1 OFFSET ?1")?
-        .query_row([keep], |row| row.get(0))
-        .optional()?;
-    if let Some(newest) = newest {
-        connection.execute("DELETE FROM changes WHERE newness <= ?1", [newest])?;
-        connection.execute("UPDATE changes_forgotten SET up_to = ?1", [newest])?;
+        .query_row([keep], |row| row.get(0).map(Newness))
+        .optional()
+}
+
+/// Forgets changes up to one, at most `limit` of them, the oldest first: whether there may be more.
+pub fn forget(connection: &Connection, up_to: Newness, limit: u32) -> Result<bool> {
+    let (last, count): (Option<i64>, u32) = connection
+        .prepare_cached(
+            "SELECT max(newness), count(*) FROM (
+               SELECT newness FROM changes WHERE newness <= ?1 ORDER BY newness LIMIT ?2)",
+        )?
+        .query_row(params![up_to.0, limit], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+    if let Some(last) = last {
+        connection
+            .prepare_cached("DELETE FROM changes WHERE newness <= ?1")?
+            .execute([last])?;
+        connection
+            .prepare_cached("UPDATE changes_forgotten SET up_to = ?1")?
+            .execute([last])?;
     }
-    Ok(())
+    Ok(count == limit)
 }

@@ -72,6 +72,9 @@ pub(super) struct Channels {
     /// The same of an answer that is not whole yet.
     listed: BTreeMap<String, Resource>,
     away: Option<Away>,
+    /// The uid of the one that was ours last. It is followed still when it does not name a receiver any more: that it is to receive
+    /// nothing is what it says.
+    followed: Option<String>,
 }
 
 /// A Channel as the API has it.
@@ -115,6 +118,7 @@ impl Channels {
             there: None,
             listed: BTreeMap::new(),
             away: None,
+            followed: None,
         }
     }
 
@@ -134,6 +138,9 @@ impl Channels {
             }
         }
         self.away = None;
+        if let Some(Shown::Ours(resource)) = self.there.as_ref().map(|there| self.in_force(there)) {
+            self.followed = Some(resource.version.uid);
+        }
     }
 
     /// The API could not be asked. Whether that is news.
@@ -184,7 +191,10 @@ impl Channels {
                 }
             }
         }
-        refused.unwrap_or(Shown::Missing)
+        let is_followed =
+            |resource: &&Resource| self.followed.as_ref() == Some(&resource.version.uid);
+        let left = || there.values().find(is_followed).cloned().map(Shown::Ours);
+        refused.or_else(left).unwrap_or(Shown::Missing)
     }
 
     /// When time alone changes what is shown.

@@ -292,10 +292,12 @@ impl Pair {
         for (source, state) in self.sender.outbox.standing() {
             machine.source_opened(source, state);
         }
-        let marks = self.sender.outbox.marks(&notification());
-        let incarnation = must(self.sender.outbox.incarnation(&notification()));
-        let begin = self.sender.outbox.begins(&notification());
-        machine.receiver_known(notification(), incarnation, &begin, &marks, Moment::START);
+        for name in must(self.sender.outbox.receivers()) {
+            let outbox = &mut self.sender.outbox;
+            let (marks, begin) = (outbox.marks(&name), outbox.begins(&name));
+            let incarnation = must(outbox.incarnation(&name));
+            machine.receiver_known(name, incarnation, &begin, &marks, Moment::START);
+        }
         self.sender.outbox.appended.clear();
         machine
     }

@@ -191,8 +191,9 @@ impl Channels {
                 }
             }
         }
-        let is_followed =
-            |resource: &&Resource| self.followed.as_ref() == Some(&resource.version.uid);
+        let is_followed = |resource: &&Resource| {
+            self.ours.side == Side::To && self.followed.as_ref() == Some(&resource.version.uid)
+        };
         let left = || there.values().find(is_followed).cloned().map(Shown::Ours);
         refused.or_else(left).unwrap_or(Shown::Missing)
     }

@@ -285,6 +285,24 @@ fn one_that_an_older_keeps_from_being_in_force_is_not_followed() {
 }
 
 #[test]
+fn a_channel_that_names_a_receiver_no_more_is_followed_still_and_one_that_never_did_is_not() {
+    let to = |names: &[&str]| {
+        let to: Vec<_> = names.iter().map(|name| json!({"name": name})).collect();
+        channel("a", 1, json!({"to": to}))
+    };
+    let mut channels = channels(Side::To, "trending");
+    channels.take(Event::InitDone);
+    channels.take(Event::Apply(to(&["notification"])));
+    assert_eq!(shown(&channels, at(1)), "Missing");
+    for names in [&["notification", "trending"][..], &["notification"]] {
+        channels.take(Event::Apply(to(names)));
+        assert_eq!(shown(&channels, at(1)), "a", "{names:?}");
+    }
+    channels.take(Event::Delete(to(&["notification"])));
+    assert_eq!(shown(&channels, at(1)), "Missing");
+}
+
+#[test]
 fn whatever_the_spec_is_it_is_shown_or_refused() {
     for (row, spec, trouble) in [
         ("as it is", json!({}), None),

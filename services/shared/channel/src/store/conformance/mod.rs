@@ -80,6 +80,7 @@ macro_rules! store_conformance {
                 each_receiver_has_marks_of_its_own
                 what_only_runs_said_can_be_dropped
                 a_receiver_that_joins_starts_at_now
+                receivers_join_and_leave_in_the_order_of_what_is_appended
                 a_receiver_that_leaves_frees_the_outbox
                 who_holds_an_event_is_known_as_long_as_the_store_is
             }

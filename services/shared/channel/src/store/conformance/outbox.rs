@@ -1,9 +1,13 @@
 //! Epochs, events, and what receivers said of them.
 
 use duet_protocol::event::{Body, EventId, Key, RollingHash, Seal};
+use duet_protocol::membership::{self, NewEpochs};
 use duet_protocol::outbox::{EpochState, Mark, OutboxTables};
 use duet_protocol::receipt::ReceiverName;
+use duet_protocol::rules::Rules;
 use duet_protocol::sequence::{Epoch, Incarnation, Sequence, Source};
+use duet_protocol::settings::Generation;
+use duet_protocol::time::Timestamp;
 
 use super::{Opening, Subject, append, data, handed_over, lane};
 use crate::store::{Oldest, ReceiverStanding, Store, StoreError};
@@ -247,6 +251,61 @@ pub async fn a_receiver_that_joins_starts_at_now<S: Subject>(subject: S) {
     let unacknowledged = store.counts().await.unwrap().unacknowledged;
     let expected = [(receiver("notification"), 11), (receiver("trending"), 1)];
     assert_eq!(unacknowledged, expected);
+    store.close().await;
+}
+
+/// Who joins and leaves is told between the events that were appended before and after; what is rolled back is not.
+pub async fn receivers_join_and_leave_in_the_order_of_what_is_appended<S: Subject>(subject: S) {
+    let (store, mut commits) = subject.open(Opening::default()).await;
+    let _ = handed_over(&mut commits);
+    let follow = |tx: &mut Tx<'_, S>, names: &[&str]| {
+        let names: Vec<_> = names.iter().map(|name| receiver(name)).collect();
+        let new = || NewEpochs {
+            wall: Timestamp::from_micros(1),
+            random: 7,
+            generation: Generation::FIRST,
+        };
+        membership::follow(tx, &names, new, &Rules::default())
+    };
+    let fails = move |tx: &mut Tx<'_, S>| {
+        follow(tx, &["trending"])?;
+        Err::<(), _>(StoreError::NotCommitted("as it is told to".into()))
+    };
+    store.write(fails).await.unwrap_err();
+    let joins = move |tx: &mut Tx<'_, S>| {
+        let before = append(tx, "post/user")?;
+        let changed = follow(tx, &["notification", "trending"])?;
+        let after = append(tx, "post/user")?;
+        Ok((before, changed, after))
+    };
+    let (before, changed, after) = store.write(joins).await.unwrap();
+    let group = commits.try_recv().unwrap();
+    assert_eq!(changed.joined, [receiver("trending")]);
+    assert_eq!(changed.begin, [after.source]);
+    assert_eq!(group.changes, [(2, changed)], "after what opens its epoch");
+    let ids: Vec<_> = group.events.iter().map(|one| one.event.id()).collect();
+    assert_eq!((ids[0], ids[2], ids.len()), (before, after, 3));
+    let Body::Opened { joined, .. } = &group.events[1].event.body else {
+        panic!("{group:?}");
+    };
+    assert_eq!(joined[..], [receiver("trending")]);
+    let unacknowledged = store.counts().await.unwrap().unacknowledged;
+    let expected = [(receiver("notification"), 4), (receiver("trending"), 2)];
+    assert_eq!(unacknowledged, expected);
+    let held_by = store.receivers_of(before).await.unwrap().unwrap();
+    assert_eq!(held_by, [(receiver("notification"), false)]);
+
+    let leaves = move |tx: &mut Tx<'_, S>| follow(tx, &["trending"]);
+    let left = store.write(leaves).await.unwrap();
+    assert_eq!(left.left, [receiver("notification")]);
+    assert_eq!(commits.try_recv().unwrap().changes, [(0, left)]);
+    let gone = store
+        .events(before.source, Sequence::ZERO, 9)
+        .await
+        .unwrap();
+    assert_eq!(gone, [], "it was kept for the one that left");
+    let standing = store.outbox().await.unwrap();
+    assert_eq!(standing.receivers[0].begin, [after.source]);
     store.close().await;
 }
 

@@ -1,6 +1,8 @@
 //! The shell around the protocol: stores, transports, settings, and the sender and receiver that drive the machines.
 //!
 //! The shell does the I/O and decides nothing; what to send, retry, apply or retransmit is decided in `duet-protocol`.
+//!
+//! Begin with [`open`], which puts one end of a channel together from defaults; `examples/pair.rs` is a pair on one page.
 
 pub mod brokers;
 pub mod clock;

@@ -1,0 +1,173 @@
+//! A second receiver joins and leaves by an edit of the Channel while reactions come: it has all of what was accepted while it was a
+//! member and nothing else, and the other receiver lacks nothing.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{PATIENCE, Up};
+use duet_testkit::{Exit, until};
+use serde_json::{Value, json};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+const BOTH: &str = "[{name: notification}, {name: trending}]";
+const ONE: &str = "[{name: notification}]";
+
+/// Callers of a `duet up --trending`.
+#[derive(Clone)]
+struct Callers {
+    http: reqwest::Client,
+    told: Value,
+    channel: PathBuf,
+}
+
+impl Callers {
+    fn at(&self, service: &str, port: &str, path: &str) -> String {
+        format!("{}{path}", self.told[service][port].as_str().unwrap())
+    }
+
+    async fn put(&self, path: &str, body: Value) -> u16 {
+        let request = self.http.put(self.at("reaction", "public", path));
+        let answer = request.json(&body).send().await.unwrap();
+        answer.status().as_u16()
+    }
+
+    async fn get(&self, url: String) -> Value {
+        self.http
+            .get(url)
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap()
+    }
+
+    async fn post(&self, post: &str) {
+        let body = json!({"owner": "bob", "title": post});
+        let status = self.put(&format!("/v1/posts/{post}"), body).await;
+        assert!(status < 300, "{status}");
+    }
+
+    /// That many react to the post; all are accepted.
+    async fn react(&self, post: &str, users: u64) {
+        for user in 0..users {
+            let path = format!("/v1/posts/{post}/reactions/user-{user}");
+            let status = self.put(&path, json!({"kind": "like"})).await;
+            assert!(status == 200 || status == 202, "{status}");
+        }
+    }
+
+    /// Writes the receivers into the Channel, and waits until Reaction follows.
+    async fn make_it_to(&self, receivers: &str) {
+        let generation = async || {
+            let told = self
+                .get(self.at("reaction", "internal", "/v1/channel"))
+                .await;
+            told["observedGeneration"].as_u64().unwrap()
+        };
+        let before = generation().await;
+        let text = std::fs::read_to_string(&self.channel).unwrap();
+        let other = if receivers == BOTH { ONE } else { BOTH };
+        assert!(text.contains(other), "{text}");
+        std::fs::write(&self.channel, text.replace(other, receivers)).unwrap();
+        until(PATIENCE, || async {
+            let now = generation().await;
+            (now > before).then_some(()).ok_or(now)
+        })
+        .await;
+    }
+
+    /// Waits until the post's count is this at Trending.
+    async fn trends(&self, post: &str, count: u64) {
+        let url = self.at("trending", "public", "/v1/trending?limit=500");
+        self.is(url, post, count).await;
+    }
+
+    /// Waits until the post's count is this at Notification.
+    async fn notified(&self, post: &str, count: u64) {
+        let url = self.at(
+            "notification",
+            "public",
+            "/v1/users/bob/notifications?limit=500",
+        );
+        self.is(url, post, count).await;
+    }
+
+    async fn is(&self, url: String, post: &str, count: u64) {
+        until(PATIENCE, || async {
+            let list = self.get(url.clone()).await;
+            let items = list["items"].as_array().unwrap();
+            let found = items.iter().find(|it| it["post"] == post);
+            let counted = found.map_or(0, |it| it["count"].as_u64().unwrap());
+            (counted == count)
+                .then_some(())
+                .ok_or(format!("{post}: {counted} of {count}"))
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn trending_has_what_was_accepted_while_it_was_a_member_and_notification_has_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let free = [
+        "--trending",
+        "127.0.0.1:0",
+        "--trending-internal",
+        "127.0.0.1:0",
+    ];
+    let mut up = Up::start(&data, &free).await;
+    let callers = Callers {
+        http: reqwest::Client::new(),
+        told: up.told(),
+        channel: data.join("channel.yaml"),
+    };
+    callers.post("meanwhile").await;
+    let (goes_on, sent) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicU64::new(0)));
+    let traffic = {
+        let (callers, goes_on, sent) = (callers.clone(), goes_on.clone(), sent.clone());
+        tokio::spawn(async move {
+            while goes_on.load(Ordering::Relaxed) {
+                let user = sent.load(Ordering::Relaxed);
+                let path = format!("/v1/posts/meanwhile/reactions/user-{user}");
+                let status = callers.put(&path, json!({"kind": "like"})).await;
+                assert!(status == 200 || status == 202, "{status}");
+                sent.fetch_add(1, Ordering::Relaxed);
+            }
+        })
+    };
+    for mode in ["sync", "async"] {
+        let said = up.duet("mode", &[mode]);
+        assert_eq!(said.code, Some(0), "{said:?}");
+        let post = |when: &str| format!("{when}-{mode}");
+        for when in ["member", "gone", "again"] {
+            callers.post(&post(when)).await;
+        }
+        callers.react(&post("member"), 20).await;
+        callers.make_it_to(ONE).await;
+        callers.react(&post("gone"), 20).await;
+        callers.make_it_to(BOTH).await;
+        callers.react(&post("again"), 20).await;
+        for when in ["member", "gone", "again"] {
+            callers.notified(&post(when), 20).await;
+        }
+        callers.trends(&post("again"), 20).await;
+        callers.trends(&post("gone"), 0).await;
+        callers.trends(&post("member"), 20).await;
+    }
+    goes_on.store(false, Ordering::Relaxed);
+    traffic.await.unwrap();
+    callers
+        .notified("meanwhile", sent.load(Ordering::Relaxed))
+        .await;
+    up.process.terminate();
+    assert_eq!(up.process.ended(PATIENCE).await, Exit::Code(0));
+}

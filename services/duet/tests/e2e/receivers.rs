@@ -46,10 +46,11 @@ async fn a_receiver_joins_and_leaves_under_load_and_nothing_is_lost_at_the_other
     let callers = Callers::of(&release).await;
     callers.post("before").await;
     assert_eq!(callers.react("before", "ana").await.status, 200);
-    // The pod of Trending, its user at the broker; the Channel is the operator's and stays as it is.
-    release.upgrade(&["trending.enabled=true"]);
+    // The pod of Trending, its user at the broker. The Channel stays as it is, so that it is not ready yet.
+    release.upgrade_and(&[], &["trending.enabled=true"]);
+    let rollout = format!("deployment/{}", release.part("reaction"));
+    release.kubectl(&["rollout", "status", &rollout, "--timeout=2m"]);
     follow(&release, 2).await;
-    assert_eq!(trends(&release, "before").await, 0);
 
     let callers = Callers::of(&release).await;
     callers.post("joined").await;

@@ -349,6 +349,10 @@ impl fmt::Display for Report {
         }
         let acts_nowhere = |it: &Follower| it.acts.as_deref() == Some("False");
         for it in followed {
+            // Where none are set, there is nothing to say of them.
+            if !changes && faults.is_none() && it.message.is_empty() {
+                continue;
+            }
             f.write_str(&it.service)?;
             if let Some(took_ms) = it.took_ms {
                 write!(f, " follows after {took_ms} ms")?;

@@ -94,20 +94,25 @@ impl Report {
         Self::of(measured, answers.or(then))
     }
 
-    /// Writes `report.md`, `report.html`, `report.json` and `channel.yaml`, the recommended one, into a directory, which is
-    /// made if it is not there. Returns their paths.
+    /// Writes `report.html`, `report.md` with its pictures, `report.json` and `channel.yaml`, the recommended one, into a
+    /// directory, which is made if it is not there. Returns their paths.
     pub(crate) fn write_to(&self, dir: &Path) -> Result<Vec<PathBuf>, Failure> {
         std::fs::create_dir_all(dir).doing(|| format!("make {}", dir.display()))?;
         let mut json =
             serde_json::to_string_pretty(self).doing(|| "write the report as JSON".to_owned())?;
         json.push('\n');
-        let files = [
-            ("report.html", self.html()?),
-            ("report.md", self.markdown()?),
-            ("report.json", json),
-            ("channel.yaml", self.recommendation.document.yaml.clone()),
+        let mut files = vec![
+            ("report.html".to_owned(), self.html()?),
+            ("report.md".to_owned(), self.markdown()?),
+            ("report.json".to_owned(), json),
+            (
+                "channel.yaml".to_owned(),
+                self.recommendation.document.yaml.clone(),
+            ),
         ];
-        let write = |(name, text): (&str, String)| {
+        let pictures = pictures::all(&self.measured).into_iter();
+        files.extend(pictures.filter_map(|it| Some((it.file(), it.alone()?))));
+        let write = |(name, text): (String, String)| {
             let path = dir.join(name);
             std::fs::write(&path, text).doing(|| format!("write {}", path.display()))?;
             Ok(path)

@@ -151,7 +151,7 @@ fn inputs() -> Vec<Input> {
             "nineteen were measured",
             |run| {
                 measured(&mut measured(&mut run.scenarios.baseline.sync).traffic.waits).samples =
-                    99;
+                    19;
             },
             said(Some(true), None),
             Choice::TooLittleData,

@@ -59,6 +59,16 @@ impl Picture {
             svg,
         })
     }
+
+    /// A file of its own, with its title above it.
+    pub(super) fn alone(&self) -> Option<String> {
+        svg::alone(&self.svg, &self.title)
+    }
+
+    /// That file's name.
+    pub(super) fn file(&self) -> String {
+        format!("{}.svg", self.id)
+    }
 }
 
 /// A figure of each mode, if both have it.
@@ -99,9 +109,13 @@ fn slow(measured: &Measured) -> Option<Picture> {
         None,
     );
     let time = |millis: f64| Time(Duration::from_secs_f64(millis / 1e3));
+    let title = match slowest.1 >= slowest.0 / 2.0 {
+        true => "Callers in Sync wait for what Notification takes longer",
+        false => "What callers wait while Notification takes longer",
+    };
     Picture::new(
         "slow",
-        "Callers in Sync wait for what Notification takes longer",
+        title,
         format!(
             "Line chart: with {} added to Notification's time, the median caller waits {} in Sync and {} in Async.",
             time(slowest.0),
@@ -110,18 +124,6 @@ fn slow(measured: &Measured) -> Option<Picture> {
         ),
         drawn,
     )
-    .map(|it| it.unless_so(slowest.1 < slowest.0 / 2.0, "What callers wait while Notification takes longer"))
-}
-
-impl Picture {
-    /// Another title where the figures don't bear the first one out.
-    fn unless_so(mut self, not_so: bool, plainly: &str) -> Self {
-        if not_so {
-            self.svg = self.svg.replace(&self.title, plainly);
-            plainly.clone_into(&mut self.title);
-        }
-        self
-    }
 }
 
 /// Rate offered against what nearly all callers wait.
@@ -192,11 +194,23 @@ fn backlog(measured: &Measured) -> Option<Picture> {
         points().map(|it| it.1).fold(1.0, f64::max),
     );
     let highest = |points: &[(f64, f64)]| points.iter().map(|it| it.1).fold(0.0, f64::max);
+    let drained = [&sync, &r#async]
+        .iter()
+        .all(|it| it.last().is_none_or(|last| last.1 == 0.0));
+    let left = if drained {
+        "none does"
+    } else {
+        "some still do"
+    };
     let alt = format!(
-        "Line chart over time: at most {:.0} reactions wait in Sync and {:.0} in Async; after {length:.0} s none does.",
+        "Line chart over time: at most {:.0} reactions wait in Sync and {:.0} in Async; after {length:.0} s {left}.",
         highest(&sync),
         highest(&r#async)
     );
+    let title = match drained && highest(&r#async) > highest(&sync) {
+        true => "In Async the surge waits in the outbox and the stream, and drains after it",
+        false => "What waits for Notification during a surge, and after it",
+    };
     let drawn = lines(
         &Axis::up_to("Since the surge began, s", length),
         &Axis::linear("Reactions that wait for Notification", most),
@@ -206,12 +220,7 @@ fn backlog(measured: &Measured) -> Option<Picture> {
         ],
         None,
     );
-    Picture::new(
-        "backlog",
-        "In Async the surge waits in the outbox and the stream, and drains after it",
-        alt,
-        drawn,
-    )
+    Picture::new("backlog", title, alt, drawn)
 }
 
 /// Failures by mode, for each thing that went wrong.

@@ -38,6 +38,12 @@ fn parsed(html: &str) -> Html {
     page
 }
 
+fn parsed_part(text: &str) -> Html {
+    let part = Html::parse_fragment(text);
+    assert!(part.errors.is_empty(), "{:?}", part.errors);
+    part
+}
+
 fn select<'a>(page: &'a Html, selector: &str) -> Vec<scraper::ElementRef<'a>> {
     let selector = Selector::parse(selector).expect("a selector");
     page.select(&selector).collect()
@@ -154,6 +160,30 @@ fn the_page_has_real_tables_and_pictures_with_words_beside_them() {
 }
 
 #[test]
+fn a_picture_stands_alone_as_a_file_beside_the_markdown() {
+    for (name, report) in fixture::reports() {
+        let markdown = report.markdown().unwrap();
+        for picture in pictures::all(&report.measured) {
+            let file = picture.alone().unwrap();
+            let svg = parsed_part(&file);
+            let title = select(&svg, "svg > text")
+                .remove(0)
+                .text()
+                .collect::<String>();
+            assert_eq!(title, picture.title, "{name}");
+            assert!(
+                file.starts_with("<svg ") && file.ends_with("</svg>"),
+                "{name}"
+            );
+            assert!(
+                markdown.contains(&format!("]({})", picture.file())),
+                "{name}"
+            );
+        }
+    }
+}
+
+#[test]
 fn what_a_run_says_can_not_become_part_of_the_page() {
     let mut measured = fixture::laptop();
     let evil = "<script>alert(1)</script> | `x` & \"y\"";
@@ -176,7 +206,7 @@ fn a_report_that_was_written_is_read_and_made_again() {
     for (name, report) in fixture::reports() {
         let dir = tempfile::tempdir().unwrap();
         let written = report.write_to(&dir.path().join("out")).unwrap();
-        assert_eq!(written.len(), 4, "{name}");
+        assert!(written.len() > 4, "{name}: the pictures are files too");
         let again = Report::read(&dir.path().join("out/report.json"), Answers::default()).unwrap();
         assert_eq!(again.measured, report.measured, "{name}");
         assert_eq!(again.html().unwrap(), report.html().unwrap(), "{name}");

@@ -36,6 +36,8 @@ const SIZE: i32 = 17;
 const SYNC: RGBColor = RGBColor(0x00, 0x62, 0xA3);
 const ASYNC: RGBColor = RGBColor(0xBF, 0x4A, 0x00);
 const INK: RGBColor = RGBColor(0x3D, 0x44, 0x4D);
+/// [`INK`] as SVG has it.
+pub(super) const INK_HEX: &str = "#3D444D";
 const FAINT: RGBColor = RGBColor(0xD8, 0xDE, 0xE4);
 
 fn colour(mode: Mode) -> RGBColor {

@@ -61,6 +61,7 @@ async fn a_batch_is_answered_event_by_event_and_a_second_copy_changes_nothing() 
             .map(|told| told["outcome"].clone())
             .collect();
         assert_eq!(outcomes, ["applied", "parked"], "{body}");
+        assert_eq!(body["outcomes"][0]["decision"], "notified");
         assert_eq!(app.texts("bob").await, ["ana reacted to About p1"]);
     }
     app.stop().await;

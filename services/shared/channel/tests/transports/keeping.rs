@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use duet_channel::receiver::ReceivingService;
 use duet_channel::store::StoreError;
-use duet_channel::transport::conformance::FAILS;
+use duet_channel::transport::conformance::{DECIDED, FAILS};
 use duet_channel::transport::{Batch, Outgoing, Urgency, cloudevents};
 use duet_protocol::decision::Decision;
 use duet_protocol::event::{self, Event, Key};
@@ -76,7 +76,11 @@ impl Apply for Rows<'_> {
             insert,
             params![data.key.as_str(), epoch, sequence, &*as_json(event)],
         )?;
-        Ok(Ok(None))
+        Ok(Ok(Some(DECIDED)))
+    }
+
+    fn decided(&mut self, _: &Key) -> Result<Option<Decision>, StoreError> {
+        Ok(Some(DECIDED))
     }
 
     fn tombstones(&mut self, _: Lane, _: Version, _: usize) -> Result<Vec<Key>, StoreError> {

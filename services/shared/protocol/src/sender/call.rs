@@ -143,3 +143,60 @@ impl CallUnderWay {
         CallEnd::Failed { cause, applied }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decision::Decision;
+    use crate::event::{Body, TraceContext};
+    use crate::sequence::{Sequence, Source};
+    use crate::settings::Generation;
+    use crate::time::Timestamp;
+
+    fn call(receivers: &[ReceiverName]) -> CallUnderWay {
+        let event = Event {
+            source: Source::default(),
+            sequence: Sequence::FIRST,
+            time: Timestamp::default(),
+            body: Body::Opened { previous: None },
+            trace: TraceContext::default(),
+            generation: Generation::FIRST,
+        };
+        CallUnderWay::new(Arc::new(event), Moment::START, receivers.iter().cloned())
+    }
+
+    #[test]
+    fn a_call_is_over_when_all_have_answered_and_tells_what_each_said() {
+        let names = ["notification", "trending"].map(|name| ReceiverName::new(name).unwrap());
+        let [notification, trending] = &names;
+        let notified = Outcome::Applied(Some(Decision::named("notified")));
+        for first_is_later in [false, true] {
+            let mut call = call(&names);
+            let mut answers = [(notification, &notified), (trending, &Outcome::Superseded)];
+            if first_is_later {
+                answers.reverse();
+            }
+            let [first, last] = answers;
+            assert_eq!(call.answered(first.0, first.1), None);
+            assert_eq!(call.answered(first.0, first.1), None, "the same once more");
+            let end = call.answered(last.0, last.1);
+            let outcomes = [
+                (notification.clone(), notified.clone()),
+                (trending.clone(), Outcome::Superseded),
+            ];
+            assert_eq!(end, Some(CallEnd::Delivered(outcomes.into())));
+        }
+    }
+
+    #[test]
+    fn one_receivers_failure_is_the_calls() {
+        let names = ["notification", "trending"].map(|name| ReceiverName::new(name).unwrap());
+        let mut call = call(&names);
+        assert_eq!(call.answered(&names[0], &Outcome::Applied(None)), None);
+        let failed = CallEnd::Failed {
+            cause: FailureCause::Parked,
+            applied: MayBeApplied::Unknown,
+        };
+        assert_eq!(call.answered(&names[1], &Outcome::Parked), Some(failed));
+    }
+}

@@ -10,12 +10,13 @@ use futures::StreamExt;
 use futures::future::join_all;
 
 use super::events::batch;
-use super::{Events, PATIENCE};
+use super::{DECIDED, Events, PATIENCE};
 use crate::transport::{Call, CallError, Delivered, Urgency};
 
 /// A receiver to be tested: a real one, in a process of its own, running and empty at first.
 ///
-/// It keeps the events that it applies, except those of the type [`FAILS`](super::FAILS), which it can't apply.
+/// It keeps the events that it applies and decides [`DECIDED`](super::DECIDED) about each, also when a second copy comes, except those of the type
+/// [`FAILS`](super::FAILS), which it can't apply.
 #[async_trait]
 pub trait CallSubject: Send + Sync {
     /// Calls it.
@@ -40,11 +41,14 @@ async fn inline(call: &impl Call, events: &[Event]) -> Result<Delivered, CallErr
 
 async fn applied(call: &impl Call, events: &[Event]) -> Delivered {
     let delivered = inline(call, events).await.unwrap();
-    assert_eq!(
-        delivered.outcomes,
-        vec![Outcome::Applied(None); events.len()]
-    );
+    let expected: Vec<_> = events.iter().map(kept).collect();
+    assert_eq!(delivered.outcomes, expected);
     delivered
+}
+
+/// What comes of an event that is kept: about `opened` nothing is decided.
+fn kept(event: &Event) -> Outcome {
+    Outcome::Applied(event.data().map(|_| DECIDED))
 }
 
 /// Of events in order from the first.
@@ -199,7 +203,7 @@ pub async fn a_failure_is_the_callers_inline_and_parked_in_the_background(
         [
             Outcome::Applied(None),
             Outcome::Failed(failure),
-            Outcome::Applied(None),
+            Outcome::Applied(Some(DECIDED)),
         ] => {
             assert!(!failure.cause.is_empty())
         }
@@ -215,7 +219,7 @@ pub async fn a_failure_is_the_callers_inline_and_parked_in_the_background(
         [
             Outcome::Applied(None),
             Outcome::Parked,
-            Outcome::Applied(None)
+            Outcome::Applied(Some(DECIDED))
         ]
     );
     assert_eq!(

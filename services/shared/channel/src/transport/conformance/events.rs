@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use duet_protocol::decision::Decision;
 use duet_protocol::event::{Body, Data, Event, Key, TraceContext};
 use duet_protocol::sender::{MessageId, TransmissionId};
 use duet_protocol::sequence::{Epoch, Lane, Partition, Sequence, Source, StoreId};
@@ -21,6 +22,8 @@ pub struct Events {
 
 /// The type of the events that a receiver under test can't apply.
 pub const FAILS: &str = "dev.duet.test.fails";
+/// What a receiver under test decides about each event that it keeps.
+pub const DECIDED: Decision = Decision::named("kept");
 /// The type of the others.
 pub(super) const SET: &str = "dev.duet.test.set";
 

@@ -11,7 +11,7 @@ mod events;
 
 pub use broker::BrokerSubject;
 pub use call::CallSubject;
-pub use events::{Events, FAILS};
+pub use events::{DECIDED, Events, FAILS};
 
 use std::time::Duration;
 

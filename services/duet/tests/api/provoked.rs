@@ -22,7 +22,7 @@ pub(crate) struct Real {
 
 impl Real {
     pub(crate) fn to_json(&self) -> String {
-        json!({"position": self.position, "cursors": self.cursors}).to_string()
+        json!({"position": self.position, "cursors": self.cursors, "owner": OWNER}).to_string()
     }
 
     /// The path of an operation about what is there.

@@ -128,7 +128,7 @@ pub(crate) async fn unhappy(pair: &Pair, documents: &[Document], real: &Real, se
         seen.note(operation, answered(request()).await);
         seen.note(
             operation,
-            answered(request().header("last-event-id", "\u{1}")).await,
+            answered(request().header("last-event-id", "garbage")).await,
         );
     }
 

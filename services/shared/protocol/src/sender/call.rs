@@ -158,7 +158,10 @@ mod tests {
             source: Source::default(),
             sequence: Sequence::FIRST,
             time: Timestamp::default(),
-            body: Body::Opened { previous: None },
+            body: Body::Opened {
+                previous: None,
+                joined: Vec::new(),
+            },
             trace: TraceContext::default(),
             generation: Generation::FIRST,
         };

@@ -6,6 +6,7 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use duet_channel::sender::{Delivery, Reply, SendError};
 use duet_channel::store::Store;
 use duet_protocol::event::TraceContext;
+use duet_protocol::receipt::ReceiverName;
 use duet_protocol::sender::{FailureCause, MayBeApplied, Outcomes};
 use duet_protocol::settings::Mode;
 use duet_protocol::time::Timestamp;
@@ -179,7 +180,7 @@ async fn change(
     request
         .extensions_mut()
         .insert(Dispatched { mode, outcome });
-    let reply = reply.map_err(|error| problem(error, &pair.post))?;
+    let reply = reply.map_err(|error| problem(error, &pair.post, || who_failed(sending)))?;
     let state = sending.settings();
     let first = state.settings().and_then(|settings| settings.to.first());
     let delivery = DeliveryState::new(&reply, first);
@@ -240,7 +241,20 @@ fn current_trace() -> TraceContext {
     }
 }
 
-fn problem(error: SendError<NoSuchPost>, post: &PostId) -> Problem {
+/// The receivers to which nothing gets through, as the subject of a sentence.
+fn who_failed(sending: &Sending) -> String {
+    let failing: Vec<_> = sending.failing().into_keys().collect();
+    match failing.as_slice() {
+        [] => "A receiver".to_owned(),
+        [one] => format!("The receiver {one}"),
+        many => {
+            let names: Vec<_> = many.iter().map(ReceiverName::as_str).collect();
+            format!("One of the receivers {}", names.join(", "))
+        }
+    }
+}
+
+fn problem(error: SendError<NoSuchPost>, post: &PostId, who: impl FnOnce() -> String) -> Problem {
     const SECOND: Duration = Duration::from_secs(1);
 
     match error {
@@ -271,10 +285,10 @@ fn problem(error: SendError<NoSuchPost>, post: &PostId) -> Problem {
                 MayBeApplied::No => (Applied::No, "The change was taken back"),
                 MayBeApplied::Unknown => (
                     Applied::Unknown,
-                    "The change was taken back; the receiver may have shown it for a moment",
+                    "The change was taken back; a receiver may have shown it for a moment",
                 ),
             };
-            let detail = format!("The receiver {what}. {then}: ask again, which is safe.");
+            let detail = format!("{} {what}. {then}: ask again, which is safe.", who());
             Problem::new(kind, detail)
                 .applied(applied)
                 .retry_after(SECOND)

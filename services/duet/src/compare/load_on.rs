@@ -136,9 +136,14 @@ impl Seen {
             }
         }
         let length = within.end.saturating_sub(within.start);
-        let compared = |number: u64| match &self.report.not_compared {
-            Some(why) => Figure::missing(why.as_str()),
-            None => Figure::Measured(number),
+        let waits_still = self.waiting.last().and_then(|(_, it)| it.unacknowledged);
+        let compared = |number: u64| match (&self.report.not_compared, waits_still) {
+            (Some(why), _) => Figure::missing(why.as_str()),
+            // What is under way is late, not lost.
+            (None, Some(waits @ 1..)) if number > 0 => Figure::missing(format!(
+                "{number} differed when it was not waited for any longer, with {waits} events still under way"
+            )),
+            (None, _) => Figure::Measured(number),
         };
         Ok(Traffic {
             per_second: per_second.into(),

@@ -41,6 +41,10 @@ pub(super) struct Plan {
 /// A call's deadline that a hung receiver is waited for; a longer one makes a run longer, up to this.
 const DEADLINES: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(10);
 
+/// An `ackWait` that is waited for, and how long what comes after it may take.
+const LONGEST_ACK_WAIT: Duration = Duration::from_secs(60);
+const AFTER_ACK_WAIT: Duration = Duration::from_secs(15);
+
 impl Plan {
     /// Two minutes. A hundred samples of everything that is judged by a quantile or a share are just had.
     pub(super) fn quick() -> Self {
@@ -96,6 +100,18 @@ impl Plan {
             reads: 5,
             traces: 1,
             ..Self::quick()
+        }
+    }
+
+    /// The same, with patience for messages that a receiver took and never answered: the broker gives them out again after `ack_wait`.
+    pub(super) fn waiting_for(self, ack_wait: Duration) -> Self {
+        let patience = self
+            .patience
+            .max(ack_wait.min(LONGEST_ACK_WAIT) + AFTER_ACK_WAIT);
+        Self {
+            patience,
+            longest: self.longest.max(2 * patience),
+            ..self
         }
     }
 

@@ -35,8 +35,9 @@ pub(crate) struct Run {
     pub(crate) cut_short: Option<Failure>,
 }
 
-/// `sync.deadline` where the document doesn't say.
+/// `sync.deadline` and the consumer's `ackWait` where the document doesn't say.
 const DEADLINE: Duration = Duration::from_secs(2);
+const ACK_WAIT: Duration = Duration::from_secs(30);
 
 /// Runs. The first signal ends it early; whatever happens, all is put back, which only a second signal gives up.
 pub(crate) async fn run(asked: &Asked<'_>, signals: &mut Signals) -> Result<Run, Failure> {
@@ -46,12 +47,16 @@ pub(crate) async fn run(asked: &Asked<'_>, signals: &mut Signals) -> Result<Run,
         () = signals.stop() => return Err(interrupted()),
     };
     let (channel, document) = ground.before();
-    let (channel, deadline) = (channel.to_owned(), deadline(document));
+    let spec = &document["spec"];
+    let deadline = duration(&spec["sync"]["deadline"]).unwrap_or(DEADLINE);
+    let ack_wait = duration(&spec["async"]["natsJetStream"]["consumer"]["ackWait"]);
+    let channel = channel.to_owned();
     let plan = match (asked.tiny, asked.length) {
         (true, _) => Plan::tiny(),
         (false, Length::Quick) => Plan::quick(),
         (false, Length::Full) => Plan::full(),
     };
+    let plan = plan.waiting_for(ack_wait.unwrap_or(ACK_WAIT));
     let stage = Stage::new(plan, deadline, asked.command_here.clone());
     let not_asked = "not run: --only named others";
     let mut done = scenarios::none(
@@ -122,10 +127,9 @@ fn interrupted() -> Failure {
     Failure::new(Kind::Failed, "interrupted")
 }
 
-fn deadline(channel: &Value) -> Duration {
-    let told = channel["spec"]["sync"]["deadline"].as_str();
-    let told = told.and_then(|it| it.parse::<duet_crd::duration::Duration>().ok());
-    told.map_or(DEADLINE, Into::into)
+fn duration(told: &Value) -> Option<Duration> {
+    let told: duet_crd::duration::Duration = told.as_str()?.parse().ok()?;
+    Some(told.into())
 }
 
 /// This one.

@@ -8,6 +8,7 @@ mod browser; // Jaeger's page, as a person sees it
 mod callers; // reactions, through a port-forward
 mod chart; // what the chart renders, and what it refuses
 mod cli; // helm and kubectl
+mod compare; // the same in both modes, and put back
 mod definition; // the Channel's type, as the API server enforces it
 mod faults; // what goes wrong on purpose, and a canary
 mod installed; // install, react, switch, upgrade, uninstall

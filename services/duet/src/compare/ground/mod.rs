@@ -4,9 +4,13 @@ mod in_cluster; // a release
 mod laptop; // under a `duet up`
 mod observed; // what waits, as the services tell it
 
-use super::{measured::PairPlace, wanted::Wanted};
+use super::{
+    measured::PairPlace,
+    wanted::{Faults, Wanted},
+};
 use crate::{
     failure::{Failure, Kind},
+    internal::client,
     place::{Pair, Place},
 };
 use duet_crd::Mode;
@@ -33,7 +37,7 @@ pub(super) enum Upset {
 
 /// The pair.
 pub(super) enum Ground {
-    Laptop(laptop::Laptop),
+    Laptop(Box<laptop::Laptop>),
     Cluster(Box<in_cluster::InCluster>),
 }
 
@@ -41,7 +45,7 @@ impl Ground {
     /// Takes the pair for this run alone. What an earlier run left is put back first.
     pub(super) async fn take(place: &Place) -> Result<Self, Failure> {
         Ok(match place.cluster() {
-            None => Self::Laptop(laptop::Laptop::take(&place.data)?),
+            None => Self::Laptop(Box::new(laptop::Laptop::take(&place.data)?)),
             Some(options) => Self::Cluster(Box::new(in_cluster::InCluster::take(options).await?)),
         })
     }
@@ -129,19 +133,33 @@ impl Ground {
         }
     }
 
-    /// Sets the Channel, and waits until the pair follows.
+    /// Sets the Channel, and waits until the pair follows, and until its faults act.
     pub(super) async fn apply(&mut self, wanted: &Wanted) -> Result<(), Failure> {
         match self {
-            Self::Laptop(it) => it.apply(wanted).await,
-            Self::Cluster(it) => it.apply(wanted).await,
+            Self::Laptop(it) => it.apply(wanted).await?,
+            Self::Cluster(it) => it.apply(wanted).await?,
         }
+        match wanted.faults == Faults::default() {
+            true => Ok(()),
+            false => self.faults_act().await,
+        }
+    }
+
+    async fn faults_act(&self) -> Result<(), Failure> {
+        observed::faults_act(&client(), &self.pair_now().await?).await
     }
 
     /// Upsets a part of it; it is so when this ends.
     pub(super) async fn upset(&mut self, what: Upset) -> Result<(), Failure> {
         match self {
             Self::Laptop(it) => it.upset(what).await,
-            Self::Cluster(it) => it.upset(what).await,
+            Self::Cluster(it) => {
+                it.upset(what).await?;
+                match what {
+                    Upset::Hung => self.faults_act().await,
+                    _ => Ok(()),
+                }
+            }
         }
     }
 

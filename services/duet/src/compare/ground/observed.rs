@@ -1,10 +1,18 @@
 //! What waits, as the services tell it on their internal ports.
 
 use crate::{
+    failure::{Failure, Kind},
     internal::{self, Observed},
     place::Pair,
 };
 use futures::future::join_all;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// How long a receiver may take to say that it has faults.
+const ACT: Duration = Duration::from_secs(3);
+/// Between two questions.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// What was accepted and is not done with.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -32,16 +40,47 @@ impl Waiting {
     }
 }
 
+/// Waits until a receiver says that it has the faults that the Channel asks for, and nobody that it doesn't allow them: without that a
+/// figure would be one of a pair that nothing is wrong with.
+pub(super) async fn faults_act(http: &reqwest::Client, pair: &Pair) -> Result<(), Failure> {
+    let deadline = Instant::now() + ACT;
+    loop {
+        let told = told(http, pair).await;
+        let conditions: Vec<_> = told
+            .iter()
+            .flat_map(|it| &it.conditions)
+            .filter(|it| it.r#type == "Faults")
+            .collect();
+        if let Some(refused) = conditions.iter().find(|it| it.reason == "NotAllowed") {
+            let what = format!(
+                "a receiver obeys no faults: {} (in the chart: faults.allowed=true)",
+                refused.message
+            );
+            return Err(Failure::new(Kind::Failed, what));
+        }
+        if conditions.iter().any(|it| it.status == "True") {
+            return Ok(());
+        }
+        if Instant::now() >= deadline {
+            let what = "no receiver says that it has the Channel's faults";
+            return Err(Failure::new(Kind::Late, what));
+        }
+        sleep(PAUSE).await;
+    }
+}
+
 /// Asks every process of the pair. Who doesn't answer is left out.
 pub(in crate::compare) async fn waiting(http: &reqwest::Client, pair: &Pair) -> Waiting {
-    let told = pair
+    let mut all = Waiting::default();
+    told(http, pair).await.iter().for_each(|it| all.add(it));
+    all
+}
+
+async fn told(http: &reqwest::Client, pair: &Pair) -> Vec<Observed> {
+    let reached = pair
         .participants
         .iter()
         .filter_map(|it| it.internal.as_ref().ok());
-    let told = join_all(told.map(|at| internal::observed(http, at))).await;
-    let mut all = Waiting::default();
-    for told in told.iter().flatten() {
-        all.add(told);
-    }
-    all
+    let told = join_all(reached.map(|at| internal::observed(http, at))).await;
+    told.into_iter().flatten().collect()
 }

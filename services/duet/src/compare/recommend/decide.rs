@@ -264,19 +264,12 @@ fn gain_in_waits(healthy: &Healthy) -> Option<Sentence> {
 fn gain_when_slow(measured: &Measured) -> Option<Sentence> {
     let growth = |mode| slowed(View::new(measured, mode)).ok();
     let (sync, asynchronous) = (growth(Mode::Sync)?, growth(Mode::Async)?);
-    let last = measured
-        .scenarios
-        .slow
-        .sync
-        .get()
-        .ok()?
-        .steps
-        .len()
-        .checked_sub(1)?;
+    let steps = &measured.scenarios.slow.sync.get().ok()?.steps;
+    let (last, slowest) = (steps.len().checked_sub(1)?, steps.last()?.delay);
     let at = |mode, field| format!("measured/scenarios/slow/{mode}/steps/{last}/{field}");
     (!same(sync.after, asynchronous.after) && asynchronous.after < sync.after).then(|| {
         say("With the receiver slower by ")
-            .figure(Cited::time(at("sync", "delayMs"), sync.added))
+            .figure(Cited::time(at("sync", "delayMs"), slowest))
             .say(", callers wait ")
             .figure(Cited::time(
                 at("sync", "traffic/waitsOfAll/p50Ms"),

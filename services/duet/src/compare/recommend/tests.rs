@@ -4,6 +4,7 @@ use super::*;
 use crate::compare::{
     fixture::{cluster, laptop},
     measured::{Figure, Quantiles, Scenario},
+    printed::Time,
     report::Report,
 };
 use duet_crd::{Channel, Mode};
@@ -175,6 +176,19 @@ fn inputs() -> Vec<Input> {
             Choice::TooLittleData,
         ),
         (
+            "the receiver was slower at each step",
+            |run| {
+                for figure in [
+                    &mut run.scenarios.slow.sync,
+                    &mut run.scenarios.slow.r#async,
+                ] {
+                    measured(figure).steps[0].delay = Duration::from_millis(50);
+                }
+            },
+            Answers::default(),
+            Choice::Canary,
+        ),
+        (
             "a cluster in which little could be done",
             |run| *run = cluster(),
             Answers::default(),
@@ -235,6 +249,11 @@ fn each_sentence_leads_to_figures_in_the_report() {
                     "{story}: {} of {sentence}",
                     cited.at()
                 );
+                if cited.at().ends_with("Ms") {
+                    let millis = found.and_then(serde_json::Value::as_f64).unwrap();
+                    let time = Time(Duration::from_secs_f64(millis / 1e3));
+                    assert_eq!(cited.shown(), time.to_string(), "{story}: {sentence}");
+                }
                 assert!(
                     sentence.to_string().contains(cited.shown()),
                     "{story}: {sentence}"

@@ -5,7 +5,8 @@ use crate::waits::Waits;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, time::Duration};
 
-/// Requests that were sent when they were due, whatever was answered (an open loop).
+/// Requests that were sent when they were due, whatever was answered (an open loop). Where a load has several stretches, `unsent`, `lost`
+/// and `surplus` are those of the whole load: of a single reaction nobody knows in which stretch it went.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Traffic {

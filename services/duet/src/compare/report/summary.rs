@@ -2,7 +2,7 @@
 
 use crate::compare::{
     claims::{BROKER_AWAY, RECEIVER_AWAY, Tail, View, failed, peak, slowed},
-    measured::{Measured, Quantiles, Traffic},
+    measured::{Figure, Measured, Quantiles, Traffic},
     printed::{Count, Time},
 };
 use duet_crd::Mode;
@@ -89,17 +89,23 @@ fn lost(view: View<'_>) -> Option<u64> {
     traffic.extend(view.baseline().map(|it| &it.traffic));
     traffic.extend(view.of(|it| &it.long_job).map(|it| &it.traffic));
     traffic.extend(view.of(|it| &it.failing).map(|it| &it.traffic));
-    // What was lost is counted over a whole scenario, and each of its steps tells it.
-    traffic.extend(
-        view.of(|it| &it.slow)
-            .ok()
-            .and_then(|it| Some(&it.steps.last()?.traffic)),
-    );
+    let slow = view.of(|it| &it.slow).into_iter().flat_map(|it| &it.steps);
+    traffic.extend(slow.map(|it| &it.traffic));
+    // A surge is one load, and each of its steps tells what was lost over all of it.
     traffic.extend(
         view.of(|it| &it.surge)
             .ok()
             .and_then(|it| Some(&it.steps.last()?.traffic)),
     );
+    if let Ok(joined) = view.of(|it| &it.second_receiver) {
+        traffic.push(&joined.alone);
+        traffic.extend(
+            [&joined.with_fast, &joined.with_slow]
+                .map(Figure::get)
+                .into_iter()
+                .flatten(),
+        );
+    }
     let outages = RECEIVER_AWAY.into_iter().chain(BROKER_AWAY);
     traffic.extend(outages.filter_map(|(_, of)| view.of(of).ok().map(|it| &it.traffic)));
     let lost = traffic.iter().filter_map(|it| it.lost.get().ok());

@@ -1,7 +1,7 @@
 //! Reports of the two runs as they are committed (`DUET_BLESS=1` writes them anew), and that they are what they say.
 
 use super::*;
-use crate::compare::fixture;
+use crate::compare::{fixture, measured::Figure};
 use scraper::{Html, Selector};
 use std::path::PathBuf;
 
@@ -199,6 +199,30 @@ fn what_a_run_says_can_not_become_part_of_the_page() {
     for line in markdown.lines().filter(|it| it.starts_with("| ")) {
         assert!([4, 5, 7].contains(&columns(line)), "{line}");
     }
+}
+
+#[test]
+fn what_was_lost_is_summed_over_every_load() {
+    let mut run = fixture::laptop();
+    let scenarios = &mut run.scenarios;
+    let (Figure::Measured(slow), Figure::Measured(joined)) = (
+        &mut scenarios.slow.sync,
+        &mut scenarios.second_receiver.sync,
+    ) else {
+        panic!("both were measured");
+    };
+    let (Figure::Measured(fast), Figure::Measured(slower)) =
+        (&mut joined.with_fast, &mut joined.with_slow)
+    else {
+        panic!("with both");
+    };
+    let steps = slow.steps.iter_mut().map(|it| &mut it.traffic);
+    let loads = steps.chain([&mut joined.alone, fast, slower]);
+    let number = loads.map(|it| it.lost = 1.into()).count();
+    let rows = summary::rows(&run);
+    let lost = rows.iter().find(|it| it.what.contains("lost"));
+    let [sync, r#async] = &lost.expect("a row").figures;
+    assert_eq!((sync, r#async), (&number.to_string(), &"0".to_owned()));
 }
 
 #[test]

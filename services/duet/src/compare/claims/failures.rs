@@ -247,11 +247,12 @@ pub(super) fn broker(measured: &Measured) -> Judged {
                 {
                     did_not_hold(format!("{told}; owners saw all within {}.", Time(late)))
                 }
-                (Some(late), _) => in_part(format!(
+                (Some(late), _) if asynchronous.none() => in_part(format!(
                     "{told}. Of delay only: owners waited up to {}.",
                     Time(late)
                 )),
-                (None, _) => in_part(format!("{told}. Of delay at most.")),
+                (None, _) if asynchronous.none() => in_part(format!("{told}. Of delay at most.")),
+                _ => in_part(format!("{told}.")),
             }
         },
     )
@@ -314,7 +315,7 @@ pub(super) fn control(measured: &Measured) -> Judged {
                 return Err("nothing failed".to_owned());
             }
             let because = format!(
-                "With {} % of events failing, {} of callers in Sync were told so and {} in Async; there {} were parked and {} lost.",
+                "With {} % of events failing, {} of callers in Sync were told so and {} in Async; there up to {} were parked at once and {} lost.",
                 asynchronous.error_percent,
                 sync.failed,
                 asynchronous.failed,
@@ -345,9 +346,8 @@ pub(super) fn retried(measured: &Measured) -> Judged {
                 parked, left, lost, ..
             } = asynchronous;
             let because = format!(
-                "Of {} events that failed at first, {} were applied by a retry and {} were left; {} lost.",
+                "Up to {} events that failed were parked at once; the retries left {} of them, {} lost.",
                 Count(*parked),
-                Count(parked.saturating_sub(*left)),
                 Count(*left),
                 Count(*lost)
             );

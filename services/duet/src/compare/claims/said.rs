@@ -71,7 +71,7 @@ pub(crate) const SAID: &[Said] = &[
         row: 5,
         of: Mode::Sync,
         words: "There is a risk of cascading failures",
-        duet: "Calls wait on tasks of their own within one deadline, so that requests which need nobody else are served meanwhile.",
+        duet: "Calls wait on tasks of their own within one deadline, so that requests which need nobody else are served meanwhile. A circuit breaker and a bound on calls are not in force in this version: the figures are without.",
         judge: failures::cascading,
     },
     Said {
@@ -79,7 +79,7 @@ pub(crate) const SAID: &[Said] = &[
         row: 6,
         of: Mode::Sync,
         words: "The participating services are strongly coupled",
-        duet: "A call that fails is taken back before its caller is told, and the problem says whether the receiver may have seen it.",
+        duet: "A call that fails is taken back before its caller is told, and the problem says whether the receiver may have seen it. A receiver that is older than the event is not tried: there is one version of the event yet.",
         judge: failures::coupled,
     },
     Said {

@@ -258,9 +258,9 @@ fn may_retry(measured: &Measured, answers: &Answers) -> Found {
         return Err("no event failed at first".to_owned());
     }
     let healed = failing.left == 0 && failing.lost == 0;
-    let why = say("In Async ")
+    let why = say("In Async up to ")
         .figure(Cited::count("measured/scenarios/failing/async/parked", failing.parked))
-        .say(" events that failed were parked, and ")
+        .say(" events that failed were parked at once, and ")
         .figure(Cited::count("measured/scenarios/failing/async/left", failing.left))
         .say(match healed {
             true => " of them left by the retries. Assumed to be allowed; say `--may-retry no` if it is not.",

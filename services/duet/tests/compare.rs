@@ -137,6 +137,10 @@ async fn each_scenario_does_what_it_says_and_all_is_put_back() {
     let pair = Pair::start(&trending).await;
     let run = measured(&pair.up.duet("compare", &["--tiny", "--json"]));
     let scenarios = &run["measured"]["scenarios"];
+    let versions = &run["measured"]["terms"]["versions"];
+    for name in ["duet", "nats-server"] {
+        assert!(versions[name].is_string(), "{versions}");
+    }
     let none = serde_json::json!({});
     let failed = |figure: &Value| failures(&figure["traffic"]);
     let millis = |figure: &Value, field: &str| figure[field].as_f64().unwrap();

@@ -57,6 +57,25 @@ impl Cluster {
         Ok(claimed || data.is_some_and(|it| it.get("persistentVolumeClaim").is_some()))
     }
 
+    /// The API server's version.
+    pub(crate) async fn version(&self) -> Result<String, Failure> {
+        let told = asking(
+            "read the cluster's version",
+            self.client.apiserver_version(),
+        )
+        .await?;
+        Ok(told.git_version)
+    }
+
+    /// The tag of the image that the part runs, which is its version; none where it has none.
+    pub(crate) async fn tag(&self, part: Component) -> Result<Option<String>, Failure> {
+        let found = self.controller(part, "read which image a pod runs").await?;
+        let image = found.data["spec"]["template"]["spec"]["containers"][0]["image"].as_str();
+        let name = image.and_then(|it| it.split('@').next()?.rsplit('/').next());
+        let tag = name.and_then(|it| it.split_once(':'));
+        Ok(tag.map(|(_, tag)| tag.to_owned()))
+    }
+
     /// Asks for so many pods of the part.
     pub(crate) async fn scale(&self, part: Component, replicas: i64) -> Result<(), Failure> {
         let patch = json!({"spec": {"replicas": replicas}});

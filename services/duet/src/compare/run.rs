@@ -13,7 +13,7 @@ use crate::{
     signals::Signals,
 };
 use serde_json::Value;
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// What to do.
@@ -70,7 +70,7 @@ pub(crate) async fn run(asked: &Asked<'_>, signals: &mut Signals) -> Result<Run,
     let receivers = ground.receivers();
     let outcome = tokio::select! {
         outcome = async {
-            let place = ground.place().await?;
+            let place = (ground.place().await?, ground.versions().await);
             scenarios::all(&stage, &mut ground, asked.only, &mut done).await?;
             Ok(place)
         } => outcome,
@@ -78,7 +78,10 @@ pub(crate) async fn run(asked: &Asked<'_>, signals: &mut Signals) -> Result<Run,
     };
     let place = match &outcome {
         Ok(place) => Ok(place.clone()),
-        Err(_) => ground.place().await,
+        Err(_) => match ground.place().await {
+            Ok(place) => Ok((place, ground.versions().await)),
+            Err(failure) => Err(failure),
+        },
     };
     stage.shown.say("putting everything back as it was");
     let put_back = tokio::select! {
@@ -88,19 +91,28 @@ pub(crate) async fn run(asked: &Asked<'_>, signals: &mut Signals) -> Result<Run,
             Err(Failure::new(Kind::Failed, what).hint("`duet compare --put-back` does, and so does a `duet up`."))
         }
     };
-    stage.shown.say(&put_back?);
-    let cut_short = outcome.err();
-    if let Some(failure) = &cut_short {
+    // What was measured is told all the same.
+    match &put_back {
+        Ok(told) => stage.shown.say(told),
+        Err(failure) => stage.note(format!("not everything was put back: {}", failure.what())),
+    }
+    if let Err(failure) = &outcome {
         stage.note(format!("the run was cut short: {}", failure.what()));
     }
+    let cut_short = put_back.err().or(outcome.err());
+    let (place, mut versions) = match place {
+        Ok(found) => found,
+        Err(why) => return Err(cut_short.unwrap_or(why)),
+    };
+    versions.insert("duet".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
     let terms = Terms {
         command: asked.command.clone(),
         began: began.0,
         took: began.1.elapsed(),
         length: stage.plan.length,
-        place: place?,
+        place,
         machine: machine(),
-        versions: BTreeMap::from([("duet".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]),
+        versions,
         per_second: stage.plan.per_second.into(),
         deadline,
         receivers,

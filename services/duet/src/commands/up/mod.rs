@@ -26,6 +26,7 @@ use crate::{
 };
 use duet_telemetry::Protocol;
 use exporting::Exporting;
+pub(crate) use nats::nats_version;
 use parts::Parts;
 use ports::Addresses;
 use roster::Roster;

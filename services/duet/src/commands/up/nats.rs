@@ -80,17 +80,9 @@ struct Info {
 
 /// A server that is named must answer, be no old one, and have JetStream. Over TLS it is not asked.
 pub(super) async fn check(url: &str) -> Result<(), Failure> {
-    let Some(url) = reqwest::Url::parse(url)
-        .ok()
-        .filter(|url| url.scheme() == "nats")
-    else {
+    let Some(at) = address(url) else {
         return Ok(());
     };
-    let at = format!(
-        "{}:{}",
-        url.host_str().unwrap_or_default(),
-        url.port().unwrap_or(4222)
-    );
     let refuse = |what: &str| {
         Failure::new(Kind::Failed, format!("the NATS server at {at} {what}"))
             .hint("Name one that runs with --nats URL, or leave it out and one is started.")
@@ -111,6 +103,19 @@ pub(super) async fn check(url: &str) -> Result<(), Failure> {
         return Err(refuse("has no JetStream"));
     }
     Ok(())
+}
+
+/// The version that a server tells; none if it doesn't, or would over TLS alone.
+pub(crate) async fn nats_version(url: &str) -> Option<String> {
+    let at = address(url)?;
+    let info = tokio::time::timeout(ANSWER, info(&at)).await;
+    Some(info.ok()?.ok()?.version)
+}
+
+fn address(url: &str) -> Option<String> {
+    let url = reqwest::Url::parse(url).ok()?;
+    let host = url.host_str().filter(|_| url.scheme() == "nats")?;
+    Some(format!("{host}:{}", url.port().unwrap_or(4222)))
 }
 
 async fn info(at: &str) -> std::io::Result<Info> {

@@ -199,6 +199,20 @@ impl InCluster {
         })
     }
 
+    pub(super) async fn versions(&self) -> BTreeMap<String, String> {
+        let told = [
+            ("kubernetes", self.cluster.version().await.ok()),
+            (
+                "nats-server",
+                self.cluster.tag(Component::Nats).await.ok().flatten(),
+            ),
+        ];
+        let told = told
+            .into_iter()
+            .filter_map(|(name, version)| Some((name.to_owned(), version?)));
+        told.collect()
+    }
+
     /// The name of a part of the release, as its Service has it.
     pub(super) fn part(&self, component: &str) -> String {
         self.cluster.part(component)

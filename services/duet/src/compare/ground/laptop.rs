@@ -2,6 +2,7 @@
 
 use super::{Upset, Wanted};
 use crate::{
+    commands::up::nats_version,
     compare::{connections, journal::Journal, wanted::merged},
     data_dir::{DataDir, Held},
     failure::{Doing, Failure, Kind},
@@ -12,7 +13,10 @@ use crate::{
 };
 use duet_crd::Mode;
 use serde_json::Value;
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 use tokio::time::{Instant, sleep};
 
 /// How long a service may take to follow the Channel, and a part to go or to come back.
@@ -72,6 +76,16 @@ impl Laptop {
 
     pub(super) fn before(&self) -> (&str, &Value) {
         (self.journal.before(), &self.before)
+    }
+
+    pub(super) async fn versions(&self) -> BTreeMap<String, String> {
+        let nats = match self.running() {
+            Ok(running) => nats_version(&running.nats).await,
+            Err(_) => None,
+        };
+        nats.map(|it| ("nats-server".to_owned(), it))
+            .into_iter()
+            .collect()
     }
 
     pub(super) fn pair(&self) -> Result<Pair, Failure> {

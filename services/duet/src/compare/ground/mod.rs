@@ -15,7 +15,7 @@ use crate::{
 };
 use duet_crd::Mode;
 use serde_json::Value;
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 pub(super) use observed::{Waiting, waiting};
 
@@ -71,6 +71,14 @@ impl Ground {
         match self {
             Self::Laptop(_) => Ok(PairPlace::Laptop { own: false }),
             Self::Cluster(it) => it.place().await,
+        }
+    }
+
+    /// What the pair runs on, by name, with its version; who doesn't tell it is left out.
+    pub(super) async fn versions(&self) -> BTreeMap<String, String> {
+        match self {
+            Self::Laptop(it) => it.versions().await,
+            Self::Cluster(it) => it.versions().await,
         }
     }
 

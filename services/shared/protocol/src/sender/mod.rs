@@ -337,7 +337,10 @@ impl Sender {
         };
         self.steps.push_back((id, CallStep::Answer(answer)));
         let taken_back = match compensated {
-            Some(Compensated::Undone(by)) if self.common.rules.holds(Rule::CompensationFirst) => {
+            // Where a receiver joined in between, it is of another epoch, and no order holds between the two.
+            Some(Compensated::Undone(by))
+                if by.source == id.source && self.common.rules.holds(Rule::CompensationFirst) =>
+            {
                 Some(by.sequence)
             }
             _ => None,

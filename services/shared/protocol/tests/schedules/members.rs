@@ -1,6 +1,6 @@
 //! Receivers that join and leave while a sender's machine runs.
 
-use duet_protocol::accept::Dispatch;
+use duet_protocol::accept::{Compensated, Dispatch};
 use duet_protocol::membership::{self, NewEpochs};
 use duet_protocol::outbox::OutboxTables;
 use duet_protocol::receipt::{Receipt, ReceiverName};
@@ -197,4 +197,31 @@ fn what_one_applied_may_be_applied_though_another_turned_it_away() {
         machine.poll_call(at(0)),
         Some((id, CallStep::Answer(failed)))
     );
+}
+
+#[test]
+fn what_a_failed_call_wrote_still_goes_out_though_one_joined_before_it_was_taken_back() {
+    let mut pair = Pair::new();
+    let mut machine = pair.machine(Path::Call);
+    let (id, sent) = pair.calls(&mut machine);
+    let call = sent
+        .iter()
+        .find(|sent| ids(std::slice::from_ref(sent)) == [id]);
+    let turned_away = Sent::NotSent { retry_after: None };
+    let call = call.expect("it is called").id;
+    machine.transmitted(&notification(), call, turned_away, at(0));
+    assert_eq!(machine.poll_call(at(0)), Some((id, CallStep::Compensate)));
+    pair.follows(&[notification(), trending()]);
+    let compensated = pair.fails(0, id);
+    let by = match compensated {
+        Compensated::Undone(by) => by,
+        Compensated::Stands => panic!("nobody received it"),
+    };
+    assert_ne!(by.source, id.source, "a new epoch takes it back");
+    let mut sent = pair.sends(&mut machine, at(0));
+    machine.compensated(id, Some(compensated), at(0));
+    sent.extend(pair.sends(&mut machine, at(1)));
+    let both = ids(&to(&sent, &notification()));
+    assert!(both.contains(&by) && both.contains(&id), "{both:?}");
+    assert!(!ids(&to(&sent, &trending())).contains(&id));
 }

@@ -233,6 +233,22 @@ async fn a_client_that_never_reads_is_dropped() {
 }
 
 #[tokio::test]
+async fn a_client_that_goes_leaves_its_place_at_once() {
+    let app = Alone::start(&[]).await;
+    let mut leaving = connect(&app, "").await;
+    let mut head = [0; 1024];
+    assert_ne!(leaving.read(&mut head).await.unwrap(), 0);
+    // A FIN: without looking for it, the next heartbeat would find out.
+    leaving.shutdown().await.unwrap();
+    until(Duration::from_secs(5), async || {
+        let open = app.open().await;
+        (open == 0).then_some(()).ok_or(format!("{open} are open"))
+    })
+    .await;
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn streams_over_the_limit_are_refused_and_all_else_is_answered() {
     const MAX: usize = 50;
     const CLIENTS: usize = 2_000;

@@ -89,6 +89,8 @@ where
         .max_connections(MAX_CONNECTIONS / WORKERS)
         .client_request_timeout(HEAD)
         .keep_alive(KEEP_ALIVE)
+        // Who has closed their side has gone: an event stream would keep its place until its next heartbeat otherwise.
+        .h1_allow_half_closed(false)
         .shutdown_timeout(grace.as_secs().max(1))
         .on_connect(move |connection, _| drop_stalled(connection, write_timeout))
         .disable_signals()

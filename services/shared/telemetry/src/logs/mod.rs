@@ -51,8 +51,9 @@ pub enum LogsError {
     Already(#[from] tracing::subscriber::SetGlobalDefaultError),
 }
 
-/// What is written where `RUST_LOG` asks for nothing: what libraries say at each step and each attempt, we tell once.
-const USUAL: &str = "info,actix_server=warn,async_nats=warn,kube_client=off,kube_runtime=off,opentelemetry_sdk=warn";
+/// What is written where `RUST_LOG` asks for nothing: what libraries say at each step and each attempt, we tell once; and no line for each
+/// request whose head is none, by which anybody could fill the log.
+const USUAL: &str = "info,actix_http::h1::dispatcher=off,actix_server=warn,async_nats=warn,kube_client=off,kube_runtime=off,opentelemetry_sdk=warn";
 
 /// Writes this process' log lines to standard error from now on: what `RUST_LOG` asks for, else `info`; as `DUET_LOG_FORMAT` asks
 /// for, see [`Format::named`]; without colours if `NO_COLOR` is set.
@@ -198,6 +199,14 @@ mod tests {
         assert!(line.contains(r"a\nb"), "{line}");
         assert!(line.contains(r"ana\n\u{1b}[31mERROR all is lost"), "{line}");
         assert_eq!(line.lines().count(), 1, "{line}");
+    }
+
+    #[test]
+    fn what_any_client_can_cause_fills_no_log() {
+        // As the server says it of a request whose head is none.
+        let head = || tracing::error!(target: "actix_http::h1::dispatcher", "stream error: {}", 1);
+        assert_eq!(written(Format::Json, USUAL, head), "");
+        assert_ne!(written(Format::Json, "info", head), "");
     }
 
     #[test]

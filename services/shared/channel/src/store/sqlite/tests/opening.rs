@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use duet_protocol::outbox::{Mark, OutboxTables};
 use duet_protocol::record::HELLO_EPOCHS;
+use duet_protocol::sequence::Epoch;
 use tempfile::TempDir;
 
 use super::*;
 use crate::store::Transaction;
-use crate::store::sqlite::schema::CHANNEL;
+use crate::store::sqlite::schema::{APPLICATION_ID, CHANNEL};
 
 fn refused(path: &std::path::Path, options: Options) -> OpenError {
     SqliteStore::open(path, options).err().unwrap()
@@ -69,6 +70,59 @@ async fn the_service_s_migrations_are_run_once_each() {
             && error.to_string().contains("version 1"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn a_store_of_the_first_schema_keeps_what_is_in_it_and_who_receives() {
+    let directory = TempDir::new().unwrap();
+    let path = file(&directory);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let older = Connection::open(&path).unwrap();
+    for statements in [
+        CHANNEL[0],
+        TABLE,
+        "INSERT INTO own VALUES (1);
+         INSERT INTO store VALUES (1, 7, 1, 5, 1);
+         INSERT INTO epochs VALUES (1, 0, 42, 3, 1, 0);
+         INSERT INTO outbox VALUES ((1 << 40) + 2, 0, 0, 'kind', 'a', x'7b7d', '', '', 1);
+         INSERT INTO outbox VALUES ((1 << 40) + 3, 0, 0, 'kind', 'b', x'7b7d', '', '', 1);
+         INSERT INTO receivers VALUES (1, 'notification', 9);
+         INSERT INTO marks VALUES (1, 1, 2, x'');
+         INSERT INTO inbox_lanes VALUES (1, 8, 1, 0, 4);",
+    ] {
+        older.execute_batch(statements).unwrap();
+    }
+    for (pragma, value) in [("application_id", APPLICATION_ID), ("user_version", 1)] {
+        older.pragma_update(None, pragma, value).unwrap();
+    }
+    older.close().unwrap();
+
+    let options = sending(&["notification", "trending"]);
+    let (store, _commits) = SqliteStore::open(&path, options).unwrap();
+    assert_eq!(store.read(rows).await.unwrap(), [1]);
+    let OutboxStanding { sources, receivers } = store.outbox().await.unwrap();
+    let [(older, state), (newer, _)] = sources[..] else {
+        panic!("{sources:?}");
+    };
+    assert_eq!((older.epoch, state.last), (Epoch(42), Sequence(3)));
+    let events = store.events(older, Sequence(1), 10).await.unwrap();
+    let keys = events
+        .iter()
+        .map(|event| event.data().unwrap().key.as_str());
+    let left = keys.collect::<Vec<_>>();
+    assert_eq!(left, ["b"], "all hold the other that are to have it");
+    let [notification, trending] = &receivers[..] else {
+        panic!("{receivers:?}");
+    };
+    assert_eq!(
+        (notification.incarnation, &*notification.begin),
+        (Epoch(9), &[][..])
+    );
+    assert_eq!(notification.marks[0].1.watermark, Sequence(2));
+    assert_eq!(trending.begin, [newer], "it has nothing of what is older");
+    let lanes = store.write(|tx| tx.lanes(None)).await.unwrap();
+    assert_eq!(lanes.len(), 1, "what was received is still known");
+    store.close().await;
 }
 
 #[tokio::test]

@@ -46,11 +46,14 @@ async fn a_receiver_joins_and_leaves_under_load_and_nothing_is_lost_at_the_other
     let callers = Callers::of(&release).await;
     callers.post("before").await;
     assert_eq!(callers.react("before", "ana").await.status, 200);
-    // The pod of Trending, its user at the broker. The Channel stays as it is, so that it is not ready yet.
-    release.upgrade_and(&[], &["trending.enabled=true"]);
-    let rollout = format!("deployment/{}", release.part("reaction"));
-    release.kubectl(&["rollout", "status", &rollout, "--timeout=2m"]);
+    // The pod of Trending, its user at the broker. The Channel stays as it is; Trending is ready though none is to it, and says so.
+    release.upgrade(&["trending.enabled=true"]);
     follow(&release, 2).await;
+    let trending = release.forward("trending", 8081).await;
+    let told = reqwest::get(format!("{}/v1/channel", trending.url)).await;
+    let told: Value = told.unwrap().json().await.unwrap();
+    assert!(told.to_string().contains("NotAReceiver"), "{told:#}");
+    drop(trending);
 
     let callers = Callers::of(&release).await;
     callers.post("joined").await;

@@ -84,19 +84,15 @@ impl Release {
 
     /// Upgrades with more values, those of before kept.
     pub(crate) fn upgrade(&self, values: &[&str]) {
-        self.upgrade_and(&["--wait", WAIT], values);
-    }
-
-    /// The same with further flags.
-    pub(crate) fn upgrade_and(&self, flags: &[&str], values: &[&str]) {
         let chart = chart();
         let mut args = vec![
             "upgrade",
             self.name,
             chart.to_str().unwrap(),
+            "--wait",
+            WAIT,
             "--reuse-values",
         ];
-        args.extend(flags);
         args.extend(set(values));
         self.helm(&args).or_panic();
     }

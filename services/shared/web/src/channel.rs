@@ -179,9 +179,9 @@ impl Condition {
         }
     }
 
-    /// Nothing keeps events from this receiver, for it is to have none: the Channel does not name it.
+    /// Nothing keeps events from this receiver, for it is to have none: no Channel names it.
     pub fn is_no_receiver(name: &str) -> Self {
-        let message = format!("the Channel's spec.to does not name {name}: it receives nothing");
+        let message = format!("no Channel's spec.to names {name}: it receives nothing");
         Self {
             reason: "NotAReceiver",
             message,

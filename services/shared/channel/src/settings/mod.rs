@@ -86,6 +86,8 @@ pub enum Trouble {
     Invalid,
     /// There is none.
     Missing,
+    /// All that there are could be read, and none is to this receiver: it has nothing to receive.
+    NotAReceiver,
     /// An older one has what it wants.
     Refused,
     /// Whether there is a newer one can't be told.
@@ -100,6 +102,7 @@ impl Trouble {
         match self {
             Trouble::Invalid => "Invalid",
             Trouble::Missing => "Missing",
+            Trouble::NotAReceiver => "NotAReceiver",
             Trouble::Refused => "Refused",
             Trouble::Unreachable => "Unreachable",
             Trouble::NotKept => "NotKept",
@@ -109,7 +112,9 @@ impl Trouble {
     /// Whether the newest document is in force; none if that can't be told.
     pub fn is_in_force(self) -> Option<bool> {
         match self {
-            Trouble::Invalid | Trouble::Missing | Trouble::Refused => Some(false),
+            Trouble::Invalid | Trouble::Missing | Trouble::NotAReceiver | Trouble::Refused => {
+                Some(false)
+            }
             Trouble::Unreachable => None,
             Trouble::NotKept => Some(true),
         }
@@ -123,9 +128,11 @@ impl SettingsState {
     }
 
     /// Why a process with these settings can't serve yet; none if it can. A bad document is no reason while an older one is in force.
+    /// Nor is it one that no Channel is to a receiver: it serves its reads, and its Service leads to it before it joins.
     pub fn not_ready(&self) -> Option<&str> {
         match (&self.current, &self.problem) {
             (Some(_), _) => None,
+            (None, Some(problem)) if problem.trouble == Trouble::NotAReceiver => None,
             (None, Some(problem)) => Some(&problem.message),
             (None, None) => Some(NEVER_SEEN),
         }

@@ -209,7 +209,13 @@ impl Channels {
         Some(match shown {
             Shown::Nothing => return None,
             Shown::Ours(resource) => resource.document(),
-            Shown::Missing => Err(Problem::new(Trouble::Missing, self.ours.missing())),
+            Shown::Missing => {
+                let trouble = match self.ours.side {
+                    Side::From => Trouble::Missing,
+                    Side::To => Trouble::NotAReceiver,
+                };
+                Err(Problem::new(trouble, self.ours.missing()))
+            }
             Shown::Refused(name, rival) => {
                 let message = format!("channel/{name} is not in force: {rival}");
                 Err(Problem::new(Trouble::Refused, message))

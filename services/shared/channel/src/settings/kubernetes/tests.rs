@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::absence;
 use super::channels::{Channels, Ours, Shown, Side};
 use crate::settings::Trouble;
+use crate::settings::follow::Follow;
 
 /// The example as the API has it, changed.
 fn channel(name: &str, second: u8, spec: Value) -> DynamicObject {
@@ -196,7 +197,7 @@ fn a_sender_is_under_from_and_a_receiver_under_to() {
         (Side::From, "reaction", "a"),
         (Side::From, "notification", "Missing"),
         (Side::To, "notification", "a"),
-        (Side::To, "reaction", "Missing"),
+        (Side::To, "reaction", "NotAReceiver"),
     ] {
         let mut channels = channels(side, service);
         channels.take(Event::InitApply(from("reaction", "a", 1)));
@@ -293,13 +294,60 @@ fn a_channel_that_names_a_receiver_no_more_is_followed_still_and_one_that_never_
     let mut channels = channels(Side::To, "trending");
     channels.take(Event::InitDone);
     channels.take(Event::Apply(to(&["notification"])));
-    assert_eq!(shown(&channels, at(1)), "Missing");
+    assert_eq!(shown(&channels, at(1)), "NotAReceiver");
     for names in [&["notification", "trending"][..], &["notification"]] {
         channels.take(Event::Apply(to(names)));
         assert_eq!(shown(&channels, at(1)), "a", "{names:?}");
     }
     channels.take(Event::Delete(to(&["notification"])));
-    assert_eq!(shown(&channels, at(1)), "Missing");
+    assert_eq!(shown(&channels, at(1)), "NotAReceiver");
+}
+
+#[test]
+fn a_receiver_that_no_channel_names_is_ready_once_all_could_be_read_and_a_sender_is_not() {
+    let other = || {
+        Event::InitApply(channel(
+            "other",
+            1,
+            json!({"from": "a", "to": [{"name": "b"}]}),
+        ))
+    };
+    let known: Vec<Event<DynamicObject>> = vec![Event::Init, other(), Event::InitDone];
+    for (row, side, events, fails, expected) in [
+        ("nothing is read yet", Side::To, vec![], false, false),
+        (
+            "not all is read yet",
+            Side::To,
+            vec![Event::Init, other()],
+            false,
+            false,
+        ),
+        ("the API is away", Side::To, vec![], true, false),
+        ("none names it", Side::To, known.clone(), false, true),
+        (
+            "there is none at all",
+            Side::To,
+            vec![Event::InitDone],
+            false,
+            true,
+        ),
+        ("none is from it", Side::From, known, false, false),
+    ] {
+        let mut channels = channels(side, "trending");
+        for event in events {
+            channels.take(event);
+        }
+        if fails {
+            channels.failed("refused", at(0), Timestamp::default());
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let mut follow = Follow::begin(dir.path());
+        if let Some(shown) = channels.document(&channels.shown(at(10))) {
+            follow.judge(shown.map(|(document, _)| document));
+        }
+        let not_ready = follow.state().not_ready();
+        assert_eq!(not_ready.is_none(), expected, "{row}: {not_ready:?}");
+    }
 }
 
 #[test]
@@ -319,12 +367,12 @@ fn whatever_the_spec_is_it_is_shown_or_refused() {
         (
             "receivers that are no list",
             json!({"to": "notification"}),
-            Some(Trouble::Missing),
+            Some(Trouble::NotAReceiver),
         ),
         (
             "a receiver that is no map",
             json!({"to": ["notification"]}),
-            Some(Trouble::Missing),
+            Some(Trouble::NotAReceiver),
         ),
     ] {
         let mut channels = channels(Side::To, "notification");

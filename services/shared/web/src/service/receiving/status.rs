@@ -7,7 +7,7 @@ use std::time::Duration;
 use actix_web::web;
 use duet_channel::clock::Clock;
 use duet_channel::failing::Failing;
-use duet_channel::settings::SettingsState;
+use duet_channel::settings::{SettingsState, Trouble};
 use duet_channel::store::Store;
 use duet_channel::store::sqlite::SqliteStore;
 use duet_protocol::receipt::ReceiverName;
@@ -56,8 +56,11 @@ pub(super) async fn channel(
     });
     let mut observed = Observed::of(&state);
     observed.parked = store.counts().await.ok().map(|counts| counts.parked);
-    let is_named = |settings: &Arc<Settings>| settings.to.contains(&faults.receiver);
-    let condition = if state.settings().is_none_or(is_named) {
+    let is_named = match state.settings() {
+        Some(settings) => settings.to.contains(&faults.receiver),
+        None => (state.problem.as_ref()).is_none_or(|it| it.trouble != Trouble::NotAReceiver),
+    };
+    let condition = if is_named {
         Condition::degraded(degraded)
     } else {
         Condition::is_no_receiver(faults.receiver.as_str())

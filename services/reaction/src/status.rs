@@ -47,21 +47,28 @@ pub(crate) async fn channel(sending: web::Data<Sending>) -> web::Json<Observed> 
     // What the sender's end is to be, it does not tell any more.
     if let (Some(standing), Ok(oldest)) = (standing, oldest) {
         let oldest = oldest.filter(|_| standing.unacknowledged > 0);
+        // People count what was accepted. What the channel says for itself only keeps it from being drained.
+        let waits = |receiver: &&ReceiverStanding| receiver.accepted() > 0;
         let failing = sending.failing();
         let of_each: BTreeMap<_, _> = of_each.unwrap_or_default().into_iter().collect();
         let receiver = |receiver: &ReceiverStanding| Receiver {
             name: receiver.name.to_string(),
-            unacknowledged: receiver.unacknowledged,
-            oldest_age: of_each
-                .get(&receiver.name)
-                .filter(|_| receiver.unacknowledged > 0)
+            unacknowledged: receiver.accepted(),
+            oldest_age: Some(receiver)
+                .filter(waits)
+                .and_then(|receiver| of_each.get(&receiver.name))
                 .map(|accepted| age(*accepted)),
             failing: trouble(receiver, &failing).map(|(_, sentence)| sentence),
         };
         observed.receivers = Some(standing.receivers.iter().map(receiver).collect());
         let degraded = degraded(&standing, &failing);
-        observed.unacknowledged = Some(standing.unacknowledged);
-        observed.oldest_age = oldest.map(|oldest| age(oldest.accepted));
+        observed.unacknowledged = Some(standing.accepted());
+        observed.opening = standing.is_opening();
+        let waiting = standing.receivers.iter().filter(waits);
+        let oldest_of_all = waiting
+            .filter_map(|receiver| of_each.get(&receiver.name))
+            .min();
+        observed.oldest_age = oldest_of_all.map(|accepted| age(*accepted));
         observed.drained = state
             .settings()
             .map(|settings| oldest.is_none_or(|oldest| oldest.generation >= settings.generation));
@@ -156,7 +163,7 @@ pub(crate) async fn measure(
                 let oldest = all.find(|(name, _)| *name == receiver.name);
                 Outbox {
                     receiver: receiver.name.as_str().into(),
-                    unacknowledged: receiver.unacknowledged,
+                    unacknowledged: receiver.accepted(),
                     oldest_age: oldest.map_or(Duration::ZERO, |(_, at)| now.since(*at)),
                 }
             };

@@ -11,7 +11,7 @@ use duet_web::ports::Addresses;
 use duet_web::service;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
@@ -75,14 +75,27 @@ async fn without_a_channel_it_is_not_ready_and_says_so_and_one_that_comes_is_in_
 async fn what_is_not_received_yet_is_told_in_status_and_metrics() {
     let app = TestApp::start().await;
     app.put_post("p1").await;
-    app.react("p1", "ana", "love").await.ok(202);
     let internal = format!("http://{}", app.addresses.internal_listen);
-    let channel = answer(app.client.get(format!("{internal}/v1/channel")))
-        .await
-        .ok(200);
-    // The reaction's event, and the one that opened the store.
-    assert_eq!(channel["unacknowledged"], 2);
-    let counted = r#"duet_outbox_unacknowledged{duet_receiver="notification"} 2"#;
+    let channel = async || {
+        let told = answer(app.client.get(format!("{internal}/v1/channel")));
+        told.await.ok(200)
+    };
+    // Nobody accepted the event that opened the store.
+    let before = channel().await;
+    assert_eq!(
+        (&before["unacknowledged"], &before["opening"]),
+        (&json!(0), &json!(true))
+    );
+    assert_eq!(before["oldestAge"], Value::Null, "{before}");
+    app.react("p1", "ana", "love").await.ok(202);
+    let after = channel().await;
+    assert_eq!(
+        (&after["unacknowledged"], &after["opening"]),
+        (&json!(1), &json!(true))
+    );
+    assert_eq!(after["receivers"][0]["unacknowledged"], 1, "{after}");
+    assert!(after["oldestAge"].is_string(), "{after}");
+    let counted = r#"duet_outbox_unacknowledged{duet_receiver="notification"} 1"#;
     loop {
         let metrics = answer(app.client.get(format!("{internal}/metrics")))
             .await

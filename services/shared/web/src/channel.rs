@@ -27,7 +27,11 @@ pub struct Observed {
     /// Events accepted that some receiver is not known to hold.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unacknowledged: Option<u64>,
-    /// How long ago the oldest of them was accepted, in whole seconds: `12s`.
+    /// Whether a receiver is not known to hold an event of the channel's own, which opens an epoch: what it is sent of that, it
+    /// applies afterwards. Left out where it is not so.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub opening: bool,
+    /// How long ago the oldest of the unacknowledged was accepted, in whole seconds: `12s`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oldest_age: Option<String>,
     /// Events that are kept for another attempt.

@@ -192,7 +192,7 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// As [`Store::read`].
     fn oldest(&self) -> impl Future<Output = Result<Option<Oldest>, StoreError>> + Send;
 
-    /// For each receiver that lacks something, when the oldest of that was accepted.
+    /// For each receiver that lacks something that was accepted, when the oldest of that was: events that open an epoch are none.
     ///
     /// # Errors
     /// As [`Store::read`].

@@ -582,6 +582,7 @@ impl Sender {
         let of = |peer: &Peer| ReceiverStanding {
             name: peer.name.clone(),
             unacknowledged: peer.all_unreceived(),
+            openings: peer.openings(),
             health: peer.hello.health,
             undelivered: peer.most_sends() >= self.common.timing.sends_before_condition,
         };

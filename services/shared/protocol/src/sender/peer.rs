@@ -127,6 +127,12 @@ impl Peer {
         self.tracks.values().map(Track::unreceived).sum()
     }
 
+    /// How many of all those open an epoch.
+    pub(super) fn openings(&self) -> u64 {
+        let opening = self.tracks.values().filter(|track| track.is_opening());
+        opening.count() as u64
+    }
+
     pub(super) fn most_sends(&self) -> u32 {
         self.tracks
             .values()

@@ -151,6 +151,11 @@ impl Track {
         above.saturating_sub(self.received as u64)
     }
 
+    /// Whether the epoch's own first event is among them, which nobody accepted.
+    pub(super) fn is_opening(&self) -> bool {
+        self.base == Sequence::ZERO && self.last >= Sequence::FIRST
+    }
+
     pub(super) fn slot(&self, sequence: Sequence) -> Option<Slot> {
         self.slots.get(self.index(sequence)?).copied()
     }
@@ -500,6 +505,19 @@ mod tests {
         assert_eq!(track.due_at(LINGER), None);
         track.receive(&mark(1, &[]), at(0), ALL);
         assert_eq!(track.unreceived(), 0);
+    }
+
+    #[test]
+    fn the_event_that_opens_an_epoch_is_unreceived_until_the_watermark_covers_it() {
+        let opening = |watermark, runs: &[_], last| {
+            let track = Track::new(&mark(watermark, runs), Sequence(last), ALL);
+            (track.is_opening(), track.unreceived())
+        };
+        assert_eq!(opening(0, &[], 0), (false, 0));
+        assert_eq!(opening(0, &[], 1), (true, 1));
+        assert_eq!(opening(0, &[2..=3], 3), (true, 1));
+        assert_eq!(opening(0, &[1..=1], 3), (false, 2));
+        assert_eq!(opening(1, &[], 3), (false, 2));
     }
 
     #[test]

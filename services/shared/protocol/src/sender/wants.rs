@@ -30,7 +30,7 @@ pub struct SayHello {
 /// How a sender stands, for status and metrics.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
-    /// Events that the slowest receiver is not known to hold.
+    /// Events that the slowest receiver is not known to hold, those that open an epoch included.
     pub unacknowledged: u64,
     /// Synchronous calls under way.
     pub calls: usize,
@@ -47,8 +47,30 @@ pub struct ReceiverStanding {
     pub name: ReceiverName,
     /// Events that it is not known to hold.
     pub unacknowledged: u64,
+    /// How many of them open an epoch: the channel's own, which nobody accepted.
+    pub openings: u64,
     /// What the last hello to it found.
     pub health: Health,
     /// Whether some event was sent to it often and is still unreceived.
     pub undelivered: bool,
+}
+
+impl ReceiverStanding {
+    /// Events that were accepted and that it is not known to hold.
+    pub fn accepted(&self) -> u64 {
+        self.unacknowledged.saturating_sub(self.openings)
+    }
+}
+
+impl Standing {
+    /// Events that were accepted and that the slowest receiver is not known to hold.
+    pub fn accepted(&self) -> u64 {
+        let all = self.receivers.iter().map(ReceiverStanding::accepted);
+        all.max().unwrap_or(0)
+    }
+
+    /// Whether some receiver is not known to hold the event that opens an epoch: until it does, it applies nothing of that.
+    pub fn is_opening(&self) -> bool {
+        self.receivers.iter().any(|receiver| receiver.openings > 0)
+    }
 }

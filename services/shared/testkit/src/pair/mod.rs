@@ -237,18 +237,18 @@ impl Pair {
         }
     }
 
-    /// Waits until Reaction has a receipt for everything it accepted.
+    /// Waits until Reaction has a receipt for everything it accepted, and for what opened its store.
     pub async fn drained(&self) {
         eventually(PATIENCE, || async {
             self.reaction
                 .channel()
                 .await
-                .is_ok_and(|told| told["unacknowledged"] == 0)
+                .is_ok_and(|told| told["unacknowledged"] == 0 && told["opening"].is_null())
         })
         .await;
     }
 
-    /// How many events Reaction has no receipt for, as it says itself.
+    /// For how many events that it accepted Reaction has no receipt, as it says itself.
     ///
     /// # Panics
     /// If it doesn't say.

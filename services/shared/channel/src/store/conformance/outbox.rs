@@ -251,6 +251,10 @@ pub async fn a_receiver_that_joins_starts_at_now<S: Subject>(subject: S) {
     let unacknowledged = store.counts().await.unwrap().unacknowledged;
     let expected = [(receiver("notification"), 11), (receiver("trending"), 1)];
     assert_eq!(unacknowledged, expected);
+    // What opens an epoch was accepted by nobody.
+    let oldest = store.oldest_of_each().await.unwrap();
+    let lacking: Vec<_> = oldest.into_iter().map(|(name, _)| name).collect();
+    assert_eq!(lacking, [receiver("notification")]);
     store.close().await;
 }
 

@@ -259,7 +259,8 @@ pub(super) fn oldest(connection: &Connection) -> Result<Option<Oldest>, StoreErr
         }))
 }
 
-/// For each receiver that lacks something, when the oldest of that was accepted: the first beyond each watermark.
+/// For each receiver that lacks something that was accepted, when the oldest of that was: the first that it has not said it holds, but
+/// for the one that opens an epoch.
 pub(super) fn oldest_of_each(
     connection: &Connection,
     identity: Identity,
@@ -269,8 +270,11 @@ pub(super) fn oldest_of_each(
     for receiver in receivers {
         let mut first = None;
         for ((source, state), (_, mark)) in sources.iter().zip(&receiver.marks) {
-            if mark.watermark < state.last {
-                let event = events(connection, identity, *source, mark.watermark, 1)?;
+            let held = mark.watermark.max(Sequence::FIRST);
+            let run = mark.runs.iter().find(|run| run.contains(&held.next().0));
+            let held = run.map_or(held, |run| Sequence(*run.end()));
+            if held < state.last {
+                let event = events(connection, identity, *source, held, 1)?;
                 first = first
                     .into_iter()
                     .chain(event.first().map(|event| event.time))

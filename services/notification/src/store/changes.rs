@@ -31,6 +31,39 @@ pub(super) fn note(
     Ok(())
 }
 
+/// A part of an owner's changes, and how much is known by it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// The changes, the oldest first.
+    pub changes: Vec<Change>,
+    /// Whether there are no more of them now.
+    pub is_last: bool,
+    /// Up to where these are all of the owner's changes.
+    pub up_to: Newness,
+    /// Up to where changes other than news, of whatever owner, are forgotten.
+    pub forgotten: Newness,
+}
+
+/// Up to `limit` of an owner's changes after `after`: see [`after`].
+pub fn page(connection: &Connection, owner: &UserId, after: Newness, limit: usize) -> Result<Page> {
+    let number = |sql: &str| {
+        let mut statement = connection.prepare_cached(sql)?;
+        statement.query_row([], |row| row.get(0).map(Newness))
+    };
+    // Before the changes are read, so that none that is older can be missing among them; and what is forgotten after them.
+    let newest = number("SELECT ifnull(max(newness), 0) FROM changes")?;
+    let changes = self::after(connection, owner, after, limit)?;
+    let forgotten = number("SELECT up_to FROM changes_forgotten")?;
+    let last = changes.last().map_or(after, |change| change.newness);
+    let is_last = changes.len() < limit;
+    Ok(Page {
+        changes,
+        is_last,
+        up_to: if is_last { last.max(newest) } else { last },
+        forgotten,
+    })
+}
+
 /// Up to `limit` of an owner's groups, by their last change after `after`, the oldest change first. What changed several times comes
 /// once, as it is now.
 pub fn after(
@@ -70,12 +103,14 @@ pub fn after(
     Ok(told)
 }
 
-/// An owner's last change; the first newness of this opening of the store, if there was none since.
+/// After which change a stream begins that tells what an owner's changes come to from now on: none of the owner's is newer, and none that
+/// is forgotten.
 pub fn last(connection: &Connection, owner: &UserId) -> Result<Newness> {
     connection
         .prepare_cached(
             "SELECT max(ifnull((SELECT max(newness) FROM groups WHERE owner = ?1), 0),
-                        ifnull((SELECT max(newness) FROM changes WHERE owner = ?1), 0),
+                        ifnull((SELECT max(newness) FROM changes), 0),
+                        (SELECT up_to FROM changes_forgotten),
                         (SELECT max(opening) << 42 FROM openings))",
         )?
         .query_row([owner.as_str()], |row| row.get(0).map(Newness))

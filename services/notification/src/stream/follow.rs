@@ -11,10 +11,10 @@ use russe::{Event, Message};
 use serde_json::json;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::{EventId, Listening, Streams};
+use super::{EventId, Listening, Progress, Streams};
 use crate::domain::Newness;
 use crate::routes::notification::{Notification, Removed};
-use crate::store::changes::{self, Change};
+use crate::store::changes::{self, Change, Page};
 
 /// How many changes are read and told at once.
 const PAGE: usize = 32;
@@ -43,8 +43,7 @@ struct Following<S> {
     store: S,
     streams: Streams,
     listening: Listening,
-    /// The last change that was told.
-    after: Newness,
+    progress: Progress,
     next: Step,
     told: Instant,
 }
@@ -70,10 +69,7 @@ where
         store,
         streams,
         listening,
-        after: match begin {
-            Begin::After(newness) => newness,
-            Begin::Start | Begin::Anew => Newness::default(),
-        },
+        progress: Progress::of(begin),
         next: Step::Hello(begin),
         told: Instant::now(),
     };
@@ -94,8 +90,12 @@ impl<S: Store<Connection = rusqlite::Connection>> Following<S> {
                     let closing = self.streams.closing.clone();
                     let read = closing.run_until_cancelled(self.read()).await;
                     match read.unwrap_or(Err(StoreError::Closed)) {
-                        Ok(changes) if changes.is_empty() => self.next = Step::Wait,
-                        Ok(changes) => return Some(self.tell(changes)),
+                        Ok(page) if !self.progress.take(&page) => {
+                            self.progress = Progress::of(Begin::Anew);
+                            return Some(self.hello(Begin::Anew));
+                        }
+                        Ok(Page { changes, .. }) if changes.is_empty() => self.next = Step::Wait,
+                        Ok(Page { changes, .. }) => return Some(self.tell(changes)),
                         // It ends, or the process does.
                         Err(StoreError::Closed) => return Some(self.bye()),
                         Err(error) => {
@@ -115,7 +115,7 @@ impl<S: Store<Connection = rusqlite::Connection>> Following<S> {
 
     /// The first bytes: how long to wait before connecting again, and from where on, if nothing else was told by then.
     fn hello(&mut self, begin: Begin) -> Bytes {
-        let id = self.id(self.after);
+        let id = self.id(self.progress.after());
         let mut text = encoded([Event::Retry(RETRY)]);
         match begin {
             // An id alone is taken note of and is no event.
@@ -132,12 +132,12 @@ impl<S: Store<Connection = rusqlite::Connection>> Following<S> {
         encoded([Event::Retry(retry)]).into()
     }
 
-    async fn read(&mut self) -> Result<Vec<Change>, StoreError> {
+    async fn read(&mut self) -> Result<Page, StoreError> {
         self.listening.up_to_date();
         let _turn = self.listening.turn().await;
-        let (owner, after) = (self.listening.user().clone(), self.after);
+        let (owner, after) = (self.listening.user().clone(), self.progress.after());
         let read = move |connection: &rusqlite::Connection| {
-            Ok(changes::after(connection, &owner, after, PAGE)?)
+            Ok(changes::page(connection, &owner, after, PAGE)?)
         };
         self.store.read(read).await
     }
@@ -146,7 +146,6 @@ impl<S: Store<Connection = rusqlite::Connection>> Following<S> {
         let mut text = String::new();
         for change in changes {
             let id = self.id(change.newness);
-            self.after = change.newness;
             text += &encoded([match change.group {
                 Some(group) => {
                     let group = Notification::of(self.listening.user(), group);

@@ -9,10 +9,13 @@ mod event_id;
 mod follow;
 /// Who listens, and waking them.
 mod listeners;
+/// How far a stream is.
+mod progress;
 
 pub use event_id::EventId;
 pub use follow::{Begin, follow};
 pub use listeners::{Listeners, Listening, TooMany};
+pub use progress::Progress;
 
 use std::sync::Arc;
 

@@ -7,6 +7,7 @@ use super::Bob;
 use crate::domain::Newness;
 use crate::store::read::Read;
 use crate::store::{MIGRATIONS, changes, inbox};
+use crate::stream::{Begin, Progress};
 
 #[test]
 fn one_group_is_read_or_all_that_are_not_newer() {
@@ -112,6 +113,57 @@ fn what_can_be_gone_on_from_is_known() {
     assert!(!known(&bob, 1, begin), "that p1 is gone is forgotten");
     assert!(known(&bob, 2, bob.last()));
     assert_eq!(bob.told_after(Newness(0)).1, ["p2 is gone", "p3 is gone"]);
+}
+
+#[test]
+fn a_stream_to_which_a_change_can_not_be_told_any_more_begins_anew_and_no_other() {
+    let mut bob = Bob::new();
+    let user = "bob".parse().unwrap();
+    let reads = |bob: &Bob, progress: &mut Progress, limit| {
+        let page = changes::page(&bob.connection, &user, progress.after(), limit).unwrap();
+        progress.take(&page).then_some(page.changes.len())
+    };
+    let forget_all = |bob: &Bob| {
+        let newest = changes::newest_over(&bob.connection, 0).unwrap().unwrap();
+        changes::forget(&bob.connection, newest, 1_000).unwrap();
+    };
+    let begin = Begin::After(bob.last());
+    let (mut slow, mut quick) = (Progress::of(begin), Progress::of(begin));
+    for post in ["p1", "p2"] {
+        bob.reacts(post, "ana", "like");
+    }
+    assert_eq!(reads(&bob, &mut slow, 1), Some(1));
+    assert_eq!(reads(&bob, &mut quick, 9), Some(2));
+    bob.undoes("p1", "ana");
+    assert_eq!(reads(&bob, &mut quick, 9), Some(1));
+    forget_all(&bob);
+    assert_eq!(reads(&bob, &mut slow, 1), None, "that p1 is gone");
+    assert_eq!(reads(&bob, &mut quick, 9), Some(0));
+
+    // What was forgotten before one begins at the start is no loss to it, however many pages it takes.
+    bob.reacts("p3", "ana", "like");
+    let mut anew = Progress::of(Begin::Anew);
+    assert_eq!(reads(&bob, &mut anew, 1), Some(1));
+    assert_eq!(reads(&bob, &mut anew, 1), Some(1));
+    assert_eq!(reads(&bob, &mut anew, 1), Some(0));
+
+    // Nor to one that begins now, by an id from which it can be gone on.
+    let eve = "eve".parse().unwrap();
+    let now = changes::last(&bob.connection, &eve).unwrap();
+    let page = changes::page(&bob.connection, &eve, now, 9).unwrap();
+    assert!(Progress::of(Begin::After(now)).take(&page));
+    assert!(changes::are_known_after(&bob.connection, Epoch(1), now).unwrap());
+
+    // One that has told all of its owner's goes on, however much is forgotten of others since.
+    assert_eq!(reads(&bob, &mut quick, 9), Some(1));
+    for number in 0..3 {
+        bob.reacts(&format!("q{number}"), "ana", "like");
+        bob.undoes(&format!("q{number}"), "ana");
+    }
+    assert_eq!(reads(&bob, &mut quick, 9), Some(3));
+    assert_eq!(reads(&bob, &mut quick, 9), Some(0));
+    forget_all(&bob);
+    assert_eq!(reads(&bob, &mut quick, 9), Some(0));
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! A second receiver joins and leaves by an edit of the Channel while reactions come: it has all of what was accepted while it was a
-//! member and nothing else, and the other receiver lacks nothing.
+//! member and nothing else, and the other receiver lacks nothing. One that hangs holds up no other in Async, and fails calls in Sync by
+//! its name.
 
 #![allow(clippy::unwrap_used)]
 
 mod common;
 
 use common::{PATIENCE, Up};
-use duet_testkit::{Exit, until};
+use duet_testkit::{Exit, Mode, Pair, until};
 use serde_json::{Value, json};
 use std::{
     path::PathBuf,
@@ -170,4 +171,83 @@ async fn trending_has_what_was_accepted_while_it_was_a_member_and_notification_h
         .await;
     up.process.terminate();
     assert_eq!(up.process.ended(PATIENCE).await, Exit::Code(0));
+}
+
+/// A pair with a second receiver, and a post; what opens the epoch is received.
+async fn two_receivers(mode: Mode) -> Pair {
+    let pair = Pair::builder(env!("CARGO_BIN_EXE_duet"), mode).trending();
+    let pair = pair.start().await;
+    pair.post("walk", "bob", "A walk").await;
+    pair.drained().await;
+    pair
+}
+
+/// How many notify the owner of the post.
+async fn notified(pair: &Pair) -> u64 {
+    let inbox = pair.inbox("bob").await;
+    inbox.first().map_or(0, |it| it["count"].as_u64().unwrap())
+}
+
+/// How many events each receiver is not known to hold.
+async fn waiting(pair: &Pair) -> Value {
+    let mut told = pair.reaction.channel().await.unwrap();
+    let receivers = told["receivers"].as_array_mut().unwrap().iter_mut();
+    let of = |it: &mut Value| {
+        (
+            it["name"].as_str().unwrap().to_owned(),
+            it["unacknowledged"].take(),
+        )
+    };
+    receivers.map(of).collect()
+}
+
+#[tokio::test]
+async fn in_async_a_receiver_that_hangs_delays_no_other_and_has_all_once_it_goes_on() {
+    let pair = two_receivers(Mode::Async).await;
+    pair.trending().pause();
+    for user in 0..20 {
+        let reply = pair.react(&format!("user-{user}"), "walk").await;
+        assert_eq!(reply.status, 202, "{reply:?}");
+    }
+    until(PATIENCE, || async {
+        let now = (notified(&pair).await, waiting(&pair).await);
+        let wanted = (20, json!({"notification": 0, "trending": 20}));
+        (now == wanted).then_some(()).ok_or(format!("{now:?}"))
+    })
+    .await;
+    pair.trending().resume();
+    until(PATIENCE, || async {
+        let count = pair.trends("walk").await;
+        (count == 20).then_some(()).ok_or(count)
+    })
+    .await;
+    pair.drained().await;
+    assert_eq!(notified(&pair).await, 20);
+}
+
+#[tokio::test]
+async fn in_sync_a_receiver_that_hangs_fails_calls_by_its_name_and_nothing_of_them_stays_at_the_other()
+ {
+    let pair = two_receivers(Mode::Sync).await;
+    assert_eq!(pair.react("ana", "walk").await.status, 200);
+    pair.trending().pause();
+    for user in ["dan", "eve"] {
+        let reply = pair.react(user, "walk").await;
+        assert!(reply.status.is_server_error(), "{reply:?}");
+        let detail = reply.body["detail"].as_str().unwrap();
+        assert!(detail.contains("trending"), "{reply:?}");
+        assert!(!detail.contains("notification"), "{reply:?}");
+        assert_eq!(pair.reaction_of("walk", user).await, None);
+    }
+    // Taken back there too, while the other still hangs.
+    until(PATIENCE, || async {
+        let count = notified(&pair).await;
+        (count == 1).then_some(()).ok_or(count)
+    })
+    .await;
+    pair.trending().resume();
+    pair.drained().await;
+    assert_eq!((notified(&pair).await, pair.trends("walk").await), (1, 1));
+    assert_eq!(pair.react("dan", "walk").await.status, 200);
+    assert_eq!((notified(&pair).await, pair.trends("walk").await), (2, 2));
 }

@@ -1,4 +1,4 @@
-//! Both public APIs held against their OpenAPI documents, on the running pair and in both modes: every operation is tried by
+//! The public APIs held against their OpenAPI documents, on a running pair with a second receiver and in both modes: every operation is tried by
 //! schemathesis, with data that fits and with data that doesn't, and each status that a document names is seen.
 //!
 //! `make api` runs it: it needs schemathesis, which `DUET_SCHEMATHESIS` names. What it finds is printed with the request that shows it.
@@ -25,11 +25,13 @@ const USER: &str = "ana";
 async fn every_operation_holds_to_its_document_and_every_status_is_seen() {
     let mut seen = Seen::default();
     for mode in [Mode::Sync, Mode::Async] {
-        let pair = Pair::start(env!("CARGO_BIN_EXE_duet"), mode).await;
+        let pair = Pair::builder(env!("CARGO_BIN_EXE_duet"), mode).trending();
+        let pair = pair.start().await;
         let client = Client::new();
         let documents = [
             Document::of("reaction", &pair.reaction.public(), &client).await,
             Document::of("notification", &pair.notification.public(), &client).await,
+            Document::of("trending", &pair.trending().public(), &client).await,
         ];
         let real = some_data(&pair, &client).await;
         for document in &documents {
@@ -76,11 +78,13 @@ async fn some_data(pair: &Pair, client: &Client) -> Real {
             .to_owned()
     };
     let (reaction, notification) = (pair.reaction.public(), pair.notification.public());
+    let trending = pair.trending().public();
     let notifications = next(notification, format!("/v1/users/{OWNER}/notifications")).await;
     let cursors = json!({
         "listPosts": next(reaction.clone(), "/v1/posts".to_owned()).await,
         "listReactions": next(reaction, format!("/v1/posts/{POST}/reactions")).await,
         "listNotifications": notifications,
+        "listTrending": next(trending, "/v1/trending".to_owned()).await,
     });
     Real { position, cursors }
 }

@@ -148,6 +148,7 @@ pub(crate) async fn unhappy(pair: &Pair, documents: &[Document], real: &Real, se
     for (service, store) in [
         (&pair.reaction, "reaction.sqlite"),
         (&pair.notification, "notification.sqlite"),
+        (pair.trending(), "trending.sqlite"),
     ] {
         lose_the_tables(&service.data_dir().join(store));
     }

@@ -65,6 +65,8 @@ pub struct Pair {
     pub reaction: Service,
     /// The owners' inboxes.
     pub notification: Service,
+    /// A second receiver, where the builder was told so.
+    trending: Option<Service>,
     /// The broker between them.
     pub nats: NatsServer,
     http: reqwest::Client,
@@ -79,9 +81,18 @@ pub struct PairBuilder {
     mode: Mode,
     edits: Vec<(String, String)>,
     env: Vec<(OsString, OsString)>,
+    trending: bool,
 }
 
 impl PairBuilder {
+    /// Trending is a second receiver: `duet serve trending` runs too, and the Channel is to it.
+    #[must_use]
+    pub fn trending(mut self) -> Self {
+        self.trending = true;
+        let both = "[{name: notification}, {name: trending}]";
+        self.channel("[{name: notification}]", both)
+    }
+
     /// Replaces a piece of the Channel document; it must be there.
     #[must_use]
     pub fn channel(mut self, piece: &str, with: &str) -> Self {
@@ -89,7 +100,7 @@ impl PairBuilder {
         self
     }
 
-    /// An environment variable for both services.
+    /// An environment variable for all services.
     #[must_use]
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.env.push((name.into(), value.into()));
@@ -103,7 +114,7 @@ impl PairBuilder {
             .env("OTEL_BSP_SCHEDULE_DELAY", "100")
     }
 
-    /// Starts all three and waits until both services are ready.
+    /// Starts all processes and waits until all services are ready.
     ///
     /// # Panics
     /// If one doesn't get ready.
@@ -132,9 +143,17 @@ impl PairBuilder {
         };
         let (name, program, data, args, env) = service("notification");
         let notification = Service::start(name, program, data, args, env).await;
+        let trending = if self.trending {
+            let (name, program, data, args, env) = service("trending");
+            Some(Service::start(name, program, data, args, env).await)
+        } else {
+            None
+        };
         let (name, program, data, mut args, env) = service("reaction");
-        let receiver = format!("notification={}", notification.internal());
-        args.extend(["--receiver".into(), receiver.into()]);
+        for receiver in std::iter::once(&notification).chain(&trending) {
+            let address = format!("{}={}", receiver.name(), receiver.internal());
+            args.extend(["--receiver".into(), address.into()]);
+        }
         let reaction = Service::start(name, program, data, args, env).await;
         let http = reqwest::Client::builder()
             .no_proxy()
@@ -144,6 +163,7 @@ impl PairBuilder {
         let pair = Pair {
             reaction,
             notification,
+            trending,
             nats,
             http,
             channel,
@@ -167,13 +187,25 @@ impl Pair {
             mode,
             edits: Vec::new(),
             env: Vec::new(),
+            trending: false,
         }
     }
 
-    /// Waits until both services are ready.
+    /// Waits until all services are ready.
     pub async fn ready(&self) {
-        self.notification.ready().await;
+        for receiver in std::iter::once(&self.notification).chain(&self.trending) {
+            receiver.ready().await;
+        }
         self.reaction.ready().await;
+    }
+
+    /// The second receiver.
+    ///
+    /// # Panics
+    /// If the builder was not told of it ([`PairBuilder::trending`]).
+    pub fn trending(&self) -> &Service {
+        let trending = self.trending.as_ref();
+        trending.expect("this pair was started with a second receiver")
     }
 
     /// The Channel document both services watch.
@@ -320,6 +352,17 @@ impl Pair {
             self.notification.public()
         );
         api::all_pages(&self.http, &url).await
+    }
+
+    /// How many reactions of the last hour stand at `post`, as Trending has it.
+    ///
+    /// # Panics
+    /// If there is no Trending, or it doesn't answer with a list.
+    pub async fn trends(&self, post: &str) -> u64 {
+        let url = format!("{}/v1/trending", self.trending().public());
+        let posts = api::all_pages(&self.http, &url).await;
+        let found = posts.iter().find(|it| it["post"] == post);
+        found.and_then(|it| it["count"].as_u64()).unwrap_or(0)
     }
 
     /// The kind of `user`'s reaction to `post`; none if there is none, or no such post.

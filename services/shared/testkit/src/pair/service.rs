@@ -1,4 +1,4 @@
-//! One of the two services: a process that can be killed, stopped and started again where it was.
+//! One of the services: a process that can be killed, stopped and started again where it was.
 
 use super::PATIENCE;
 use crate::{
@@ -67,7 +67,7 @@ impl Service {
         service
     }
 
-    /// `reaction` or `notification`.
+    /// `reaction`, `notification` or `trending`.
     pub fn name(&self) -> &'static str {
         self.name
     }

@@ -26,7 +26,7 @@ run: tools ## Reaction, Notification and nats-server with Jaeger's pages, until 
 test: tools ## Every test, the real nats-server and the real pair included (SEEDS=n: more of the simulation)
 	$(CARGO) test --workspace $(FEATURES) --no-fail-fast $(ARGS)
 
-api: tools ## Both OpenAPI documents against the running pair, by schemathesis (EXAMPLES=n SEED=n: more, or other, requests)
+api: tools ## All three OpenAPI documents against a running pair, by schemathesis (EXAMPLES=n SEED=n: more, or other, requests)
 	sh .ci/tools/fetch $(TOOLS) schemathesis
 	DUET_SCHEMATHESIS=$(TOOLS)/bin/schemathesis $(CARGO) test --package duet $(FEATURES) --test api -- --ignored $(ARGS)
 

@@ -9,6 +9,15 @@ use crate::callers::Callers;
 use crate::cli::Helm;
 use crate::release::{Release, WITHOUT_VOLUMES};
 
+/// Waits until the Channel's status says what the pods do, which is a moment after they do it.
+async fn whole(release: &Release) {
+    release
+        .status(PATIENCE, |status| {
+            status.is_current() && status.is_whole() && status.condition("Ready") == "True"
+        })
+        .await;
+}
+
 #[tokio::test]
 #[ignore = "needs a cluster that has Duet's image: make e2e"]
 async fn faults_are_set_for_a_while_and_a_canary_is_counted() {
@@ -36,14 +45,13 @@ async fn faults_are_set_for_a_while_and_a_canary_is_counted() {
     let began = Instant::now();
     assert_eq!(callers.react("hello", "ana").await.status, 200);
     assert!(began.elapsed().as_millis() >= 300, "{:?}", began.elapsed());
+    whole(&release).await;
     let said = release.duet("status", &[]).or_panic();
     assert!(said.contains("Faults=True Injected"), "{said}");
     release.duet("faults", &["off"]).or_panic();
 
     release.patch(&json!({"spec": {"canary": {"mode": "Async", "percent": 50}}}));
-    release
-        .status(PATIENCE, |status| status.is_current() && status.is_whole())
-        .await;
+    whole(&release).await;
     let mut users = vec!["ana".to_owned()];
     for n in 0..40 {
         let user = format!("user-{n}");

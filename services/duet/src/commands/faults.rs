@@ -11,7 +11,7 @@ use crate::{
     channel_file::ChannelFile,
     cluster::{self, Cluster},
     failure::{Failure, Kind},
-    internal::{Observed, client},
+    internal::{Condition, Observed, client},
     place::{Pair, Participant, Place},
     signals::Signals,
 };
@@ -92,6 +92,12 @@ struct Follower {
     acts: Option<String>,
     #[serde(skip_serializing_if = "String::is_empty")]
     message: String,
+}
+
+/// Whether faults act at who tells this.
+fn acts(told: &Observed) -> bool {
+    let faults = |it: &&Condition| it.r#type == "Faults" && it.status == "True";
+    told.conditions.iter().any(|it| faults(&it))
 }
 
 impl Follower {
@@ -282,7 +288,8 @@ async fn change(
         false => None,
     };
     let is_met = |name: &str, told: &Observed| match (is_news, wanted) {
-        (false, _) => true,
+        // What somebody else has just taken out may still act.
+        (false, _) => faults.is_some() || !acts(told),
         (true, Some(wanted)) => told.observed_generation >= Some(wanted),
         (true, None) => told.observed_generation > before.get(name).copied().flatten(),
     };

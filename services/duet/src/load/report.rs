@@ -9,6 +9,9 @@ use crate::{
 use serde::Serialize;
 use std::{collections::BTreeMap, fmt, time::Duration};
 
+/// Changes of the mode that are printed; while a canary acts, each few answers tell another.
+const SHOWN: usize = 12;
+
 /// The traffic of one run.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -230,15 +233,17 @@ impl fmt::Display for Report {
                 took(*max_ms)
             )?;
         }
-        for (nth, Since { mode, since }) in self.modes.iter().enumerate() {
+        for (nth, Since { mode, since }) in self.modes.iter().enumerate().take(SHOWN) {
             let since = since.strftime("%H:%M:%S%.3fZ");
             match nth {
                 0 => write!(f, "  mode      {mode}")?,
                 _ => write!(f, ", {mode} from {since}")?,
             }
         }
-        if !self.modes.is_empty() {
-            writeln!(f)?;
+        match self.modes.len().saturating_sub(SHOWN) {
+            0 if self.modes.is_empty() => {}
+            0 => writeln!(f)?,
+            more => writeln!(f, ", and {more} more changes, as while a canary acts")?,
         }
         if self.missing + self.doubled == 0 && self.not_compared.is_none() {
             let after = Took(Duration::from_secs_f64(self.arrived_after_seconds));

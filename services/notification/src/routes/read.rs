@@ -4,7 +4,7 @@ use actix_web::web;
 use duet_channel::store::sqlite::SqliteStore;
 use duet_channel::store::{Store, Transaction};
 use duet_web::body::Json;
-use duet_web::cursor;
+use duet_web::cursor::{self, InvalidCursor};
 use duet_web::ids::{PostId, UserId};
 use duet_web::problem::{AnyProblem, BodyProblem, FieldError};
 use duet_web::{Kind, Problem};
@@ -83,8 +83,14 @@ pub(super) async fn mark(
         ReadBody::Post(post) => read::Read::Post(post),
         ReadBody::UpTo(cursor) => {
             let place: Place = cursor::decode_of(&cursor, &user).map_err(|error| {
-                Problem::new(Kind::InvalidCursor, format!("up_to: {error}."))
-                    .with(FieldError::at("/up_to", error.to_string()))
+                let why = match error {
+                    InvalidCursor::Garbage => {
+                        "it is not a cursor: use a notification's `cursor`, as it is".to_owned()
+                    }
+                    of_another => of_another.to_string(),
+                };
+                Problem::new(Kind::InvalidCursor, format!("up_to: {why}."))
+                    .with(FieldError::at("/up_to", why))
             })?;
             read::Read::UpTo(place.newness())
         }

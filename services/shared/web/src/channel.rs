@@ -222,6 +222,7 @@ fn told(faults: &Faults) -> String {
     let mut told = Vec::new();
     match (delay.is_zero(), jitter.is_zero()) {
         (true, true) => {}
+        (true, false) => told.push(format!("each batch waits up to {jitter:?}")),
         (_, true) => told.push(format!("each batch waits {delay:?}")),
         (_, false) => told.push(format!(
             "each batch waits {delay:?} more or less {jitter:?}"
@@ -279,6 +280,12 @@ mod tests {
             "each batch waits 200ms more or less 50ms, 5 of 100 events can't be applied, 1 of 100 requests and messages get no answer, \
              at most 500 events a second are taken, until 2026-11-24T09:27:00Z"
         );
+        let only_jitter = Faults {
+            jitter: faults.jitter,
+            ..Faults::default()
+        };
+        let only_jitter = Condition::faults(&only_jitter, true, before);
+        assert_eq!(only_jitter.message, "each batch waits up to 50ms");
         let (status, reason, _) = told(true, faults.until.unwrap());
         assert_eq!((status, reason), (Status::False, "Over"));
         let (status, reason, message) = told(false, before);

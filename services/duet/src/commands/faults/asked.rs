@@ -41,6 +41,9 @@ impl Asked {
                     NAMES.join(", ")
                 ));
             }
+            [_, _, ..] if words.iter().any(|it| it == "off") => {
+                return Err("`off` stands alone: it takes all faults away".to_owned());
+            }
             [off] if off == "off" => {
                 return match (receiver, until) {
                     (None, None) => Ok(Self::Off),
@@ -193,7 +196,7 @@ mod tests {
         for (words, why) in [
             ("200ms", format!("\"200ms\" is neither `off` nor a fault as delay=200ms; {all}")),
             ("slow=1s", format!("\"slow\" is no fault; {all}")),
-            ("off delay=1s", format!("\"off\" is neither `off` nor a fault as delay=200ms; {all}")),
+            ("off delay=1s", "`off` stands alone: it takes all faults away".to_owned()),
             ("delay=1s delay=2s", "delay is there twice".to_owned()),
             (
                 "errorPercent=101 delay=soon",

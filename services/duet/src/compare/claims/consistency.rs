@@ -55,7 +55,7 @@ pub(super) fn real_time(measured: &Measured) -> Judged {
     weigh(measured, Mode::Sync, [done], instant, |sync, other| {
         let compared = match (sync.fresh, other.map(|it| it.fresh)) {
             (Some(own), Ok(Some(other))) if same(own.took.p50, other.took.p50) => format!(
-                " Owners saw it after {} (median); in Async no later, {}: here Async is real-time too.",
+                " Owners saw it after {} (median), in Async after {}, which is as soon: here Async is real-time too.",
                 Time(own.took.p50),
                 Time(other.took.p50)
             ),

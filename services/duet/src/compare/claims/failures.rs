@@ -315,7 +315,7 @@ pub(super) fn control(measured: &Measured) -> Judged {
                 return Err("nothing failed".to_owned());
             }
             let because = format!(
-                "With {} % of events failing, {} of callers in Sync were told so and {} in Async; there up to {} were parked at once and {} lost.",
+                "With {} % of events failing at each receiver, {} of callers in Sync were told so and {} in Async; there up to {} were parked at once and {} lost.",
                 asynchronous.error_percent,
                 sync.failed,
                 asynchronous.failed,

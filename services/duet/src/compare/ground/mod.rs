@@ -6,6 +6,7 @@ mod observed; // what waits, as the services tell it
 
 use super::{
     measured::PairPlace,
+    printed::Time,
     wanted::{Faults, Wanted},
 };
 use crate::{
@@ -189,7 +190,7 @@ impl Ground {
 
     /// What is done, as a person knows it.
     pub(super) fn how(&self, what: Upset, time: Duration) -> String {
-        let time = duet_crd::duration::Duration::from_millis(time.as_millis() as u64);
+        let time = Time(time);
         let laptop = matches!(self, Self::Laptop(_));
         match (what, laptop) {
             (Upset::Hung, true) => {

@@ -153,7 +153,7 @@ fn needs_answer(measured: &Measured, answers: &Answers) -> Found {
             "`: a caller can't know it without asking. Assumed to be needed; say `--needs-answer no` if it is not."
         }
         false => {
-            "`: a caller learns nothing from it. Assumed not to be needed; say `--needs-answer` if it is."
+            "`: under this load a caller learns little from it. Assumed not to be needed; say `--needs-answer` if it is."
         }
     };
     let why = say("Of the answers in Sync, ")

@@ -110,11 +110,11 @@ impl Document {
 /// What puts it into force where the pair is.
 fn apply(measured: &Measured) -> String {
     match &measured.terms.place {
-        PairPlace::Laptop { .. } => "cp channel.yaml .duet/channel.yaml".to_owned(),
+        PairPlace::Laptop { .. } => "cp DIR/channel.yaml .duet/channel.yaml".to_owned(),
         PairPlace::Cluster {
             context, namespace, ..
         } => {
-            format!("kubectl --context {context} --namespace {namespace} apply -f channel.yaml")
+            format!("kubectl --context {context} --namespace {namespace} apply -f DIR/channel.yaml")
         }
     }
 }

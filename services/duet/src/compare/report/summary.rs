@@ -58,8 +58,16 @@ pub(super) fn rows(measured: &Measured) -> Vec<Row> {
         ),
     ];
     for (name, of) in RECEIVER_AWAY {
+        let lasted = match name {
+            // Who asks less than the deadline before its end is still answered.
+            "hung" => hung_for(measured),
+            _ => None,
+        };
         rows.push(row(
-            &format!("Requests that fail while Notification is {name}"),
+            &format!(
+                "Requests that fail while Notification is {name}{}",
+                lasted.unwrap_or_default()
+            ),
             &|view| Some(failed(&view.of(of).ok()?.traffic).ok()?.to_string()),
         ));
     }
@@ -81,6 +89,17 @@ pub(super) fn rows(measured: &Measured) -> Vec<Row> {
         Some(Time(view.baseline().ok()?.cpu_each.get().ok()?.time).to_string())
     }));
     rows.into_iter().flatten().collect()
+}
+
+/// For how long, beside how long a caller waits.
+fn hung_for(measured: &Measured) -> Option<String> {
+    let hung = View::new(measured, Mode::Sync).of(|it| &it.hung).ok()?;
+    let deadline = measured.terms.deadline;
+    Some(format!(
+        " for {} (deadline {})",
+        Time(hung.away),
+        Time(deadline)
+    ))
 }
 
 /// Over every scenario with traffic of which it was counted.

@@ -109,12 +109,15 @@ impl Report {
             writeln!(text, "  {sentence} [{}]", sentence.sources().join(", "))?;
         }
         let document = &self.recommendation.document;
-        writeln!(
-            text,
-            "\nThe Channel for it (apply: {}):\n\n{}",
-            document.apply,
-            document.yaml.trim_end()
-        )?;
+        match document.changes.as_slice() {
+            [] => writeln!(text, "\nThe Channel for it, as it was before the run:\n")?,
+            _ => writeln!(
+                text,
+                "\nThe Channel for it (--out DIR writes it; then: {}):\n",
+                document.apply
+            )?,
+        }
+        writeln!(text, "{}", document.yaml.trim_end())?;
         for note in &self.measured.notes {
             writeln!(text, "\nMind: {note}")?;
         }

@@ -1,11 +1,9 @@
 //! The scenarios' names, and what each does in a sentence.
 
-use crate::{
-    compare::{
-        ground::{Ground, Upset},
-        stage::Stage,
-    },
-    took::Took,
+use crate::compare::{
+    ground::{Ground, Upset},
+    printed::Time,
+    stage::Stage,
 };
 use clap::ValueEnum;
 
@@ -91,8 +89,8 @@ impl Name {
         match self {
             Self::Baseline => format!(
                 "{rate} requests a second for {}; beside them one reaction every {} whose way to the owner's inbox is watched",
-                Took(plan.baseline),
-                Took(plan.probe_every)
+                Time(plan.baseline),
+                Time(plan.probe_every)
             ),
             Self::Traces => format!("{} reactions, and what Jaeger has of each", plan.traces),
             Self::Way => "the two services' open connections, and what their metrics counted for each reaction".to_owned(),
@@ -101,32 +99,32 @@ impl Name {
                 plan.reads
             ),
             Self::Slow => {
-                let [first, second] = plan.delays.map(Took);
+                let [first, second] = plan.delays.map(Time);
                 under(format!("Notification took {first}, then {second} longer for each batch (faults.delay)"))
             }
             Self::LongJob => under(format!(
                 "Notification took {} for each batch (faults.delay), the deadline being {}",
-                Took(super::long_job::takes(stage)),
-                Took(stage.deadline)
+                Time(super::long_job::takes(stage)),
+                Time(stage.deadline)
             )),
             Self::Surge => format!(
                 "from {rate} to {} requests a second, {} each, with Notification held to {} a second (faults.maxPerSecond)",
                 rate * plan.surge.last().copied().unwrap_or(1),
-                Took(plan.surge_step),
+                Time(plan.surge_step),
                 rate * plan.cap
             ),
             Self::Hung => under(ground.how(Upset::Hung, plan.hung(stage.deadline))),
             Self::Absent => under(ground.how(Upset::Absent, plan.away)),
             Self::Redeployed => under("Notification was stopped, and started again at once".to_owned()),
             Self::Failing => under(format!(
-                "{} % of the events could not be applied (faults.errorPercent)",
+                "{} % of the events could not be applied at each receiver (faults.errorPercent)",
                 super::failing::PERCENT
             )),
             Self::BrokerDown => under(ground.how(Upset::BrokerDown, plan.away)),
             Self::BrokerWiped => under(ground.how(Upset::BrokerWiped, plan.away)),
             Self::SecondReceiver => under(format!(
                 "Trending joined the receivers, then took {} longer for each batch",
-                Took(super::second_receiver::SLOW_BY)
+                Time(super::second_receiver::SLOW_BY)
             )),
             // It is told by who counts them.
             Self::Code => String::new(),

@@ -98,3 +98,21 @@ Notification shows each accepted reaction once, 30.0 ms after the last answer.
 ";
     assert_eq!(report.to_string(), told);
 }
+
+#[test]
+fn many_changes_of_the_mode_are_counted_and_not_all_printed() {
+    let mut report = report(&[], 0, (difference(0, 0), None));
+    let since = report.modes[0].since;
+    report.modes = (0..SHOWN + 300)
+        .map(|nth| Since {
+            mode: ["sync", "async"][nth % 2].to_owned(),
+            since,
+        })
+        .collect();
+    let told = report.to_string();
+    assert_eq!(told.matches(" from ").count(), SHOWN - 1, "{told}");
+    assert!(
+        told.contains(", and 300 more changes, as while a canary acts\n"),
+        "{told}"
+    );
+}

@@ -73,10 +73,12 @@ pub fn record<T: OutboxTables>(
         recorded.suspicion = Some(Suspicion::BeyondEnd);
         return Ok(recorded);
     }
-    if receipt.watermark < epoch.forgotten
-        || !outbox::concerns(tables, &receipt.receiver, receipt.source)?
-    {
-        return Ok(recorded); // late, or a receiver that lost something: only a hello tells; or from before it joined again
+    if !outbox::concerns(tables, &receipt.receiver, receipt.source)? {
+        return Ok(recorded); // from before it joined again
+    }
+    let mark = tables.mark(&receipt.receiver, receipt.source)?;
+    if receipt.watermark < mark.watermark.max(epoch.forgotten) {
+        return Ok(recorded); // late, or a receiver that lost something: only a hello tells
     }
     let hash =
         epoch.hash + tables.hash_between(receipt.source, epoch.forgotten, receipt.watermark)?;
@@ -84,7 +86,6 @@ pub fn record<T: OutboxTables>(
         recorded.suspicion = Some(Suspicion::HashDiffers);
         return Ok(recorded);
     }
-    let mark = tables.mark(&receipt.receiver, receipt.source)?;
     hold(
         tables,
         &receipt.receiver,

@@ -57,7 +57,46 @@ struct Known {
     row: EpochRow,
     now: EpochState,
     written: EpochState,
+    /// The sums of the hashes up to where receivers have come, beyond what is forgotten: else each receipt of one would have all
+    /// summed up anew that is kept for another.
+    sums: BTreeMap<Sequence, RollingHash>,
 }
+
+impl Known {
+    /// More than there are receivers.
+    const SUMS: usize = 32;
+
+    /// The sum of the hashes from the epoch's beginning up to an event, or to what is forgotten if that is later.
+    fn sum(&mut self, connection: &Connection, up_to: Sequence) -> Result<RollingHash, StoreError> {
+        let EpochState {
+            last,
+            forgotten,
+            hash,
+        } = self.now;
+        let up_to = up_to.min(last);
+        if up_to <= forgotten {
+            return Ok(hash);
+        }
+        self.sums = self.sums.split_off(&forgotten.next());
+        let below = self.sums.range(..=up_to).next_back();
+        let (at, before) = below.map_or((forgotten, hash), |(at, sum)| (*at, *sum));
+        if at == up_to {
+            return Ok(before);
+        }
+        // Not SQLite's sum(), which fails where ours wraps around.
+        let mut select = connection.prepare_cached(HASHES)?;
+        let more = sum(select.query((self.row.event(at), self.row.event(up_to)))?)?;
+        // Whoever had come there has come further.
+        self.sums.remove(&at);
+        self.sums.insert(up_to, before + more);
+        if self.sums.len() > Self::SUMS {
+            self.sums.pop_first();
+        }
+        Ok(before + more)
+    }
+}
+
+pub(super) const HASHES: &str = "SELECT hash FROM outbox WHERE id > ?1 AND id <= ?2";
 
 impl Memory {
     /// Writes what is only in memory yet.
@@ -115,6 +154,7 @@ impl SqliteTx<'_> {
                 row,
                 now: state,
                 written: state,
+                sums: BTreeMap::new(),
             })
         }))
     }
@@ -245,12 +285,10 @@ impl OutboxTables for SqliteTx<'_> {
         after: Sequence,
         up_to: Sequence,
     ) -> Result<RollingHash, StoreError> {
-        let row = self.own(source)?.row;
-        // Not SQLite's sum(), which fails where ours wraps around.
-        let mut select = self
-            .connection
-            .prepare_cached("SELECT hash FROM outbox WHERE id > ?1 AND id <= ?2")?;
-        sum(select.query((row.event(after), row.event(up_to)))?)
+        let connection = self.connection;
+        let known = self.own(source)?;
+        let before = known.sum(connection, after)?;
+        Ok(known.sum(connection, up_to)? - before)
     }
 
     fn forget(&mut self, source: Source, up_to: Sequence) -> Result<(), StoreError> {

@@ -1,19 +1,38 @@
 //! Bounds, and failures that only SQLite has.
 
 use bytes::Bytes;
+use duet_protocol::accept::Dispatch;
 use duet_protocol::event::{Body, Data, Event, Key, TraceContext};
+use duet_protocol::outbox::OutboxTables;
 use duet_protocol::receive::{Failure, InboxTables};
 use duet_protocol::sender::BrokerPlace;
 use duet_protocol::sequence::{Epoch, Lane};
+use rusqlite::StatementStatus;
 use tempfile::TempDir;
 
 use super::*;
 use crate::store::Transaction;
+use crate::store::sqlite::outbox::HASHES;
 use crate::transport::Undecodable;
 
 fn failure() -> Failure {
     Failure {
         cause: "no".repeat(10_000).into(),
+    }
+}
+
+fn event(source: Source, sequence: u64) -> Event {
+    Event {
+        source,
+        sequence: Sequence(sequence),
+        time: Timestamp::default(),
+        body: Body::Data(Data {
+            kind: "dev.duet.tested".into(),
+            key: Key::new("post/user").unwrap(),
+            json: Bytes::new(),
+        }),
+        trace: TraceContext::default(),
+        generation: Generation::FIRST,
     }
 }
 
@@ -26,24 +45,42 @@ async fn a_full_parked_table_pushes_back() {
     };
     let (store, _commits) = SqliteStore::open(&file(&directory), few).unwrap();
     let park = |sequence| {
-        let event = Event {
-            source: Lane::default().source(Epoch(1)),
-            sequence: Sequence(sequence),
-            time: Timestamp::default(),
-            body: Body::Data(Data {
-                kind: "dev.duet.tested".into(),
-                key: Key::new("post/user").unwrap(),
-                json: Bytes::new(),
-            }),
-            trace: TraceContext::default(),
-            generation: Generation::FIRST,
-        };
+        let event = event(Lane::default().source(Epoch(1)), sequence);
         store.write(move |tx| tx.park(&event, &failure(), Timestamp::default()))
     };
     park(2).await.unwrap();
     park(3).await.unwrap();
     assert!(matches!(park(4).await, Err(StoreError::Overloaded)));
     assert_eq!(store.counts().await.unwrap().parked, 2);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_receipt_costs_what_is_new_in_it_however_much_is_kept_for_another_receiver() {
+    const EVENTS: u64 = 1_000;
+    let directory = TempDir::new().unwrap();
+    let path = file(&directory);
+    let (store, mut commits) = SqliteStore::open(&path, sending(&["one", "slow"])).unwrap();
+    let opened = commits.recv().await.unwrap().events.remove(0).event;
+    let source = opened.source;
+    let job = move |tx: &mut SqliteTx<'_>| {
+        let mut sum = opened.hash();
+        for sequence in 2..=EVENTS {
+            let event = event(source, sequence);
+            sum += event.hash();
+            tx.append(event, Dispatch::Background)?;
+            // Two that are near to each other, and overtake each other.
+            for behind in [0, sequence % 7, 3] {
+                let up_to = Sequence(sequence.saturating_sub(behind).max(1));
+                let between = tx.hash_between(source, Sequence::ZERO, up_to)?;
+                assert!(behind > 0 || between == sum);
+            }
+        }
+        let select = tx.connection().prepare_cached(HASHES)?;
+        Ok(select.get_status(StatementStatus::VmStep))
+    };
+    let steps = store.write(job).await.unwrap();
+    assert!(steps > 0 && steps < 100 * EVENTS as i32, "{steps}");
     store.close().await;
 }
 

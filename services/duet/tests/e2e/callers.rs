@@ -73,6 +73,18 @@ impl Callers {
 
     /// Waits until Bob is told of exactly these users' reactions to the post, the latest first.
     pub(crate) async fn told(&self, post: &str, users: &[&str]) {
+        self.group(post, |it| {
+            it["count"] == users.len() && it["actors"] == json!(users)
+        })
+        .await;
+    }
+
+    /// Waits until Bob is told of so many reactions to the post, in whatever order they came.
+    pub(crate) async fn counted(&self, post: &str, count: usize) {
+        self.group(post, |it| it["count"] == count).await;
+    }
+
+    async fn group(&self, post: &str, is_right: impl Fn(&Value) -> bool) {
         let url = format!("{}/v1/users/bob/notifications", self.notification.url);
         until(PATIENCE, || async {
             let answer = self
@@ -85,9 +97,11 @@ impl Callers {
             let group = list["items"]
                 .as_array()
                 .and_then(|items| items.iter().find(|it| it["post"] == post));
-            let right =
-                group.is_some_and(|it| it["count"] == users.len() && it["actors"] == json!(users));
-            if right { Ok(()) } else { Err(list.to_string()) }
+            if group.is_some_and(&is_right) {
+                Ok(())
+            } else {
+                Err(list.to_string())
+            }
         })
         .await;
     }

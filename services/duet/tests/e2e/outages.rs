@@ -103,7 +103,13 @@ async fn without_its_broker_a_channel_says_unknown_then_false_and_true_again_onc
 #[tokio::test]
 #[ignore = "needs a cluster that has Duet's image: make e2e"]
 async fn a_pod_that_cannot_reach_the_api_server_serves_on_in_the_old_mode_and_is_named() {
-    let release = Release::install(Helm::Four, "duet", "apart", &[]).await;
+    let release = Release::install(
+        Helm::Four,
+        "duet",
+        "apart",
+        &["nats.persistence.enabled=false"],
+    )
+    .await;
     let callers = Callers::of(&release).await;
     callers.post("hello").await;
     // To this pod the API server is where nobody answers (TEST-NET-1): it starts from what was kept beside its store.

@@ -411,13 +411,19 @@ impl Sender {
         if recorded.ignored || !self.peers.contains_key(receiver) {
             return;
         }
-        let forgotten: Option<BTreeMap<Source, Sequence>> =
-            recorded.new_incarnation.map(|_| self.forgotten().collect());
+        let held: Option<BTreeMap<Source, Sequence>> = recorded.new_incarnation.map(|_| {
+            // What it says now need not be given up first, however much is kept for another.
+            let says = recorded
+                .marks
+                .iter()
+                .map(|(at, mark)| (*at, mark.watermark));
+            self.forgotten().chain(says).collect()
+        });
         let Some(peer) = self.peers.get_mut(receiver) else {
             return;
         };
-        if let (Some(incarnation), Some(forgotten)) = (recorded.new_incarnation, forgotten) {
-            peer.fall_back(incarnation, &forgotten, &self.common, now);
+        if let (Some(incarnation), Some(held)) = (recorded.new_incarnation, held) {
+            peer.fall_back(incarnation, &held, &self.common, now);
         }
         peer.recorded(recorded, &self.common, now);
         for (source, mark) in &recorded.marks {

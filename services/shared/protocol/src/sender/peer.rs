@@ -427,19 +427,19 @@ impl Peer {
         }
     }
 
-    /// It speaks under a new incarnation: only what is forgotten counts as held, until it says more.
+    /// It speaks under a new incarnation: only what is forgotten counts as held, and what it says now.
     pub(super) fn fall_back(
         &mut self,
         incarnation: Incarnation,
-        forgotten: &BTreeMap<Source, Sequence>,
+        held: &BTreeMap<Source, Sequence>,
         common: &Common,
         now: Moment,
     ) {
         self.incarnation = self.incarnation.max(incarnation);
         for (source, track) in &mut self.tracks {
-            let forgotten = forgotten.get(source).copied().unwrap_or_default();
-            track.forget_runs(forgotten, now);
-            self.held.insert(*source, forgotten);
+            let held = held.get(source).copied().unwrap_or_default();
+            track.forget_runs(held, now);
+            self.held.insert(*source, held);
         }
         self.hello.want(now, &common.timing);
     }

@@ -225,3 +225,30 @@ fn what_a_failed_call_wrote_still_goes_out_though_one_joined_before_it_was_taken
     assert!(both.contains(&by) && both.contains(&id), "{both:?}");
     assert!(!ids(&to(&sent, &trending())).contains(&id));
 }
+
+#[test]
+fn one_that_restarts_is_sent_again_only_what_it_does_not_say_it_holds_though_another_holds_nothing()
+{
+    let mut pair = Pair::new();
+    pair.follows(&[notification(), trending()]);
+    let mut machine = pair.machine(Path::Broker);
+    let opened = pair.opening();
+    let events = [LIKE, LOVE, LIKE].map(|value| pair.writes(value));
+    for sent in pair.sends(&mut machine, at(0)) {
+        machine.transmitted(&sent.receiver, sent.id, Sent::Stored(None), at(0));
+    }
+    let mut tells = |pair: &mut Pair| {
+        let receipts = pair.receipts();
+        for recorded in pair.hears(&receipts) {
+            machine.recorded(&notification(), &recorded, at(1));
+        }
+        ids(&to(&pair.sends(&mut machine, at(1)), &notification()))
+    };
+    for id in [opened, events[0], events[2]] {
+        pair.receives(id);
+    }
+    assert_eq!(tells(&mut pair), []);
+    pair.receiver_opens();
+    assert_eq!(tells(&mut pair), []);
+    assert!(!machine.is_received(events[0]), "the other lacks it");
+}

@@ -15,7 +15,7 @@ use crate::transport::{Call, CallError, Delivered, Urgency};
 
 /// A receiver to be tested: a real one, in a process of its own, running and empty at first.
 ///
-/// It keeps the events that it applies and decides [`DECIDED`](super::DECIDED) about each, also when a second copy comes, except those of the type
+/// It keeps the events that it applies and decides [`DECIDED`] about each, also when a second copy comes, except those of the type
 /// [`FAILS`](super::FAILS), which it can't apply.
 #[async_trait]
 pub trait CallSubject: Send + Sync {

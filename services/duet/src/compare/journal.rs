@@ -6,7 +6,7 @@
 use crate::{
     channel_file::ChannelFile,
     data_dir::{DataDir, Held},
-    failure::{Failure, Kind},
+    failure::{Doing, Failure, Kind},
     process::Process,
 };
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,8 @@ use std::{collections::BTreeSet, path::PathBuf};
 /// In the data directory.
 const FILE: &str = "compare.json";
 const LOCK: &str = "compare.lock";
+/// Where the document of before is put if another has its place.
+const BEFORE: &str = "channel.before-compare.yaml";
 
 /// What is changed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -133,7 +135,7 @@ impl Journal {
     /// Puts all of it back and removes the file. Says what was done.
     pub(crate) fn put_back(&self, data: &DataDir) -> Result<String, Failure> {
         self.stopped.iter().for_each(Process::continue_group);
-        let channel = self.put_channel_back()?;
+        let channel = self.put_channel_back(data)?;
         // A process that is kept down is started once this is gone.
         let _ = std::fs::remove_file(data.path().join(FILE));
         Ok(channel)
@@ -143,15 +145,18 @@ impl Journal {
         self.written.iter().any(|it| it == text)
     }
 
-    fn put_channel_back(&self) -> Result<String, Failure> {
+    fn put_channel_back(&self, data: &DataDir) -> Result<String, Failure> {
         let shown = self.channel.display();
         let now = std::fs::read_to_string(&self.channel).unwrap_or_default();
         if now == self.before {
             return Ok(format!("{shown} is as it was before `duet compare`"));
         }
         if !self.is_ours(&now) {
+            let kept = data.path().join(BEFORE);
+            std::fs::write(&kept, &self.before).doing(|| format!("write {}", kept.display()))?;
             return Ok(format!(
-                "{shown} was changed by somebody else during `duet compare` and is left as it is"
+                "{shown} was changed by somebody else during `duet compare` and is left as it is; what it was before is in {}",
+                kept.display()
             ));
         }
         ChannelFile::read(&self.channel)?.write(self.before.clone())?;
@@ -230,6 +235,8 @@ mod tests {
         let told = journal.put_back(&pair.data).unwrap();
         assert!(told.contains("somebody else"), "{told}");
         assert_eq!(pair.text(), other(7));
+        let kept = std::fs::read_to_string(pair.dir.path().join(BEFORE)).unwrap();
+        assert_eq!(kept, duet_crd::EXAMPLE);
     }
 
     #[test]

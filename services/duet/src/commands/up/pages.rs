@@ -2,7 +2,7 @@
 
 use axum::{http::StatusCode, response::Response};
 use otlp_embedded::{
-    Config, State, TraceService, TraceServiceImpl, TraceServiceServer,
+    Config, State, StateRef, TraceService, TraceServiceImpl, TraceServiceServer,
     proto::{
         collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse},
         common::v1::{AnyValue, KeyValue, any_value::Value},
@@ -14,9 +14,8 @@ use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Request, Status, transport::server::TcpIncoming};
 
-/// What is kept, the latest of it: minutes of the default sampling.
-const TRACES: u32 = 10_000;
-const BYTES: usize = 128 << 20;
+/// What is kept, the latest of it: minutes of the default sampling, some 20 KB each.
+const TRACES: u32 = 5_000;
 /// Exporters send up to 512 spans at once, each with up to 512 links.
 const LARGEST_EXPORT: usize = 32 << 20;
 
@@ -29,10 +28,7 @@ pub(super) struct Pages {
 
 /// Serves the pages on the first socket and takes spans on the second.
 pub(super) fn serve((pages, spans): (TcpListener, TcpListener)) -> Pages {
-    let state = State::new(Config {
-        max_length: TRACES,
-        max_memory_usage: BYTES,
-    });
+    let state = latest(TRACES);
     let collector = Collector(TraceServiceImpl::new(state.clone()));
     let service = TraceServiceServer::new(collector).max_decoding_message_size(LARGEST_EXPORT);
     let otlp = tokio::spawn(async move {
@@ -52,6 +48,15 @@ pub(super) fn serve((pages, spans): (TcpListener, TcpListener)) -> Pages {
         _http: AbortOnDropHandle::new(http),
         _otlp: AbortOnDropHandle::new(otlp),
     }
+}
+
+/// Keeps so many traces. They alone are the bound: once otlp-embedded's own count of bytes is over a limit it never goes down
+/// again, and nothing would be kept any more.
+fn latest(traces: u32) -> StateRef {
+    State::new(Config {
+        max_length: traces,
+        max_memory_usage: usize::MAX,
+    })
 }
 
 /// otlp-embedded answers its pages' own addresses with the page and a 307 that leads nowhere.
@@ -122,4 +127,47 @@ fn annotate(span: &mut Span) {
     span.attributes.extend(tags);
     // Clocks may step back; otlp-embedded takes one from the other.
     span.end_time_unix_nano = span.end_time_unix_nano.max(span.start_time_unix_nano);
+}
+
+#[cfg(test)]
+mod tests {
+    use otlp_embedded::proto::resource::v1::Resource;
+    use otlp_embedded::proto::trace::v1::{ResourceSpans, ScopeSpans};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_latest_traces_are_kept_however_many_came_before() {
+        const KEPT: u32 = 50;
+        let state = latest(KEPT);
+        let collector = Collector(TraceServiceImpl::new(state.clone()));
+        for trace in 0..u128::from(KEPT) * 20 {
+            let span = |id: u64, parent: &[u8]| Span {
+                trace_id: trace.to_be_bytes().to_vec(),
+                span_id: id.to_be_bytes().to_vec(),
+                parent_span_id: parent.to_vec(),
+                name: "x".repeat(1_000),
+                ..Span::default()
+            };
+            let root = span(1, &[]);
+            let child = span(2, &root.span_id);
+            // The two come apart, as from two processes.
+            for span in [child, root] {
+                let request = ExportTraceServiceRequest {
+                    resource_spans: vec![ResourceSpans {
+                        resource: Some(Resource::default()),
+                        scope_spans: vec![ScopeSpans {
+                            spans: vec![span],
+                            ..ScopeSpans::default()
+                        }],
+                        ..ResourceSpans::default()
+                    }],
+                };
+                collector.export(Request::new(request)).await.unwrap();
+            }
+        }
+        let state = state.read().await;
+        assert_eq!(state.len(), KEPT as usize);
+        assert_eq!(state.get_all_complete().count(), KEPT as usize);
+    }
 }

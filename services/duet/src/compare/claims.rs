@@ -1,7 +1,7 @@
-//! What is said of each mode, each statement held against a run: pure, from [`Measured`] alone.
+//! What is said of each mode, each statement held against a run: pure, from `Measured` alone.
 //!
 //! The words are those of Arpit Bhayani's essay "Synchronous and Asynchronous Communication between Microservices". A judgement
-//! never rests on the machine's speed: what counts is how the two modes of one run differ, by the thresholds in [`rules`].
+//! never rests on the machine's speed: what counts is how the two modes of one run differ, by the thresholds in `rules`.
 
 mod consistency; // what the answer tells, and what a reader sees
 mod failures; // what callers notice when something is away or fails

@@ -1,7 +1,7 @@
 //! What a run measured: written by the scenarios, read by the judgement and the report, kept as JSON between the two.
 //!
-//! A figure that could not be had says why ([`Figure::Missing`]); none is made up, and none is zero for want of knowing. Times are
-//! [`Duration`]s here and carry their unit in their JSON name.
+//! A figure that could not be had says why (`Figure::Missing`); none is made up, and none is zero for want of knowing. Times are
+//! `Duration`s here and carry their unit in their JSON name.
 
 mod figure; // a figure, or why there is none
 mod terms; // on what terms the figures stand

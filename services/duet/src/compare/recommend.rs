@@ -1,6 +1,6 @@
 //! Which mode to use: the essay's seven criteria held against a run, what follows from them, and the Channel document for it.
 //!
-//! Pure. What only the user knows comes as [`Answers`]; what they did not say is taken from the figures, and said to be assumed.
+//! Pure. What only the user knows comes as `Answers`; what they did not say is taken from the figures, and said to be assumed.
 
 mod answers; // what only the user knows
 mod cited; // sentences that can't be without a figure

@@ -1,6 +1,6 @@
 //! The report of a run: its figures, what is said of each mode held against them, and what is recommended.
 //!
-//! Pure but for [`Report::read`] and [`Report::write_to`]: a report is made of [`Measured`] and [`Answers`] alone, so that one can be
+//! Pure but for `Report::read` and `Report::write_to`: a report is made of `Measured` and `Answers` alone, so that one can be
 //! made again from its JSON (`--from`).
 
 mod html; // one page, with everything in it

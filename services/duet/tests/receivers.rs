@@ -1,5 +1,5 @@
-//! A second receiver joins and leaves by an edit of the Channel while reactions come: it has all of what was accepted while it was a
-//! member and nothing else, and the other receiver lacks nothing. One that hangs holds up no other in Async, and fails calls in Sync by
+//! A second receiver joins and leaves by an edit of the Channel while reactions come: it keeps what came while it was a member, has
+//! nothing of what was accepted while it was none, and the other receiver lacks nothing. One that hangs holds up no other in Async, and fails calls in Sync by
 //! its name.
 
 #![allow(clippy::unwrap_used)]
@@ -153,6 +153,8 @@ async fn trending_has_what_was_accepted_while_it_was_a_member_and_notification_h
             callers.post(&post(when)).await;
         }
         callers.react(&post("member"), 20).await;
+        // What has not come when it leaves never will: one that left frees the outbox.
+        callers.trends(&post("member"), 20).await;
         callers.make_it_to(ONE).await;
         callers.react(&post("gone"), 20).await;
         callers.make_it_to(BOTH).await;

@@ -180,7 +180,7 @@ async fn change(
     request
         .extensions_mut()
         .insert(Dispatched { mode, outcome });
-    let reply = reply.map_err(|error| problem(error, &pair.post, || who_failed(sending)))?;
+    let reply = reply.map_err(|error| problem(error, &pair.post))?;
     let state = sending.settings();
     let first = state.settings().and_then(|settings| settings.to.first());
     let delivery = DeliveryState::new(&reply, first);
@@ -241,20 +241,19 @@ fn current_trace() -> TraceContext {
     }
 }
 
-/// The receivers to which nothing gets through, as the subject of a sentence.
-fn who_failed(sending: &Sending) -> String {
-    let failing: Vec<_> = sending.failing().into_keys().collect();
-    match failing.as_slice() {
+/// The receivers that failed a call, as the subject of a sentence.
+fn who_failed(by: &[ReceiverName]) -> String {
+    match by {
         [] => "A receiver".to_owned(),
         [one] => format!("The receiver {one}"),
         many => {
             let names: Vec<_> = many.iter().map(ReceiverName::as_str).collect();
-            format!("One of the receivers {}", names.join(", "))
+            format!("Each of the receivers {}", names.join(", "))
         }
     }
 }
 
-fn problem(error: SendError<NoSuchPost>, post: &PostId, who: impl FnOnce() -> String) -> Problem {
+fn problem(error: SendError<NoSuchPost>, post: &PostId) -> Problem {
     const SECOND: Duration = Duration::from_secs(1);
 
     match error {
@@ -265,7 +264,7 @@ fn problem(error: SendError<NoSuchPost>, post: &PostId, who: impl FnOnce() -> St
                 .applied(Applied::No)
                 .retry_after(SECOND)
         }
-        SendError::Failed { cause, applied } => {
+        SendError::Failed { cause, applied, by } => {
             let (kind, what) = match cause {
                 FailureCause::Deadline => (
                     ProblemKind::DeadlinePassed,
@@ -288,7 +287,8 @@ fn problem(error: SendError<NoSuchPost>, post: &PostId, who: impl FnOnce() -> St
                     "The change was taken back; a receiver may have shown it for a moment",
                 ),
             };
-            let detail = format!("{} {what}. {then}: ask again, which is safe.", who());
+            let who = who_failed(&by);
+            let detail = format!("{who} {what}. {then}: ask again, which is safe.");
             Problem::new(kind, detail)
                 .applied(applied)
                 .retry_after(SECOND)

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use duet_protocol::accept::{Accepted, Accepting, Dispatch, Failed, Request};
 use duet_protocol::event::{EventId, Key, TraceContext};
+use duet_protocol::receipt::ReceiverName;
 use duet_protocol::sender::{Answer, FailureCause, MayBeApplied, Outcomes};
 use duet_protocol::settings::{Mode, Settings};
 use duet_protocol::time::Moment;
@@ -57,6 +58,8 @@ pub enum SendError<R> {
         cause: FailureCause,
         /// Whether a receiver may have applied it before it was taken back.
         applied: MayBeApplied,
+        /// The receivers that failed it.
+        by: Arc<[ReceiverName]>,
     },
     /// The store could not accept it. Nothing was written.
     #[error("not accepted")]
@@ -183,7 +186,9 @@ impl<S: Store, V: SendingService<S::Connection>> Sender<S, V> {
                 Ok(reply(Some(event), Delivery::Delivered(outcomes), 1))
             }
             Some(Answer::Accepted) => Ok(reply(Some(event), Delivery::Accepted, 1)),
-            Some(Answer::Failed { cause, applied }) => Err(SendError::Failed { cause, applied }),
+            Some(Answer::Failed { cause, applied, by }) => {
+                Err(SendError::Failed { cause, applied, by })
+            }
             Some(Answer::Unknown) | None => Err(SendError::Unknown),
         }
     }

@@ -31,6 +31,8 @@ pub enum Answer {
         cause: FailureCause,
         /// Whether it may have been applied in the meantime.
         applied: MayBeApplied,
+        /// Who failed it.
+        by: Arc<[ReceiverName]>,
     },
     /// It was not delivered in time, but it stands: a later call built on it, or it was received after all.
     Accepted,
@@ -56,7 +58,7 @@ pub(super) struct CallUnderWay {
     pub(super) deadline: Moment,
     /// How it stands at each receiver that it is for.
     at: Vec<(ReceiverName, At)>,
-    pub(super) failed: Option<(FailureCause, MayBeApplied)>,
+    pub(super) failed: Option<(FailureCause, MayBeApplied, Arc<[ReceiverName]>)>,
 }
 
 impl CallUnderWay {
@@ -121,16 +123,28 @@ impl CallUnderWay {
             Outcome::Late => FailureCause::Deadline,
         };
         self.stands(receiver, At::NotApplied);
-        Some(self.fail(cause))
+        Some(self.failed_by(receiver, cause))
     }
 
     /// A receiver turned it away: it was not applied there.
     pub(super) fn turned_away(&mut self, receiver: &ReceiverName) -> CallEnd {
         self.stands(receiver, At::NotApplied);
-        self.fail(FailureCause::Refused)
+        self.failed_by(receiver, FailureCause::Refused)
     }
 
-    pub(super) fn fail(&mut self, cause: FailureCause) -> CallEnd {
+    /// Its time is over, for all who don't hold it.
+    pub(super) fn too_late(&mut self) -> CallEnd {
+        let waited_for = self.at.iter().filter(|(_, at)| !matches!(at, At::Held(_)));
+        let by = waited_for.map(|(name, _)| name.clone()).collect();
+        self.fail(FailureCause::Deadline, by)
+    }
+
+    /// One receiver's failure is the call's.
+    pub(super) fn failed_by(&mut self, receiver: &ReceiverName, cause: FailureCause) -> CallEnd {
+        self.fail(cause, [receiver.clone()].into())
+    }
+
+    fn fail(&mut self, cause: FailureCause, by: Arc<[ReceiverName]>) -> CallEnd {
         let may_be = |(_, at): &(ReceiverName, At)| {
             matches!(at, At::Unanswered | At::Held(Outcome::Applied(_)))
         };
@@ -139,8 +153,8 @@ impl CallUnderWay {
         } else {
             MayBeApplied::No
         };
-        self.failed = Some((cause, applied));
-        CallEnd::Failed { cause, applied }
+        self.failed = Some((cause, applied, by.clone()));
+        CallEnd::Failed { cause, applied, by }
     }
 }
 
@@ -199,7 +213,21 @@ mod tests {
         let failed = CallEnd::Failed {
             cause: FailureCause::Parked,
             applied: MayBeApplied::Unknown,
+            by: [names[1].clone()].into(),
         };
         assert_eq!(call.answered(&names[1], &Outcome::Parked), Some(failed));
+    }
+
+    #[test]
+    fn a_call_that_is_too_late_names_whom_it_waited_for() {
+        let names = ["notification", "trending"].map(|name| ReceiverName::new(name).unwrap());
+        let mut call = call(&names);
+        assert_eq!(call.answered(&names[0], &Outcome::Applied(None)), None);
+        let failed = CallEnd::Failed {
+            cause: FailureCause::Deadline,
+            applied: MayBeApplied::Unknown,
+            by: [names[1].clone()].into(),
+        };
+        assert_eq!(call.too_late(), failed);
     }
 }

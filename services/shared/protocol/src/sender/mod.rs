@@ -298,10 +298,10 @@ impl Sender {
                 self.steps
                     .push_back((id, CallStep::Answer(Answer::Accepted)));
             }
-            CallEnd::Failed { cause, applied } => {
+            CallEnd::Failed { cause, applied, by } => {
                 if !self.common.rules.holds(Rule::CompensateBeforeAnswer) {
-                    self.steps
-                        .push_back((id, CallStep::Answer(Answer::Failed { cause, applied })));
+                    let failed = Answer::Failed { cause, applied, by };
+                    self.steps.push_back((id, CallStep::Answer(failed)));
                 }
                 self.steps.push_back((id, CallStep::Compensate));
             }
@@ -317,7 +317,7 @@ impl Sender {
                 self.deadlines.remove(&(deadline, id));
                 continue;
             };
-            let end = call.fail(FailureCause::Deadline);
+            let end = call.too_late();
             self.end_call(id, end);
         }
         self.steps.pop_front()
@@ -329,8 +329,8 @@ impl Sender {
             return;
         };
         let answer = match (compensated, call.failed) {
-            (Some(Compensated::Undone(_)), Some((cause, applied))) => {
-                Answer::Failed { cause, applied }
+            (Some(Compensated::Undone(_)), Some((cause, applied, by))) => {
+                Answer::Failed { cause, applied, by }
             }
             (Some(Compensated::Stands), _) => Answer::Accepted,
             (None, _) | (_, None) => Answer::Unknown,

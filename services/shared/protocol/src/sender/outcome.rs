@@ -115,8 +115,8 @@ impl Peer {
             let end = match outcome {
                 Some(outcome) => call.answered(&self.name, &outcome),
                 None if turned_away => Some(call.turned_away(&self.name)),
-                None if in_time => Some(call.fail(FailureCause::Refused)),
-                None => Some(call.fail(FailureCause::Deadline)),
+                None if in_time => Some(call.failed_by(&self.name, FailureCause::Refused)),
+                None => Some(call.failed_by(&self.name, FailureCause::Deadline)),
             };
             ends.extend(end.map(|end| (id, end)));
         }

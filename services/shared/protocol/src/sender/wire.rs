@@ -179,5 +179,7 @@ pub enum CallEnd {
         cause: FailureCause,
         /// What may have become of it.
         applied: MayBeApplied,
+        /// Who failed it.
+        by: Arc<[ReceiverName]>,
     },
 }

@@ -192,6 +192,7 @@ fn what_one_applied_may_be_applied_though_another_turned_it_away() {
     let failed = Answer::Failed {
         cause: FailureCause::Refused,
         applied: MayBeApplied::Unknown,
+        by: [trending()].into(),
     };
     assert_eq!(
         machine.poll_call(at(0)),

@@ -107,7 +107,10 @@ async fn a_pod_that_cannot_reach_the_api_server_serves_on_in_the_old_mode_and_is
         Helm::Four,
         "duet",
         "apart",
-        &["nats.persistence.enabled=false"],
+        &[
+            "reaction.persistence.enabled=false",
+            "nats.persistence.enabled=false",
+        ],
     )
     .await;
     let callers = Callers::of(&release).await;

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     failure::{self, Failure},
     internal::client,
-    load::Services,
+    load::{Rate, Services},
 };
 use duet_crd::Mode;
 use duet_reaction::domain::Kind;
@@ -43,6 +43,14 @@ impl Stage {
             command,
             notes: RefCell::default(),
         }
+    }
+
+    /// The plan's rate, for so long.
+    pub(super) fn steady(&self, lasts: Duration) -> [Rate; 1] {
+        [Rate {
+            per_second: self.plan.per_second,
+            lasts,
+        }]
     }
 
     /// The command that repeats one scenario.

@@ -6,6 +6,8 @@
 #[cfg(not(unix))]
 compile_error!("the testkit works with signals and process groups: Unix only");
 
+/// What each service's OpenAPI document must be.
+pub mod document;
 mod eventually;
 mod in_process;
 mod kept;

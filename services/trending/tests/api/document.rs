@@ -1,20 +1,19 @@
 //! The OpenAPI document.
 
+use duet_testkit::document;
+
 use crate::app::TestApp;
 
 /// Run with `UPDATE=1` to write the file anew.
 #[test]
 fn the_committed_document_is_the_codes() {
-    let made = duet_trending::openapi().to_pretty_json().unwrap() + "\n";
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
-    if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(file, &made).unwrap();
-    }
-    let committed = std::fs::read_to_string(file).unwrap();
-    assert!(
-        committed == made,
-        "openapi.json is out of date: UPDATE=1 cargo test -p duet-trending"
-    );
+    let made = duet_trending::openapi().to_pretty_json().unwrap();
+    document::committed(env!("CARGO_PKG_NAME"), env!("CARGO_MANIFEST_DIR"), &made);
+}
+
+#[test]
+fn every_object_is_closed_and_says_which_of_its_fields_are_there() {
+    document::closed(&serde_json::to_value(duet_trending::openapi()).unwrap());
 }
 
 #[tokio::test]

@@ -10,7 +10,6 @@ use crate::{
         stage::Stage,
     },
     failure::Failure,
-    load::Rate,
 };
 use duet_crd::Mode;
 use std::{collections::BTreeMap, time::Duration};
@@ -21,10 +20,7 @@ pub(super) async fn run(
     _: Mode,
 ) -> Result<Taken<Baseline>, Failure> {
     let length = stage.plan.baseline;
-    let rates = [Rate {
-        per_second: stage.plan.per_second,
-        lasts: length,
-    }];
+    let rates = stage.steady(length);
     let (seen, ()) = load(stage, ground, &rates, async |_, clock| {
         clock.at(length).await;
         Ok(())

@@ -12,7 +12,6 @@ use crate::{
     },
     failure::Failure,
     internal::client,
-    load::Rate,
 };
 use duet_crd::Mode;
 use std::time::Duration;
@@ -31,10 +30,7 @@ pub(super) async fn run(
         ..Faults::default()
     };
     ground.apply(&Wanted::with(mode, faults)).await?;
-    let rates = [Rate {
-        per_second: stage.plan.per_second,
-        lasts: length,
-    }];
+    let rates = stage.steady(length);
     let (seen, ()) = load(stage, ground, &rates, async |ground, clock| {
         clock.at(length).await;
         clock.over();

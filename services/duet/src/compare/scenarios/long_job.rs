@@ -11,7 +11,6 @@ use crate::{
         wanted::{Faults, Wanted},
     },
     failure::Failure,
-    load::Rate,
 };
 use duet_crd::Mode;
 use std::time::Duration;
@@ -35,10 +34,7 @@ pub(super) async fn run(
         ..Faults::default()
     };
     ground.apply(&Wanted::with(mode, faults)).await?;
-    let rates = [Rate {
-        per_second: stage.plan.per_second,
-        lasts: length,
-    }];
+    let rates = stage.steady(length);
     let (seen, ()) = load(stage, ground, &rates, async |ground, clock| {
         clock.at(length).await;
         clock.over();

@@ -11,7 +11,6 @@ use crate::{
         wanted::{Faults, Wanted},
     },
     failure::Failure,
-    load::Rate,
 };
 use duet_crd::Mode;
 use std::time::Duration;
@@ -57,10 +56,7 @@ pub(super) async fn run(
 async fn traffic(stage: &Stage, ground: &mut Ground, wanted: &Wanted) -> Result<Traffic, Failure> {
     ground.apply(wanted).await?;
     let length = stage.plan.traffic;
-    let rates = [Rate {
-        per_second: stage.plan.per_second,
-        lasts: length,
-    }];
+    let rates = stage.steady(length);
     let (seen, ()) = load(stage, ground, &rates, async |_, clock| {
         clock.at(length).await;
         Ok(())

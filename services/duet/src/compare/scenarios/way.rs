@@ -10,7 +10,6 @@ use crate::{
     },
     failure::{Failure, Kind},
     internal::{client, metric},
-    load::Rate,
     place::Pair,
 };
 use duet_crd::Mode;
@@ -28,10 +27,7 @@ pub(super) async fn run(
     let pair = ground.pair_now().await?;
     let before = sent(&pair, mode).await;
     let length = stage.plan.traffic;
-    let rates = [Rate {
-        per_second: stage.plan.per_second,
-        lasts: length,
-    }];
+    let rates = stage.steady(length);
     let (seen, connections) = load(stage, ground, &rates, async |ground, clock| {
         clock.at(length / 2).await;
         let connections = ground.connections(mode);

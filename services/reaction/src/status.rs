@@ -10,12 +10,12 @@ use duet_channel::failing::Failing;
 use duet_channel::sender::{AcceptedByMode, Achieved};
 use duet_channel::store::Store;
 use duet_protocol::receipt::ReceiverName;
-use duet_protocol::record::Health;
 use duet_protocol::sender::{ReceiverStanding, Standing};
 use duet_protocol::time::Timestamp;
 use duet_telemetry::Instruments;
 use duet_telemetry::instruments::Outbox;
 use duet_web::channel::{Canary, Condition, Observed, Receiver};
+use duet_web::service::sending::{HEAL, regressed};
 use duet_web::time;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -92,16 +92,23 @@ fn percent(achieved: Achieved) -> Option<f64> {
     (achieved.requests > 0).then(|| (share * 1_000.0).round() / 10.0)
 }
 
-/// What keeps events from their receivers: one word, and what is to be said of each of them that it is so of.
+/// What keeps events from their receivers: one word, and what is to be said of each of them that it is so of. A regression comes
+/// first: only a person can heal it.
 fn degraded(
     standing: &Standing,
     failing: &BTreeMap<ReceiverName, Failing>,
 ) -> Option<(&'static str, String)> {
-    let mut all = standing.receivers.iter();
-    let (reason, first) = all.find_map(|receiver| trouble(receiver, failing))?;
-    let more = all.filter_map(|receiver| trouble(receiver, failing));
-    let said = more.fold(first, |said, (_, sentence)| format!("{said}; {sentence}"));
-    Some((reason, said))
+    let receivers = || standing.receivers.iter();
+    let regressed: Vec<_> = receivers()
+        .filter_map(|it| regressed(&it.name, it.health))
+        .collect();
+    let reason = regressed.first().map(|(reason, _)| *reason);
+    let heal = reason.map(|reason| (reason, HEAL.to_owned()));
+    let failing = receivers().filter_map(|it| fails(it, failing));
+    let all: Vec<_> = regressed.into_iter().chain(heal).chain(failing).collect();
+    let (reason, _) = all.first()?;
+    let said: Vec<_> = all.iter().map(|(_, sentence)| sentence.as_str()).collect();
+    Some((reason, said.join("; ")))
 }
 
 /// What keeps events from a receiver.
@@ -109,22 +116,15 @@ fn trouble(
     receiver: &ReceiverStanding,
     failing: &BTreeMap<ReceiverName, Failing>,
 ) -> Option<(&'static str, String)> {
+    regressed(&receiver.name, receiver.health).or_else(|| fails(receiver, failing))
+}
+
+/// Why nothing, or not all, gets to a receiver.
+fn fails(
+    receiver: &ReceiverStanding,
+    failing: &BTreeMap<ReceiverName, Failing>,
+) -> Option<(&'static str, String)> {
     let name = &receiver.name;
-    match receiver.health {
-        Health::SenderRegressed(_) => {
-            let message = format!(
-                "{name} holds what this store never sent: this store was restored from an older copy"
-            );
-            return Some(("SenderRegressed", message));
-        }
-        Health::ReceiverRegressed => {
-            let message = format!(
-                "{name} lacks what this store has forgotten: its store was restored or lost"
-            );
-            return Some(("ReceiverRegressed", message));
-        }
-        Health::Sound => {}
-    }
     // What failed last is no matter once nothing waits.
     let failing = failing.get(name).filter(|_| receiver.unacknowledged > 0);
     if let Some(failing) = failing {
@@ -174,5 +174,59 @@ pub(crate) async fn measure(
             () = stop.cancelled() => {}
             () = sleep(EVERY) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use duet_channel::failing::Reason;
+    use duet_protocol::record::{Health, Suspicion};
+
+    use super::*;
+
+    fn receiver(name: &str, health: Health) -> ReceiverStanding {
+        ReceiverStanding {
+            name: ReceiverName::new(name).unwrap(),
+            unacknowledged: 1,
+            openings: 0,
+            health,
+            undelivered: false,
+        }
+    }
+
+    #[test]
+    fn a_regression_is_told_first_by_its_receivers_names_and_once_what_to_do() {
+        let unreachable = Failing {
+            since: Timestamp::default(),
+            reason: Reason::NoAnswer,
+            cause: "refused".into(),
+        };
+        let failing = [(ReceiverName::new("first").unwrap(), unreachable)].into();
+        let standing = |healths: [Health; 3]| Standing {
+            receivers: ["first", "second", "third"]
+                .iter()
+                .zip(healths)
+                .map(|(name, health)| receiver(name, health))
+                .collect(),
+            ..Standing::default()
+        };
+        let restored = Health::SenderRegressed(Suspicion::BeyondEnd);
+        let all = [Health::Sound, restored, Health::ReceiverRegressed];
+        let (reason, said) = degraded(&standing(all), &failing).unwrap();
+        assert_eq!(reason, "SenderRegressed");
+        assert_eq!(
+            said,
+            "second holds what this store never sent: this store is an older copy, or a new one under the old name; \
+             third lacks what this store has forgotten: its store was restored from an older copy, or lost; \
+             heal it with `duet resync`; look first with `duet resync --preview`; \
+             nothing gets to first since 1970-01-01T00:00:00Z: refused"
+        );
+        let (reason, said) = degraded(&standing([Health::Sound; 3]), &failing).unwrap();
+        assert_eq!(reason, "NoAnswer");
+        assert!(!said.contains("resync"), "{said}");
+        assert_eq!(
+            degraded(&standing([Health::Sound; 3]), &BTreeMap::new()),
+            None
+        );
     }
 }

@@ -3,8 +3,12 @@
 // Each test program uses its own part of this, and a step that fails is a test that fails.
 #![allow(dead_code, clippy::unwrap_used)]
 
-use duet_testkit::{Process, until};
-use serde_json::Value;
+/// The command's own: a process by its id and its birth.
+#[path = "../../src/process.rs"]
+mod process;
+
+use duet_testkit::{Pair, Process, until};
+use serde_json::{Value, json};
 use std::{
     path::{Path, PathBuf},
     process::Command,
@@ -33,6 +37,28 @@ pub(crate) fn duet(args: &[&str]) -> Said {
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
     }
+}
+
+/// A verb about a testkit's pair, which it finds as it finds that of a `duet up`: its directory has the same parts.
+pub(crate) fn duet_on(pair: &Pair, verb: &str, args: &[&str]) -> Said {
+    let data_dir = pair.channel().parent().unwrap();
+    let up = data_dir.join("up.json");
+    if !up.exists() {
+        let at = |service: &duet_testkit::Service| json!({"public": service.public(), "internal": service.internal()});
+        let told = json!({
+            "duet": process::Process::this().unwrap(),
+            "channel": pair.channel(),
+            "reaction": at(&pair.reaction),
+            "notification": at(&pair.notification),
+            "trending": pair.has_trending().then(|| at(pair.trending())),
+            "nats": pair.nats.url(),
+            "jaeger": null,
+            "otlp": null,
+            "children": {},
+        });
+        std::fs::write(up, told.to_string()).unwrap();
+    }
+    duet(&[&[verb, "--data-dir", data_dir.to_str().unwrap()], args].concat())
 }
 
 /// A `duet up` on free ports.

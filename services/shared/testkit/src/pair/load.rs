@@ -54,7 +54,8 @@ fn story(post: usize) -> &'static [Standing] {
 }
 
 impl Pair {
-    /// Starts `callers` that together begin at most `per_second` reactions a second to posts of `owner`, until [`Load::stop`].
+    /// Starts `callers` that together begin at most `per_second` reactions a second to posts of `owner`, until [`Load::stop`]. The posts
+    /// are named for their owner: one load for each.
     ///
     /// # Panics
     /// If no HTTP client can be built, or `per_second` is 0.
@@ -134,7 +135,7 @@ impl Shared {
     async fn one(&self) {
         self.pace.lock().await.tick().await;
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let post = format!("load-{number}");
+        let post = format!("{}-{number}", self.owner);
         let url = format!("{}/v1/posts/{post}", self.reaction);
         let body = json!({ "owner": self.owner, "title": "Load" });
         let made = self.ask(self.http.put(&url).json(&body)).await;

@@ -199,6 +199,11 @@ impl Pair {
         self.reaction.ready().await;
     }
 
+    /// Whether it has a second receiver.
+    pub fn has_trending(&self) -> bool {
+        self.trending.is_some()
+    }
+
     /// The second receiver.
     ///
     /// # Panics

@@ -2,6 +2,8 @@
 
 /// A service that a Channel is `to`.
 pub mod receiving;
+/// A service that a Channel is `from`.
+pub mod sending;
 
 mod args;
 

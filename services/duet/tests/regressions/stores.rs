@@ -1,0 +1,48 @@
+use duet_testkit::Service;
+use rusqlite::{Connection, OpenFlags};
+use std::path::PathBuf;
+use tempfile::TempDir;
+
+/// A copy of a store, made while its service ran.
+pub(crate) struct Backup {
+    file: PathBuf,
+    _dir: TempDir,
+}
+
+fn store(service: &Service) -> PathBuf {
+    let name = service.name();
+    service.data_dir().join(format!("{name}.sqlite"))
+}
+
+impl Backup {
+    /// Copies the last commit, as `sqlite3 STORE "VACUUM INTO 'COPY'"` does.
+    pub(crate) fn of(service: &Service) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("copy.sqlite");
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let connection = Connection::open_with_flags(store(service), flags).unwrap();
+        let into = [file.to_str().unwrap()];
+        connection.execute("VACUUM INTO ?1", into).unwrap();
+        Self { file, _dir: dir }
+    }
+
+    /// Puts it in the place of the store of a service that does not run.
+    pub(crate) fn put_back(&self, service: &Service) {
+        let store = store(service);
+        for log in ["-wal", "-shm"] {
+            let log = PathBuf::from(format!("{}{log}", store.display()));
+            let _ = std::fs::remove_file(log);
+        }
+        std::fs::copy(&self.file, store).unwrap();
+    }
+}
+
+/// Throws away all that a service keeps, which does not run: what is mounted there next is a new volume.
+pub(crate) fn lose(service: &Service) {
+    for entry in std::fs::read_dir(service.data_dir()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+}

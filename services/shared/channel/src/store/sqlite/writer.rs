@@ -194,8 +194,9 @@ impl Grouping {
             });
         let Err(error) = done else { return Ok(()) };
         self.memory.rolled_back(Mark::default());
-        let mut rolled_back = false;
-        if !self.connection.is_autocommit() {
+        // After some errors SQLite has rolled back by itself.
+        let mut rolled_back = self.connection.is_autocommit();
+        if !rolled_back {
             match run(&self.connection, "ROLLBACK") {
                 Ok(()) => rolled_back = true,
                 Err(error) => tracing::error!(%error, "a transaction could not be rolled back"),

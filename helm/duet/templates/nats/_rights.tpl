@@ -40,6 +40,7 @@ operator:
     # Of receivers that the Channel has no more.
     - $JS.API.CONSUMER.NAMES.{{ $stream }}
     - $JS.API.CONSUMER.DELETE.{{ $stream }}.*
+    - $JS.API.STREAM.PURGE.{{ $stream }}
   subscribe:
     - _INBOX.operator.>
 {{- end }}

@@ -1,5 +1,7 @@
 //! Questions to JetStream's API, each bounded in time.
 
+use std::collections::BTreeMap;
+
 use async_nats::jetstream::response::Response;
 use async_nats::jetstream::{ErrorCode, consumer, stream};
 use serde::de::DeserializeOwned;
@@ -61,6 +63,49 @@ struct Nothing {}
 pub(super) async fn stream(nats: &Nats, name: &str) -> Result<Option<stream::Info>, ApiError> {
     let answer = ask(nats, format!("STREAM.INFO.{name}"), &Nothing {}).await?;
     or_none(answer, &[ErrorCode::STREAM_NOT_FOUND])
+}
+
+/// How a stream is configured, and on which subjects below `subject` it holds messages; `None` if there is none.
+pub(super) async fn stream_and_subjects(
+    nats: &Nats,
+    name: &str,
+    subject: &str,
+) -> Result<Option<(stream::Config, Vec<String>)>, ApiError> {
+    #[derive(Serialize)]
+    struct Below {
+        subjects_filter: String,
+    }
+    #[derive(Deserialize)]
+    struct Seen {
+        config: stream::Config,
+        state: State,
+    }
+    #[derive(Deserialize)]
+    struct State {
+        subjects: Option<BTreeMap<String, u64>>,
+    }
+    let below = Below {
+        subjects_filter: format!("{subject}.>"),
+    };
+    let answer = ask::<Seen>(nats, format!("STREAM.INFO.{name}"), &below).await?;
+    let seen = or_none(answer, &[ErrorCode::STREAM_NOT_FOUND])?;
+    Ok(seen.map(|Seen { config, state }| {
+        let subjects = state.subjects.unwrap_or_default().into_keys();
+        (config, subjects.collect())
+    }))
+}
+
+/// Drops the messages on a subject.
+pub(super) async fn purge(nats: &Nats, stream: &str, subject: &str) -> Result<(), ApiError> {
+    #[derive(Serialize)]
+    struct Purge<'a> {
+        filter: &'a str,
+    }
+    #[derive(Deserialize)]
+    struct Purged {}
+    let purge = Purge { filter: subject };
+    let answer = ask::<Purged>(nats, format!("STREAM.PURGE.{stream}"), &purge).await?;
+    or_none(answer, &[ErrorCode::STREAM_NOT_FOUND]).map(drop)
 }
 
 /// A consumer as its leader knows it; `None` if there is none.

@@ -343,6 +343,41 @@ async fn the_consumer_of_a_receiver_that_left_is_removed_and_a_strangers_stays()
 }
 
 #[tokio::test]
+async fn what_a_consumers_removal_left_on_its_subject_is_dropped_and_nothing_else() {
+    let broker = Broker::start(settings()).await;
+    let stays = receivers();
+    let both = [&stays[..], &[ReceiverName::new("joined").unwrap()]].concat();
+    let provision = |receivers| {
+        JetStreamProvision::new(broker.nats.clone(), "reactions", settings(), receivers)
+            .of_all_receivers()
+    };
+    ensure(&provision(both.clone())).await.unwrap();
+    let context =
+        async_nats::jetstream::new(async_nats::connect(broker.server.url()).await.unwrap());
+    // A stranger's interest keeps what the consumer's removal would have dropped.
+    let stream = context.get_stream("REACTIONS").await.unwrap();
+    let strangers = async_nats::jetstream::consumer::pull::Config {
+        durable_name: Some("stranger".to_owned()),
+        ..Default::default()
+    };
+    stream.create_consumer(strangers).await.unwrap();
+    for receiver in both {
+        let on = format!("duet.reactions.to.{receiver}");
+        context.publish(on, "".into()).await.unwrap().await.unwrap();
+    }
+    assert_eq!(
+        ensure(&provision(stays)).await.unwrap().0,
+        [
+            "stream REACTIONS: takes duet.reactions.to.notification",
+            "consumer joined: removed, for it is no receiver any more",
+            "messages on duet.reactions.to.joined: dropped, for nobody takes them any more",
+        ]
+    );
+    let left = stream.get_info().await.unwrap().state;
+    assert_eq!((left.messages, left.first_sequence), (1, 1));
+}
+
+#[tokio::test]
 async fn what_a_consumer_has_not_settled_is_observed() {
     let broker = Broker::start(settings()).await;
     let unsettled = async || {

@@ -155,7 +155,8 @@ async fn the_operators_rights_are_enough_to_provision_to_correct_and_to_remove()
     let mut settings = settings();
     let rights = rights_of_the_operator(&settings.stream.name);
     let users = format!(
-        "authorization {{ users: [{{ user: operator, password: right, permissions: {{ {rights} }} }}] }}"
+        "authorization {{ users: [{{ user: operator, password: right, permissions: {{ {rights} }} }},
+           {{ user: stranger, password: right }}] }}"
     );
     let server = NatsServer::start_with(&users).await;
     let nats = log_in(&server, "operator").await;
@@ -165,9 +166,23 @@ async fn the_operators_rights_are_enough_to_provision_to_correct_and_to_remove()
             JetStreamProvision::new(nats.clone(), "reactions", settings.clone(), receivers());
         assert_ne!(ensure(&provision).await.unwrap().0, [""; 0]);
     }
+    let login =
+        async_nats::ConnectOptions::with_user_and_password("stranger".into(), "right".into());
+    let stranger = login.connect(server.url()).await.unwrap();
+    let context = async_nats::jetstream::new(stranger);
+    let stream = context.get_stream(&settings.stream.name).await.unwrap();
+    // Its interest keeps messages that a consumer's removal would drop.
+    let strangers = async_nats::jetstream::consumer::pull::Config::default();
+    stream.create_consumer(strangers).await.unwrap();
+    let on = format!("{}.to.notification", settings.stream.subject);
+    context.publish(on, "".into()).await.unwrap().await.unwrap();
     let none = JetStreamProvision::new(nats.clone(), "reactions", settings.clone(), Vec::new());
     let removed = ensure(&none.of_all_receivers()).await.unwrap();
-    assert_eq!(removed.0.len(), 1 + receivers().len(), "{removed:?}");
+    assert_eq!(
+        removed.0.len(),
+        3,
+        "subject, consumer, messages: {removed:?}"
+    );
     let provision = JetStreamProvision::new(nats, "reactions", settings, receivers());
     assert_eq!(provision.remove().await.unwrap().0.len(), 1);
     assert_eq!(provision.observe().await.unwrap().stream, None);

@@ -2,7 +2,8 @@
 //!
 //! The stream is made on a subject that nobody uses, then the consumers, then it takes each receiver's subject: an Interest stream
 //! without a consumer acknowledges what is published and drops it, so what is published earlier has to find no stream. A receiver that
-//! leaves loses its subject first, then its consumer, and with that what waited for it.
+//! leaves loses its subject first, then its consumer, then what waited for it: a consumer's deletion should drop that, and now and then
+//! leaves a message that was just published.
 
 mod plan;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use duet_protocol::settings::JetStreamSettings;
 
 use super::api::{self, ApiError};
 use super::connection::Nats;
+use super::subjects;
 use crate::transport::{Provision, ProvisionError, Steps};
 
 pub use plan::{Action, OWNER, Plan, plan};
@@ -46,6 +48,8 @@ pub struct Observed {
     pub unsettled: BTreeMap<ReceiverName, u64>,
     /// Consumers that were made for receivers of this channel which it has no more: messages wait for them, and for ever.
     pub left_behind: Vec<String>,
+    /// Subjects of such receivers on which there are messages: nobody will ever take them.
+    pub stranded: Vec<String>,
 }
 
 impl Observed {
@@ -96,6 +100,13 @@ impl JetStreamProvision {
         Ok(left_behind)
     }
 
+    /// Whether what is on this subject is for a receiver that the channel has no more.
+    fn is_stranded(&self, on: &str) -> bool {
+        let subject = &self.settings.stream.subject;
+        let is_its = |receiver: &ReceiverName| subjects::messages(subject, receiver) == on;
+        subjects::is_messages(subject, on) && !self.receivers.iter().any(is_its)
+    }
+
     /// Deletes the stream, and with it the consumers and every message that it holds: what a channel leaves behind, if it is not to.
     /// No step means that there is none.
     ///
@@ -129,18 +140,16 @@ impl Provision for JetStreamProvision {
     type Plan = Plan;
 
     async fn observe(&self) -> Result<Observed, ProvisionError> {
-        let name = &self.settings.stream.name;
-        let Some(stream) = api::stream(&self.nats, name).await? else {
-            return Ok(Observed {
-                are_all: self.all,
-                ..Observed::default()
-            });
-        };
+        let (name, subject) = (&self.settings.stream.name, &self.settings.stream.subject);
         let mut observed = Observed {
-            stream: Some(stream.config),
             are_all: self.all,
             ..Observed::default()
         };
+        let seen = api::stream_and_subjects(&self.nats, name, subject).await?;
+        let Some((config, subjects)) = seen else {
+            return Ok(observed);
+        };
+        observed.stream = Some(config);
         for receiver in &self.receivers {
             if let Some(consumer) = api::consumer(&self.nats, name, receiver.as_str()).await? {
                 let out = u64::try_from(consumer.num_ack_pending).unwrap_or(u64::MAX);
@@ -151,6 +160,8 @@ impl Provision for JetStreamProvision {
         }
         if self.all {
             observed.left_behind = self.left_behind().await?;
+            let has = subjects.into_iter();
+            observed.stranded = has.filter(|on| self.is_stranded(on)).collect();
         }
         Ok(observed)
     }
@@ -173,6 +184,9 @@ impl Provision for JetStreamProvision {
                 }
                 Action::RemoveConsumer(name) => {
                     api::delete_consumer(&self.nats, &self.settings.stream.name, &name).await?
+                }
+                Action::Purge(subject) => {
+                    api::purge(&self.nats, &self.settings.stream.name, &subject).await?
                 }
             }
         }

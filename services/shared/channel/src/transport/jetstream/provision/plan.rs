@@ -43,6 +43,8 @@ pub enum Action {
     TakeSubject(Box<stream::Config>),
     /// Removes the consumer of a receiver that the channel has no more. What it did not receive is in the sender's outbox.
     RemoveConsumer(String),
+    /// Drops what lies on the subject of such a receiver.
+    Purge(String),
 }
 
 impl fmt::Display for Action {
@@ -79,6 +81,12 @@ impl fmt::Display for Action {
                 write!(
                     f,
                     "consumer {name}: removed, for it is no receiver any more"
+                )
+            }
+            Action::Purge(subject) => {
+                write!(
+                    f,
+                    "messages on {subject}: dropped, for nobody takes them any more"
                 )
             }
         }
@@ -143,6 +151,8 @@ pub fn plan(
     }
     let left_behind = observed.left_behind.iter().cloned();
     plan.0.extend(left_behind.map(Action::RemoveConsumer));
+    let stranded = observed.stranded.iter().cloned();
+    plan.0.extend(stranded.map(Action::Purge));
     Ok(plan)
 }
 

@@ -52,7 +52,7 @@ fn provisioned() -> Observed {
                 let name = ReceiverName::new(config.durable_name.as_deref().unwrap()).unwrap();
                 observed.consumers.insert(name, *config);
             }
-            Action::RemoveConsumer(name) => unreachable!("{name}"),
+            Action::RemoveConsumer(name) | Action::Purge(name) => unreachable!("{name}"),
         }
     }
     observed
@@ -185,11 +185,13 @@ fn drift_is_corrected_and_what_is_not_ours_to_say_stays() {
                     .subjects
                     .push("duet.reactions.to.zebra".to_owned());
                 o.left_behind = vec!["zebra".to_owned()];
+                o.stranded = vec!["duet.reactions.to.zebra".to_owned()];
                 o.are_all = true;
             },
             &[
                 "stream REACTIONS: takes duet.reactions.to.notification, duet.reactions.to.trending",
                 "consumer zebra: removed, for it is no receiver any more",
+                "messages on duet.reactions.to.zebra: dropped, for nobody takes them any more",
             ],
         ),
         (

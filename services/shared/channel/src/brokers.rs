@@ -42,6 +42,24 @@ impl Brokers {
     }
 }
 
+impl Brokers {
+    /// What makes what the broker needs, if that is this process's to do.
+    async fn provisions(&self, settings: &Settings) -> Option<JetStreamProvision> {
+        let TransportSettings::NatsJetStream(jetstream) = &settings.r#async.as_ref()?.transport;
+        let nats = self.nats.as_ref().filter(|_| self.provision)?;
+        // At start the connection is a moment away; if it isn't, provisioning says so.
+        nats.connected_within(CONNECT).await;
+        let receivers = settings.to.clone();
+        let provision = JetStreamProvision::new(
+            nats.clone(),
+            &settings.channel,
+            jetstream.clone(),
+            receivers,
+        );
+        Some(provision)
+    }
+}
+
 #[async_trait]
 impl BrokerSide for Brokers {
     fn consumer(
@@ -60,21 +78,16 @@ impl BrokerSide for Brokers {
     }
 
     async fn provision(&self, settings: &Settings) -> Result<Steps, ProvisionError> {
-        match (&settings.r#async, &self.nats) {
-            (Some(asynchronous), Some(nats)) if self.provision => {
-                let TransportSettings::NatsJetStream(jetstream) = &asynchronous.transport;
-                let provision = JetStreamProvision::new(
-                    nats.clone(),
-                    &settings.channel,
-                    jetstream.clone(),
-                    settings.to.clone(),
-                )
-                .of_all_receivers();
-                // At start the connection is a moment away; if it isn't, provisioning says so.
-                nats.connected_within(CONNECT).await;
-                ensure(&provision).await
-            }
-            _ => Ok(Steps::default()),
+        match self.provisions(settings).await {
+            Some(provision) => ensure(&provision).await,
+            None => Ok(Steps::default()),
+        }
+    }
+
+    async fn tidy(&self, settings: &Settings) -> Result<Steps, ProvisionError> {
+        match self.provisions(settings).await {
+            Some(provision) => ensure(&provision.of_all_receivers()).await,
+            None => Ok(Steps::default()),
         }
     }
 }

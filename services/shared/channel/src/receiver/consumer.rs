@@ -35,8 +35,10 @@ pub trait BrokerSide: Send + Sync + 'static {
         settings: &TransportSettings,
         receiver: &ReceiverName,
     ) -> Option<Box<dyn Consume>>;
-    /// Makes what the broker needs, if that is this process's to do.
+    /// Makes what the broker needs, if that is this process's to do. Takes nothing away.
     async fn provision(&self, settings: &Settings) -> Result<Steps, ProvisionError>;
+    /// Takes away what the broker has for receivers that the Channel has no more, if that is this process's to do.
+    async fn tidy(&self, settings: &Settings) -> Result<Steps, ProvisionError>;
 }
 
 /// What the task is made of.
@@ -60,6 +62,10 @@ pub struct ConsumerTask<S: Store, A: ReceivingService<S::Connection>>(
 /// The first wait after a failure; doubles up to [`REST_MAX`].
 const REST: Duration = Duration::from_millis(50);
 const REST_MAX: Duration = Duration::from_secs(2);
+
+/// How long settings stand before anything is taken away by them. [Receivers that share a laptop see a change at different moments: one
+/// that is late would remove what another has just made, and the messages in it with it.]
+const TIDY: Duration = Duration::from_secs(2);
 
 /// Why the consumer stopped consuming.
 enum Stopped {
@@ -105,12 +111,12 @@ impl<S: Store, A: ReceivingService<S::Connection>> ConsumerTask<S, A> {
                 consumer.and_then(|settings| self.0.broker.consumer(&settings.transport, name));
             let (Some(settings), Some(mut consumer)) = (current.clone(), consumer) else {
                 self.1.send_replace(None);
-                if let Some(settings) = current.filter(|settings| !is_named(&settings)) {
-                    self.takes_leave(&settings, &stop).await;
-                }
+                let is_none = current.filter(|settings| !is_named(&settings));
+                let takes_leave = takes_leave(self.0.broker.clone(), is_none);
                 tokio::select! {
                     () = stop.cancelled() => return,
                     changed = self.0.settings.changed() => if changed.is_err() { return },
+                    () = takes_leave => {}
                 }
                 continue;
             };
@@ -130,22 +136,6 @@ impl<S: Store, A: ReceivingService<S::Connection>> ConsumerTask<S, A> {
                     }
                 }
             }
-        }
-    }
-
-    /// It is no receiver of the Channel's, or not any more: what the broker has for it goes, if that is this process's to do.
-    async fn takes_leave(&self, settings: &Settings, stop: &CancellationToken) {
-        let provisioned = tokio::select! {
-            () = stop.cancelled() => return,
-            provisioned = self.0.broker.provision(settings) => provisioned,
-        };
-        match provisioned {
-            Ok(steps) => steps
-                .0
-                .iter()
-                .for_each(|step| tracing::info!(step, "provisioned")),
-            // Whoever is a receiver does the same.
-            Err(error) => tracing::debug!(%error, "the broker could not be left in order"),
         }
     }
 
@@ -181,9 +171,7 @@ impl<S: Store, A: ReceivingService<S::Connection>> ConsumerTask<S, A> {
             () = stop.cancelled() => return Ok(Stopped::Stop),
             steps = self.0.broker.provision(settings) => steps?,
         };
-        for step in steps.0 {
-            tracing::info!(step, "provisioned");
-        }
+        tell_steps(&steps);
         let position = self.0.receiver.0.store.position(&consumer.path()).await?;
         consumer.start(position).await?;
         *rest = REST;
@@ -194,20 +182,13 @@ impl<S: Store, A: ReceivingService<S::Connection>> ConsumerTask<S, A> {
         }
         let watched = Watched::new(&self.0.observer, settings);
         let mut asked = SystemTime::now();
+        let tidy = tokio::time::sleep(TIDY);
+        tokio::pin!(tidy);
+        let mut is_tidy = false;
         loop {
             tokio::select! {
-                incoming = consumer.next() => match incoming? {
-                    Incoming::Messages(consumed) => {
-                        receiver.take(consumer, consumed, &watched, asked).await?;
-                        asked = SystemTime::now();
-                    }
-                    Incoming::Hello(id, store) => {
-                        let answer = receiver.hello(store).await?;
-                        consumer.tell(store, &Feedback::Hello(id, answer)).await?;
-                    }
-                },
-                () = receiver.receipts_due() => receiver.tell_due(consumer).await?,
-                () = receiver.0.advanced.notified() => {}
+                // What has changed comes before what is due: nothing is taken away by settings of before.
+                biased;
                 () = stop.cancelled() => {
                     consumer.release().await;
                     receiver.tell_all(consumer).await?;
@@ -220,8 +201,53 @@ impl<S: Store, A: ReceivingService<S::Connection>> ConsumerTask<S, A> {
                         return Ok(Stopped::SettingsChanged);
                     }
                 }
+                () = receiver.receipts_due() => receiver.tell_due(consumer).await?,
+                () = receiver.0.advanced.notified() => {}
+                () = &mut tidy, if !is_tidy => {
+                    is_tidy = tidied(&*self.0.broker, settings).await;
+                    tidy.as_mut().reset(tokio::time::Instant::now() + TIDY);
+                }
+                incoming = consumer.next() => match incoming? {
+                    Incoming::Messages(consumed) => {
+                        receiver.take(consumer, consumed, &watched, asked).await?;
+                        asked = SystemTime::now();
+                    }
+                    Incoming::Hello(id, store) => {
+                        let answer = receiver.hello(store).await?;
+                        consumer.tell(store, &Feedback::Hello(id, answer)).await?;
+                    }
+                },
             }
         }
+    }
+}
+
+/// It is no receiver of the Channel's, or not any more: what the broker has for it goes, if that is this process's to do. Waits for ever
+/// then, or at once if there is nothing to leave.
+async fn takes_leave(broker: Arc<dyn BrokerSide>, left: Option<Arc<Settings>>) {
+    if let Some(settings) = left {
+        tokio::time::sleep(TIDY).await;
+        // Whoever is a receiver does the same.
+        tidied(&*broker, &settings).await;
+    }
+    std::future::pending().await
+}
+
+/// Whether it is.
+async fn tidied(broker: &dyn BrokerSide, settings: &Settings) -> bool {
+    let tidied = broker.tidy(settings).await;
+    match &tidied {
+        Ok(steps) => tell_steps(steps),
+        Err(error) => {
+            tracing::debug!(%error, "what the broker has for others is not taken away yet")
+        }
+    }
+    tidied.is_ok()
+}
+
+fn tell_steps(steps: &Steps) {
+    for step in &steps.0 {
+        tracing::info!(step, "provisioned");
     }
 }
 

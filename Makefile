@@ -15,7 +15,7 @@ ARGS ?=
 
 IMAGE ?= duet:0.1.0
 
-.PHONY: help run test api e2e lint fmt doc bench image kind minikube chart tools clean
+.PHONY: help run test api soak e2e lint fmt doc bench image kind minikube chart tools clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,10 @@ test: tools ## Every test, the real nats-server and the real pair included (SEED
 api: tools ## All three OpenAPI documents against a running pair, by schemathesis (EXAMPLES=n SEED=n: more, or other, requests)
 	sh .ci/tools/fetch $(TOOLS) schemathesis
 	DUET_SCHEMATHESIS=$(TOOLS)/bin/schemathesis $(CARGO) test --package duet $(FEATURES) --test api -- --ignored $(ARGS)
+
+soak: tools ## Everything that can fail, by chance, under load; then a judge (MINUTES=1 SEED=n; KILLS=n: so many kills instead)
+	sh .ci/tools/fetch $(TOOLS) toxiproxy
+	DUET_TOXIPROXY=$(TOOLS)/bin/toxiproxy $(CARGO) test --package duet $(FEATURES) --test soak -- --ignored --nocapture $(ARGS)
 
 e2e: tools ## Every test on the cluster of the current kubeconfig, on whose nodes the image is (kubectl, helm, helm3, chromium)
 	$(CARGO) test --workspace $(FEATURES) --test e2e -- --ignored --test-threads 2 $(ARGS)

@@ -106,9 +106,9 @@ impl Drop for Way {
 
 /// Waits until so many more reactions stand at Reaction.
 async fn more(pair: &Pair, reactions: usize) {
-    let goal = rows::sent(pair) + reactions;
+    let goal = rows::at_reaction(pair).len() + reactions;
     until(PATIENCE, || async {
-        let sent = rows::sent(pair);
+        let sent = rows::at_reaction(pair).len();
         (sent >= goal)
             .then_some(())
             .ok_or(format!("{sent} of {goal}"))
@@ -210,9 +210,9 @@ async fn what_is_taken_back_after_its_caller_has_lost_the_connection_is_not_miss
     way.breaks.send_replace(());
     // Their rows still stand, and the comparison begins.
     let load = load.stop();
-    let standing = rows::sent(&pair);
+    let standing = rows::at_reaction(&pair).len();
     until(PATIENCE, || async {
-        let now = rows::sent(&pair);
+        let now = rows::at_reaction(&pair).len();
         (now < standing)
             .then_some(())
             .ok_or(format!("{now} of {standing} stand"))

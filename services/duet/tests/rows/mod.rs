@@ -1,8 +1,9 @@
 //! What both stores hold of each pair of post and user, read from their files beside the services that have them open.
+#![allow(dead_code, reason = "not every test program asks everything")]
 
-use duet_testkit::Pair;
+use duet_testkit::{Pair, Service};
 use rusqlite::{Connection, OpenFlags};
-use std::{collections::BTreeMap, path::Path};
+use std::collections::BTreeMap;
 
 /// The reactions that stand: their kind, by post and user.
 pub(crate) type Rows = BTreeMap<(String, String), String>;
@@ -17,11 +18,7 @@ const NOTIFICATIONS: &str = "SELECT post, user, kind FROM notifications WHERE ki
 /// # Panics
 /// If they differ.
 pub(crate) fn equal(pair: &Pair) -> usize {
-    let sent = read(&pair.reaction.data_dir().join("reaction.sqlite"), REACTIONS);
-    let received = read(
-        &pair.notification.data_dir().join("notification.sqlite"),
-        NOTIFICATIONS,
-    );
+    let (sent, received) = (at_reaction(pair), at_notification(pair));
     let differing = |a: &Rows, b: &Rows| -> Vec<String> {
         let missing = a.iter().filter(|(pair, kind)| b.get(pair) != Some(kind));
         missing
@@ -39,18 +36,41 @@ pub(crate) fn equal(pair: &Pair) -> usize {
     sent.len()
 }
 
-/// How many pairs stand at Reaction now.
-#[allow(dead_code, reason = "not every test program asks")]
-pub(crate) fn sent(pair: &Pair) -> usize {
-    read(&pair.reaction.data_dir().join("reaction.sqlite"), REACTIONS).len()
+/// The reactions that stand at Reaction now.
+pub(crate) fn at_reaction(pair: &Pair) -> Rows {
+    read(&pair.reaction, REACTIONS)
 }
 
-fn read(file: &Path, query: &str) -> Rows {
-    let read = || -> rusqlite::Result<Rows> {
-        let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+/// Those that stand at Notification.
+pub(crate) fn at_notification(pair: &Pair) -> Rows {
+    read(&pair.notification, NOTIFICATIONS)
+}
+
+/// Those of the last hour that stand at Trending.
+pub(crate) fn at_trending(pair: &Pair) -> Rows {
+    read(pair.trending(), "SELECT post, user, kind FROM reactions")
+}
+
+/// How many rows there are of a table, or of what is left of it by a condition.
+pub(crate) fn count(service: &Service, table: &str) -> i64 {
+    let query = format!("SELECT count(*) FROM {table}");
+    asked(service, |connection| {
+        connection.query_row(&query, [], |row| row.get(0))
+    })
+}
+
+fn read(service: &Service, query: &str) -> Rows {
+    asked(service, |connection| {
         let mut statement = connection.prepare(query)?;
         let rows = statement.query_map([], |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?)))?;
         rows.collect()
-    };
-    read().unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+    })
+}
+
+fn asked<T>(service: &Service, ask: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> T {
+    let file = format!("{}.sqlite", service.name());
+    let file = service.data_dir().join(file);
+    let connection = Connection::open_with_flags(&file, OpenFlags::SQLITE_OPEN_READ_ONLY);
+    let answer = connection.and_then(|connection| ask(&connection));
+    answer.unwrap_or_else(|error| panic!("{}: {error}", file.display()))
 }

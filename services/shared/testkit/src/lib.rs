@@ -15,6 +15,7 @@ mod nats;
 mod otlp;
 mod pair;
 mod process;
+mod toxiproxy;
 
 /// Waiting for a condition instead of for a time.
 pub use eventually::{eventually, until};
@@ -28,3 +29,5 @@ pub use otlp::{Event, Export, Kind, Link, LogLine, OtlpReceiver, Point, Span, St
 pub use pair::{Load, Mode, Pair, PairBuilder, Reply, Service, Told};
 /// A child that dies with the test.
 pub use process::{Exit, Process, running};
+/// Links that can be cut, slowed and left half-open.
+pub use toxiproxy::{Toxiproxy, Wrong};

@@ -61,6 +61,11 @@ impl NatsServer {
         format!("nats://{}", self.address)
     }
 
+    /// Where clients connect, as an address.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Its monitoring pages, as `http://127.0.0.1:PORT` (`/jsz`, `/connz`, `/healthz`).
     pub fn monitoring(&self) -> String {
         format!("http://{}", self.monitoring)

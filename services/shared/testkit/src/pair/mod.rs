@@ -1,19 +1,20 @@
 //! Reaction and Notification as separate processes, with a broker between them.
 
 mod api;
+mod builder;
 mod load;
 mod service;
 mod told;
 
 pub use api::Reply;
+pub use builder::PairBuilder;
 pub use load::Load;
 pub use service::Service;
 pub use told::Told;
 
-use crate::{NatsServer, eventually, eventually::until};
+use crate::{NatsServer, Toxiproxy, eventually, eventually::until};
 use serde_json::Value;
 use std::{
-    ffi::OsString,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -67,111 +68,13 @@ pub struct Pair {
     pub notification: Service,
     /// A second receiver, where the builder was told so.
     trending: Option<Service>,
+    /// What is between each two processes, where the builder was told so.
+    links: Option<Toxiproxy>,
     /// The broker between them.
     pub nats: NatsServer,
     http: reqwest::Client,
     channel: PathBuf,
     _dir: tempfile::TempDir,
-}
-
-/// What a [`Pair`] is started with.
-#[derive(Debug)]
-pub struct PairBuilder {
-    program: PathBuf,
-    mode: Mode,
-    edits: Vec<(String, String)>,
-    env: Vec<(OsString, OsString)>,
-    trending: bool,
-}
-
-impl PairBuilder {
-    /// Trending is a second receiver: `duet serve trending` runs too, and the Channel is to it.
-    #[must_use]
-    pub fn trending(mut self) -> Self {
-        self.trending = true;
-        let both = "[{name: notification}, {name: trending}]";
-        self.channel("[{name: notification}]", both)
-    }
-
-    /// Replaces a piece of the Channel document; it must be there.
-    #[must_use]
-    pub fn channel(mut self, piece: &str, with: &str) -> Self {
-        self.edits.push((piece.to_owned(), with.to_owned()));
-        self
-    }
-
-    /// An environment variable for all services.
-    #[must_use]
-    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
-        self.env.push((name.into(), value.into()));
-        self
-    }
-
-    /// Both services export their spans to this endpoint, soon after they end.
-    #[must_use]
-    pub fn traces(self, endpoint: &str) -> Self {
-        self.env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
-            .env("OTEL_BSP_SCHEDULE_DELAY", "100")
-    }
-
-    /// Starts all processes and waits until all services are ready.
-    ///
-    /// # Panics
-    /// If one doesn't get ready.
-    pub async fn start(self) -> Pair {
-        let dir = tempfile::Builder::new()
-            .prefix("duet-pair-")
-            .tempdir()
-            .expect("a temporary directory can be made");
-        let channel = dir.path().join("channel.yaml");
-        let mut document = with_mode(duet_crd::EXAMPLE, self.mode);
-        for (piece, with) in &self.edits {
-            assert!(
-                document.contains(piece),
-                "the Channel document has no {piece:?}:\n{document}"
-            );
-            document = document.replacen(piece, with, 1);
-        }
-        replace(&channel, &document);
-
-        let nats = NatsServer::start().await;
-        let service = |name: &'static str| {
-            let mut args: Vec<OsString> = vec!["--channel".into(), channel.clone().into()];
-            args.extend(["--nats".into(), nats.url().into()]);
-            let data = dir.path().join(name);
-            (name, self.program.clone(), data, args, self.env.clone())
-        };
-        let (name, program, data, args, env) = service("notification");
-        let notification = Service::start(name, program, data, args, env).await;
-        let trending = if self.trending {
-            let (name, program, data, args, env) = service("trending");
-            Some(Service::start(name, program, data, args, env).await)
-        } else {
-            None
-        };
-        let (name, program, data, mut args, env) = service("reaction");
-        for receiver in std::iter::once(&notification).chain(&trending) {
-            let address = format!("{}={}", receiver.name(), receiver.internal());
-            args.extend(["--receiver".into(), address.into()]);
-        }
-        let reaction = Service::start(name, program, data, args, env).await;
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .timeout(PATIENCE)
-            .build()
-            .expect("a client can be built");
-        let pair = Pair {
-            reaction,
-            notification,
-            trending,
-            nats,
-            http,
-            channel,
-            _dir: dir,
-        };
-        pair.ready().await;
-        pair
-    }
 }
 
 impl Pair {
@@ -182,13 +85,7 @@ impl Pair {
 
     /// Says more than the mode before the start.
     pub fn builder(program: impl Into<PathBuf>, mode: Mode) -> PairBuilder {
-        PairBuilder {
-            program: program.into(),
-            mode,
-            edits: Vec::new(),
-            env: Vec::new(),
-            trending: false,
-        }
+        PairBuilder::new(program.into(), mode)
     }
 
     /// Waits until all services are ready.
@@ -211,6 +108,24 @@ impl Pair {
     pub fn trending(&self) -> &Service {
         let trending = self.trending.as_ref();
         trending.expect("this pair was started with a second receiver")
+    }
+
+    /// The second receiver, to be killed.
+    ///
+    /// # Panics
+    /// As [`Pair::trending`].
+    pub fn trending_mut(&mut self) -> &mut Service {
+        let trending = self.trending.as_mut();
+        trending.expect("this pair was started with a second receiver")
+    }
+
+    /// What is between each two processes.
+    ///
+    /// # Panics
+    /// If the builder was not told of it ([`PairBuilder::links`]).
+    pub fn links(&self) -> &Toxiproxy {
+        let links = self.links.as_ref();
+        links.expect("this pair was started with links")
     }
 
     /// The Channel document both services watch.
@@ -296,13 +211,15 @@ impl Pair {
             .unwrap_or_else(|| panic!("nothing unacknowledged in {told}"))
     }
 
-    /// SIGKILL for all three, none outliving another by more than the time of three system calls.
+    /// SIGKILL for all, none outliving another by more than the time of a few system calls.
     pub fn kill(&mut self) {
         self.reaction.strike();
         self.notification.strike();
+        self.trending.iter().for_each(Service::strike);
         self.nats.strike();
         self.reaction.kill();
         self.notification.kill();
+        self.trending.iter_mut().for_each(Service::kill);
         self.nats.kill();
     }
 

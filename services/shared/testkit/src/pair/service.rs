@@ -87,6 +87,17 @@ impl Service {
         format!("http://{}", self.addresses.internal_listen)
     }
 
+    /// Its internal port, as an address.
+    pub(super) fn internal_address(&self) -> SocketAddr {
+        self.addresses.internal_listen
+    }
+
+    /// An environment variable, from its next start on.
+    pub fn set_env(&mut self, name: &str, value: &str) {
+        self.env.retain(|(it, _)| it != name);
+        self.env.push((name.into(), value.into()));
+    }
+
     /// Where its store is.
     pub fn data_dir(&self) -> &std::path::Path {
         &self.data_dir

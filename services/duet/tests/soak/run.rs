@@ -1,0 +1,229 @@
+use crate::{
+    callers::{Callers, Told},
+    fault::{Fault, Victim, Way},
+    say,
+};
+use duet_testkit::{Mode, Pair, Service};
+use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// How many faults at most go together.
+const TOGETHER: usize = 3;
+/// How long they last, and how long all is well in between: shorter than most waits in Duet, or longer.
+const LASTS: [std::ops::Range<u64>; 4] = [20..200, 200..1_000, 1_000..4_000, 8_000..12_000];
+const BETWEEN: std::ops::Range<u64> = 0..1_500;
+
+/// What a run does.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Plan {
+    /// Everything that can go wrong, for so long.
+    Everything(Duration),
+    /// Kills alone, so many.
+    Kills(u32),
+}
+
+/// A run under way.
+pub(crate) struct Run {
+    pair: Pair,
+    callers: Callers,
+    dice: StdRng,
+    reaction: Lives,
+    done: u32,
+}
+
+/// When Reaction was started and when it was killed, in turn.
+#[derive(Debug, Default)]
+struct Lives {
+    killed: Vec<Duration>,
+    started: Vec<Duration>,
+}
+
+/// What is left to be judged: all runs, and nobody asks.
+pub(crate) struct Ended {
+    pub(crate) pair: Pair,
+    pub(crate) told: Told,
+}
+
+impl Run {
+    pub(crate) async fn start(seed: u32) -> Self {
+        let pair = Pair::builder(env!("CARGO_BIN_EXE_duet"), Mode::Sync)
+            .trending()
+            .links()
+            .channel("deadline: 2s", "deadline: 500ms")
+            .channel("ackWait: 30s", "ackWait: 1s")
+            // What counts as lost does so soon: a run is short.
+            .env("DUET_BACKLOG_EVERY", "500ms")
+            .env("DUET_ORDER_SLACK", "1s")
+            .env("DUET_PLACE_PATIENCE", "4s")
+            .env("DUET_AGE_PATIENCE", "4s")
+            .start()
+            .await;
+        let callers = Callers::begin(&pair, seed.into()).await;
+        Self {
+            pair,
+            callers,
+            dice: StdRng::seed_from_u64(seed.into()),
+            reaction: Lives::default(),
+            done: 0,
+        }
+    }
+
+    /// Does what the plan says, heals all, and lets callers end.
+    pub(crate) async fn to_its_end(mut self, plan: Plan) -> Ended {
+        match plan {
+            Plan::Everything(time) => {
+                while self.callers.time() < time {
+                    self.round().await;
+                }
+            }
+            Plan::Kills(kills) => {
+                for kill in 0..kills {
+                    if kill == kills / 2 {
+                        self.begin(Fault::Switch(Way::Only(Mode::Async))).await;
+                    }
+                    self.kill().await;
+                }
+            }
+        }
+        self.say(&format!("{} faults; all is healed", self.done));
+        let mut told = self.callers.end().await;
+        told.history
+            .end_unanswered(|gave_up| self.reaction.end_of(gave_up));
+        Ended {
+            pair: self.pair,
+            told,
+        }
+    }
+
+    /// A few faults at once, for a while.
+    async fn round(&mut self) {
+        let faults: Vec<_> = (0..self.dice.random_range(1..=TOGETHER))
+            .map(|_| Fault::any(&mut self.dice))
+            .collect();
+        let lasts = LASTS.choose(&mut self.dice).unwrap().clone();
+        // The longest are rare: most of the time something should change.
+        let lasts = match lasts.end > 5_000 && self.dice.random_bool(0.7) {
+            true => LASTS[0].clone(),
+            false => lasts,
+        };
+        let lasts = Duration::from_millis(self.dice.random_range(lasts));
+        self.say(&format!("{faults:?} for {lasts:?}"));
+        for fault in &faults {
+            self.begin(*fault).await;
+        }
+        sleep(lasts).await;
+        self.heal(&faults).await;
+        let between = self.dice.random_range(BETWEEN);
+        sleep(Duration::from_millis(between)).await;
+    }
+
+    /// One process, or now and then all, gone and started again at once.
+    async fn kill(&mut self) {
+        let fault = match self.dice.random_bool(0.1) {
+            true => Fault::KillAll { wiped: false },
+            false => Fault::Kill(*Victim::ALL.choose(&mut self.dice).unwrap()),
+        };
+        self.say(&format!("{fault:?}"));
+        self.begin(fault).await;
+        self.heal(&[fault]).await;
+        let alive = self.dice.random_range(0..400);
+        sleep(Duration::from_millis(alive)).await;
+    }
+
+    async fn begin(&mut self, fault: Fault) {
+        self.done += 1;
+        match fault {
+            Fault::Kill(Victim::Broker) | Fault::Wipe => self.pair.nats.kill(),
+            Fault::Kill(victim) => {
+                service(&mut self.pair, victim).kill();
+                self.reaction_may_be_gone();
+            }
+            Fault::KillAll { .. } => {
+                self.pair.kill();
+                self.reaction_may_be_gone();
+            }
+            Fault::Stop(Victim::Broker) => self.pair.nats.pause(),
+            Fault::Stop(victim) => service(&mut self.pair, victim).pause(),
+            Fault::Link(link, wrong) => self.pair.links().spoil(link, wrong).await,
+            Fault::Switch(way) => way.write(&self.pair),
+        }
+    }
+
+    /// Everything works again; who was killed is started in an order of chance.
+    async fn heal(&mut self, faults: &[Fault]) {
+        self.pair.nats.resume();
+        for victim in [Victim::Reaction, Victim::Notification, Victim::Trending] {
+            service(&mut self.pair, victim).resume();
+        }
+        self.pair.links().heal().await;
+        let mut killed: Vec<Victim> = Vec::new();
+        let mut wiped = false;
+        for fault in faults {
+            match fault {
+                Fault::Kill(victim) => killed.push(*victim),
+                Fault::KillAll { wiped: also } => {
+                    killed.extend(Victim::ALL);
+                    wiped |= also;
+                }
+                Fault::Wipe => {
+                    killed.push(Victim::Broker);
+                    wiped = true;
+                }
+                Fault::Stop(_) | Fault::Link(..) | Fault::Switch(_) => {}
+            }
+        }
+        while !killed.is_empty() {
+            let next = killed.swap_remove(self.dice.random_range(0..killed.len()));
+            killed.retain(|it| *it != next);
+            match next {
+                Victim::Broker => {
+                    if wiped {
+                        self.pair.nats.wipe();
+                    }
+                    self.pair.nats.restart().await;
+                }
+                victim => {
+                    if victim == Victim::Reaction {
+                        self.reaction.started.push(self.callers.time());
+                    }
+                    service(&mut self.pair, victim).restart().await;
+                }
+            }
+        }
+    }
+
+    fn reaction_may_be_gone(&mut self) {
+        let Lives { killed, started } = &mut self.reaction;
+        let is_gone = !duet_testkit::running(self.pair.reaction.id());
+        if is_gone && killed.len() == started.len() {
+            killed.push(self.callers.time());
+        }
+    }
+
+    fn say(&self, what: &str) {
+        say(&format!(
+            "{:8.3} s {what}",
+            self.callers.time().as_secs_f64()
+        ));
+    }
+}
+
+impl Lives {
+    /// When the process had ended that a caller asked who gave up then: the one that ran at that moment, or the last before.
+    fn end_of(&self, gave_up: Duration) -> Duration {
+        let begun = self.started.iter().filter(|it| **it <= gave_up).count();
+        // The last one lives to the end of the run, and a little longer than any caller.
+        let killed = self.killed.get(begun).copied();
+        killed.unwrap_or(Duration::from_secs(1 << 20))
+    }
+}
+
+fn service(pair: &mut Pair, victim: Victim) -> &mut Service {
+    match victim {
+        Victim::Reaction => &mut pair.reaction,
+        Victim::Notification => &mut pair.notification,
+        Victim::Trending => pair.trending_mut(),
+        Victim::Broker => unreachable!("the broker is no service"),
+    }
+}

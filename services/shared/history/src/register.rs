@@ -1,0 +1,262 @@
+//! Whether some order of events explains one pair: a register, whose operations took effect one after another.
+//!
+//! The search keeps every way in which things may stand, goes through the story in time, and lets an operation take effect only when its
+//! answer asks for it (Lowe, "Testing for linearizability", 2017: just-in-time linearization). Where no way is left, the operation whose
+//! answer came last can't be explained. What is remembered is how the pair stands and what is under way, so many ways fall into one, and
+//! a story costs what was under way at once, not how long it is.
+//!
+//! A change that is told to have failed may yet stand for a while: it takes effect and is taken back, both before its answer. In between
+//! it can be read, and no change that stands takes effect: one that was told success and was taken back with it would be undone.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use crate::history::{Answer, Did, Kind, Operation, Standing};
+use crate::observed;
+
+/// How many ways may be possible at once: far more than a story of a few callers has.
+const WAYS: usize = 200_000;
+
+/// Why nothing explains a pair.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Stuck {
+    /// Where no way was left.
+    At {
+        before: Vec<Standing>,
+        story: Vec<Operation>,
+        held: Option<Standing>,
+    },
+    /// What a receiver was seen to hold.
+    Seen {
+        read: Operation,
+        story: Vec<Operation>,
+    },
+    /// Too many ways.
+    TooMany,
+}
+
+/// One way in which things may stand.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Way {
+    stands: Name,
+    /// A change that will fail and stands for now, by its index, and what it replaced.
+    failing: Option<(usize, Name)>,
+    /// What is under way and has not taken effect, by its index.
+    waits: Vec<usize>,
+}
+
+/// How a pair may stand, by its place in the list of all that is in its story: quicker to compare than a name.
+type Name = usize;
+
+/// What an operation does, and what is said of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Does {
+    Reads(Name),
+    Writes(Name),
+    /// Either it writes or it does nothing.
+    MayWrite(Name),
+    /// Either it writes and takes it back, or it does nothing.
+    WritesAndTakesBack(Name),
+}
+
+/// Explains a pair's story, which begins with nothing, and what is held in the end.
+pub(crate) fn explain(operations: &[Operation], held: Option<&Kind>) -> Result<(), Stuck> {
+    let mut story: Vec<Operation> = operations.to_vec();
+    story.sort_by_key(|it| it.invoked);
+    if let Some(read) = observed::unexplained(&story) {
+        let before = story
+            .iter()
+            .filter(|it| it.invoked <= read.ended && *it != read);
+        return Err(Stuck::Seen {
+            read: read.clone(),
+            story: before.cloned().collect(),
+        });
+    }
+    story.retain(|it| !matches!(it.did, Did::Observed { .. }));
+    let end = story.iter().map(|it| it.ended).max().unwrap_or_default() + Duration::from_nanos(1);
+    // What is held in the end is what is read after all.
+    story.push(Operation {
+        caller: 0,
+        invoked: end,
+        ended: end,
+        did: Did::Read { saw: held.cloned() },
+    });
+    Search::of(&story).run()
+}
+
+/// A moment of the story. Of two at the same time the beginning comes first: what touches may have overlapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Moment {
+    Begins(usize),
+    Ends(usize),
+}
+
+struct Search<'a> {
+    story: &'a [Operation],
+    does: Vec<Does>,
+    names: Vec<Standing>,
+    ways: HashSet<Way>,
+    /// How it may have stood when nothing was under way last, and the first operation after that.
+    quiet: (Vec<Name>, usize),
+}
+
+impl<'a> Search<'a> {
+    fn of(story: &'a [Operation]) -> Self {
+        let mut names = vec![None];
+        let mut name = |standing: &Standing| {
+            let known = names.iter().position(|it| it == standing);
+            known.unwrap_or_else(|| {
+                names.push(standing.clone());
+                names.len() - 1
+            })
+        };
+        let does = story.iter().map(|it| match &it.did {
+            Did::Read { saw } | Did::Observed { saw, .. } => Does::Reads(name(saw)),
+            Did::Wrote { wanted, answer } => match answer {
+                Answer::Delivered | Answer::Accepted => Does::Writes(name(wanted)),
+                Answer::Unknown => Does::MayWrite(name(wanted)),
+                Answer::Refused => Does::WritesAndTakesBack(name(wanted)),
+            },
+        });
+        let does = does.collect();
+        let nothing = Way {
+            stands: 0,
+            failing: None,
+            waits: Vec::new(),
+        };
+        Self {
+            story,
+            does,
+            names,
+            ways: HashSet::from([nothing]),
+            quiet: (vec![0], 0),
+        }
+    }
+
+    fn run(mut self) -> Result<(), Stuck> {
+        let mut moments: Vec<(Duration, Moment)> = Vec::new();
+        for (index, operation) in self.story.iter().enumerate() {
+            moments.push((operation.invoked, Moment::Begins(index)));
+            moments.push((operation.ended, Moment::Ends(index)));
+        }
+        moments.sort();
+        let mut under_way = 0_usize;
+        for (at, moment) in moments {
+            match moment {
+                Moment::Begins(index) => {
+                    if under_way == 0 {
+                        self.is_quiet(index);
+                    }
+                    under_way += 1;
+                    self.begins(index);
+                }
+                Moment::Ends(index) => {
+                    under_way -= 1;
+                    self.ends(index)?;
+                    if self.ways.is_empty() {
+                        return Err(self.stuck(index, at));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn is_quiet(&mut self, next: usize) {
+        let mut stands: Vec<_> = self.ways.iter().map(|it| it.stands).collect();
+        stands.sort_unstable();
+        stands.dedup();
+        self.quiet = (stands, next);
+    }
+
+    fn begins(&mut self, index: usize) {
+        let ways = std::mem::take(&mut self.ways);
+        self.ways = ways
+            .into_iter()
+            .map(|mut way| {
+                way.waits.push(index);
+                way
+            })
+            .collect();
+    }
+
+    /// Keeps the ways in which this answer is true. Whatever need not have happened before it may still happen later.
+    fn ends(&mut self, index: usize) -> Result<(), Stuck> {
+        let mut seen = HashSet::new();
+        let mut left: Vec<Way> = std::mem::take(&mut self.ways).into_iter().collect();
+        let may_do_nothing = !matches!(self.does[index], Does::Writes(_) | Does::Reads(_));
+        while let Some(way) = left.pop() {
+            if way.is_done_with(index) {
+                self.ways.insert(way);
+                continue;
+            }
+            if !seen.insert(way.clone()) {
+                continue;
+            }
+            if seen.len() + self.ways.len() > WAYS {
+                return Err(Stuck::TooMany);
+            }
+            left.extend(way.next(&self.does));
+            let place = way.waits.iter().position(|it| *it == index);
+            if let Some(place) = place.filter(|_| may_do_nothing) {
+                let mut without = way;
+                without.waits.remove(place);
+                self.ways.insert(without);
+            }
+        }
+        Ok(())
+    }
+
+    /// The story from where nothing was under way to where no way was left.
+    fn stuck(&self, last: usize, at: Duration) -> Stuck {
+        let (before, first) = &self.quiet;
+        let before = before.iter().map(|it| self.names[*it].clone()).collect();
+        let end = self.story.len() - 1;
+        let story = self.story[*first..end].iter();
+        let held = match (&self.story[last].did, last == end) {
+            (Did::Read { saw }, true) => Some(saw.clone()),
+            _ => None,
+        };
+        Stuck::At {
+            before,
+            story: story.filter(|it| it.invoked <= at).cloned().collect(),
+            held,
+        }
+    }
+}
+
+impl Way {
+    /// Whether it took effect, and is taken back if it fails.
+    fn is_done_with(&self, index: usize) -> bool {
+        let fails = self.failing.is_some_and(|(it, _)| it == index);
+        !fails && !self.waits.contains(&index)
+    }
+
+    /// What may happen next.
+    fn next(&self, does: &[Does]) -> Vec<Way> {
+        let mut ways = Vec::new();
+        if let Some((_, before)) = self.failing {
+            ways.push(Way {
+                stands: before,
+                failing: None,
+                waits: self.waits.clone(),
+            });
+        }
+        for (place, index) in self.waits.iter().enumerate() {
+            let (stands, failing) = match (does[*index], self.failing) {
+                (Does::Reads(saw), failing) if saw == self.stands => (saw, failing),
+                (Does::Writes(wanted) | Does::MayWrite(wanted), None) => (wanted, None),
+                (Does::WritesAndTakesBack(wanted), None) => (wanted, Some((*index, self.stands))),
+                _ => continue,
+            };
+            let mut waits = self.waits.clone();
+            waits.remove(place);
+            ways.push(Way {
+                stands,
+                failing,
+                waits,
+            });
+        }
+        ways
+    }
+}

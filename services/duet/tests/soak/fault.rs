@@ -69,6 +69,14 @@ impl Fault {
             _ => Self::Switch(Way::any(dice)),
         }
     }
+
+    /// Whether both are of one link, or the same.
+    pub(crate) fn is_of_the_same(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Link(one, _), Self::Link(another, _)) => one == another,
+            _ => self == other,
+        }
+    }
 }
 
 fn wrong(dice: &mut StdRng) -> Wrong {

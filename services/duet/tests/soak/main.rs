@@ -14,6 +14,8 @@ mod fault;
 mod outcome;
 /// One run: what goes wrong when.
 mod run;
+/// Event streams, and what they tell.
+mod streams;
 
 #[path = "../rows/mod.rs"]
 mod rows;
@@ -35,7 +37,7 @@ async fn whatever_fails_every_caller_was_told_the_truth() {
     };
     say(&format!("soak: SEED={seed}, {plan:?}"));
     let run = Run::start(seed).await;
-    let ended = run.to_its_end(plan).await;
+    let ended = run.carry_out(plan).await;
     let explained = outcome::judge(ended).await;
     say(&format!(
         "soak: SEED={seed}: {explained}; lost 0, doubled 0"

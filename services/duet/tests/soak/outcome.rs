@@ -3,14 +3,17 @@ use crate::{
     rows,
     run::Ended,
     say,
+    streams::{Streams, group},
 };
-use duet_history::{Explained, Group, Held, Rows, groups};
+use duet_history::{Explained, Group, Held, Rows, Violation, groups, stream};
 use duet_testkit::{Pair, Service, until};
-use serde_json::Value;
 use std::{collections::BTreeSet, time::Duration};
+use tokio::time::{Instant, sleep};
 
 /// How long it may take until nothing is under way: the longest backoff, a few times.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// How long an event stream may take to tell the last change: twice its heartbeat.
+const TOLD: Duration = Duration::from_secs(30);
 /// Violations shown.
 const SHOWN: usize = 5;
 
@@ -19,7 +22,11 @@ const SHOWN: usize = 5;
 /// # Panics
 /// If anything can't be explained.
 pub(crate) async fn judge(ended: Ended) -> Explained {
-    let Ended { pair, told } = ended;
+    let Ended {
+        pair,
+        told,
+        streams,
+    } = ended;
     let Told { history, strange } = told;
     is_settled(&pair).await;
     let held = held(&pair);
@@ -29,7 +36,7 @@ pub(crate) async fn judge(ended: Ended) -> Explained {
         say(&format!("{} violations", violations.len()));
         wrong.extend(violations.iter().map(ToString::to_string));
     }
-    let violations = groups(&held.sender, &owners(), &shown(&pair).await);
+    let violations = shown(&pair, &streams, &held.sender).await;
     wrong.extend(violations.iter().map(ToString::to_string));
     wrong.extend(
         strange
@@ -42,6 +49,7 @@ pub(crate) async fn judge(ended: Ended) -> Explained {
         wrong.extend(panicked.map(|line| format!("{}: {line}", service.name())));
     }
     wrong.extend(left(&pair));
+    wrong.extend(services(&pair).iter().filter_map(|it| too_large(it)));
     let count = wrong.len();
     wrong.truncate(SHOWN);
     assert!(wrong.is_empty(), "{count} wrong:\n{}", wrong.join("\n"));
@@ -86,27 +94,24 @@ fn held(pair: &Pair) -> Held {
     }
 }
 
-/// What every owner is shown.
-async fn shown(pair: &Pair) -> Vec<Group> {
-    let mut shown = Vec::new();
-    for owner in owners().values().collect::<BTreeSet<_>>() {
-        let text = |it: &Value| it.as_str().unwrap().into();
-        shown.extend(pair.inbox(owner).await.iter().map(|it| {
-            Group {
-                owner: owner.clone(),
-                post: text(&it["post"]),
-                count: it["count"].as_u64().unwrap(),
-                kinds: it["kinds"]
-                    .as_object()
-                    .unwrap()
-                    .iter()
-                    .map(|(kind, count)| (kind.as_str().into(), count.as_u64().unwrap()))
-                    .collect(),
-                actors: it["actors"].as_array().unwrap().iter().map(text).collect(),
-            }
-        }));
+/// What every owner is shown, and what is wrong with it and with what event streams told of it.
+async fn shown(pair: &Pair, streams: &Streams, rows: &Rows) -> Vec<Violation> {
+    let owners = owners();
+    let mut all: Vec<Group> = Vec::new();
+    let mut wrong = Vec::new();
+    for owner in owners.values().collect::<BTreeSet<_>>() {
+        let list = pair.inbox(owner).await;
+        let list: Vec<_> = list.iter().map(|it| group(owner, it)).collect();
+        // What was the last change is told soon, or with the next sign of life.
+        let told_by = Instant::now() + TOLD;
+        while !stream(&streams.told(owner), &list).is_empty() && Instant::now() < told_by {
+            sleep(Duration::from_millis(50)).await;
+        }
+        wrong.extend(stream(&streams.told(owner), &list));
+        all.extend(list);
     }
-    shown
+    wrong.extend(groups(rows, &owners, &all));
+    wrong
 }
 
 /// What should not be there when nothing is under way: events in the outbox, runs in an inbox.
@@ -122,4 +127,28 @@ fn left(pair: &Pair) -> Vec<String> {
         .into_iter()
         .chain(inboxes.into_iter().flatten())
         .collect()
+}
+
+/// What a process takes, if it is more than the little that so few pairs should leave: its memory, and its store's files.
+fn too_large(service: &Service) -> Option<String> {
+    const MEMORY: u64 = 256 << 20;
+    const FILES: u64 = 64 << 20;
+    let status = format!("/proc/{}/status", service.id());
+    let status = std::fs::read_to_string(status).unwrap_or_default();
+    let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let memory: u64 = memory.map_or(0, |it| {
+        let kilobytes = it.trim().trim_end_matches(" kB");
+        kilobytes.parse::<u64>().unwrap() << 10
+    });
+    let files = std::fs::read_dir(service.data_dir()).unwrap().flatten();
+    let files = files.filter(|it| it.file_name().to_string_lossy().contains(".sqlite"));
+    let files: u64 = files.map(|it| it.metadata().unwrap().len()).sum();
+    let took = format!(
+        "{}: {} MiB of memory, {} MiB of files",
+        service.name(),
+        memory >> 20,
+        files >> 20
+    );
+    say(&took);
+    (memory > MEMORY || files > FILES).then_some(took)
 }

@@ -2,6 +2,7 @@ use crate::{
     callers::{Callers, Told},
     fault::{Fault, Victim, Way},
     say,
+    streams::Streams,
 };
 use duet_testkit::{Mode, Pair, Service};
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
@@ -27,10 +28,17 @@ pub(crate) enum Plan {
 pub(crate) struct Run {
     pair: Pair,
     callers: Callers,
+    streams: Streams,
     dice: StdRng,
     reaction: Lives,
     done: u32,
 }
+
+/// How often a process that is started finds its wall clock changed.
+const CLOCK_JUMPS: f64 = 0.3;
+/// How far a process's wall clock may be off when it is started, in seconds: Trending keeps an hour's reactions, which the clocks of
+/// two processes and the run itself must not exceed.
+const CLOCKS: std::ops::RangeInclusive<i64> = -1_200..=1_200;
 
 /// When Reaction was started and when it was killed, in turn.
 #[derive(Debug, Default)]
@@ -43,6 +51,7 @@ struct Lives {
 pub(crate) struct Ended {
     pub(crate) pair: Pair,
     pub(crate) told: Told,
+    pub(crate) streams: Streams,
 }
 
 impl Run {
@@ -59,10 +68,12 @@ impl Run {
             .env("DUET_AGE_PATIENCE", "4s")
             .start()
             .await;
+        let streams = Streams::listen(&pair);
         let callers = Callers::begin(&pair, seed.into()).await;
         Self {
             pair,
             callers,
+            streams,
             dice: StdRng::seed_from_u64(seed.into()),
             reaction: Lives::default(),
             done: 0,
@@ -70,7 +81,7 @@ impl Run {
     }
 
     /// Does what the plan says, heals all, and lets callers end.
-    pub(crate) async fn to_its_end(mut self, plan: Plan) -> Ended {
+    pub(crate) async fn carry_out(mut self, plan: Plan) -> Ended {
         match plan {
             Plan::Everything(time) => {
                 while self.callers.time() < time {
@@ -93,14 +104,19 @@ impl Run {
         Ended {
             pair: self.pair,
             told,
+            streams: self.streams,
         }
     }
 
     /// A few faults at once, for a while.
     async fn round(&mut self) {
-        let faults: Vec<_> = (0..self.dice.random_range(1..=TOGETHER))
-            .map(|_| Fault::any(&mut self.dice))
-            .collect();
+        let mut faults: Vec<Fault> = Vec::new();
+        for _ in 0..self.dice.random_range(1..=TOGETHER) {
+            let another = Fault::any(&mut self.dice);
+            if !faults.iter().any(|it| it.is_of_the_same(another)) {
+                faults.push(another);
+            }
+        }
         let lasts = LASTS.choose(&mut self.dice).unwrap().clone();
         // The longest are rare: most of the time something should change.
         let lasts = match lasts.end > 5_000 && self.dice.random_bool(0.7) {
@@ -184,6 +200,11 @@ impl Run {
                     self.pair.nats.restart().await;
                 }
                 victim => {
+                    if self.dice.random_bool(CLOCK_JUMPS) {
+                        let off = self.dice.random_range(CLOCKS);
+                        self.say(&format!("{victim:?}'s clock is {off} s off"));
+                        service(&mut self.pair, victim).set_env("DUET_CLOCK_OFF", &off.to_string());
+                    }
                     if victim == Victim::Reaction {
                         self.reaction.started.push(self.callers.time());
                     }

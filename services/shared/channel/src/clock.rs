@@ -1,5 +1,6 @@
 //! The process's two clocks, read here and nowhere else.
 
+use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
 use duet_protocol::time::{Moment, Timestamp};
@@ -33,6 +34,21 @@ impl Clock {
         let since = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or(Duration::ZERO);
-        Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+        let micros = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
+        Timestamp::from_micros(micros.saturating_add(off()))
     }
+}
+
+/// How far the wall clock is made to be off, in microseconds: by `DUET_CLOCK_OFF`, in seconds, for tests of a clock that jumps. A build
+/// for use doesn't obey it.
+fn off() -> i64 {
+    static OFF: OnceLock<i64> = OnceLock::new();
+    if !cfg!(debug_assertions) {
+        return 0;
+    }
+    *OFF.get_or_init(|| {
+        let seconds = std::env::var("DUET_CLOCK_OFF").ok();
+        let seconds = seconds.and_then(|it| it.parse::<i64>().ok());
+        seconds.unwrap_or(0).saturating_mul(1_000_000)
+    })
 }

@@ -63,11 +63,11 @@ fn held(sender: &str, receiver: &str) -> Held {
     }
 }
 
-fn judged(steps: &[Step], stands: &str) -> Result<(), Violation> {
+fn judged(steps: &[Step], stands: &str) -> Result<(), Box<Violation>> {
     let judged = history(steps).check(&held(stands, stands));
     judged.map(drop).map_err(|mut violations| {
         assert_eq!(violations.len(), 1, "{violations:?}");
-        violations.remove(0)
+        Box::new(violations.remove(0))
     })
 }
 
@@ -80,7 +80,7 @@ fn right(steps: &[Step], stands: &str) {
 
 #[track_caller]
 fn refused(steps: &[Step], stands: &str) -> Violation {
-    judged(steps, stands).expect_err("this can't be explained")
+    *judged(steps, stands).expect_err("this can't be explained")
 }
 
 #[test]

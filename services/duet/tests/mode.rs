@@ -78,7 +78,7 @@ fn a_document_that_is_not_valid_is_refused_and_left_as_it_is() {
         ),
         (
             "not in force",
-            valid.replacen("spec:", "spec:\n  delivery: {maxAttempts: 8}", 1),
+            valid.replacen("sync:", "sync:\n    retry: {maxAttempts: 3}", 1),
         ),
     ] {
         std::fs::write(&file, &text).unwrap();

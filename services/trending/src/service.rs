@@ -5,7 +5,6 @@ use duet_channel::store::sqlite::SqliteStore;
 use duet_channel::store::sqlite::versions::{Changed, Changes};
 use duet_channel::store::{Store, Transaction};
 use duet_protocol::event::{Data, Event};
-use duet_protocol::receive::Failure;
 use duet_web::reaction_event::{self, Told};
 use opentelemetry::KeyValue;
 use rusqlite::Connection;
@@ -29,9 +28,7 @@ impl Changes for Trending {
     fn change(&self, connection: &Connection, _: &Event, data: &Data) -> Changed {
         Ok(match Told::read(data) {
             Ok(told) => Ok(tally::put(connection, &told, self.clock.wall())?),
-            Err(error) => Err(Failure {
-                cause: error.to_string().into(),
-            }),
+            Err(error) => Err(error.into()),
         })
     }
 

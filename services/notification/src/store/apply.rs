@@ -122,9 +122,7 @@ impl Apply for Table<'_> {
         let told = match Told::read(data) {
             Ok(told) => told,
             Err(error) => {
-                return Ok(Err(Failure {
-                    cause: error.to_string().into(),
-                }));
+                return Ok(Err(error.into()));
             }
         };
         let held = match self.last_read.take() {

@@ -38,6 +38,8 @@ pub enum Reason {
     NotConsumed,
     /// The store fails.
     StoreFails,
+    /// The parked table is full: back-pressure.
+    ParkedFull,
 }
 
 impl Reason {
@@ -54,6 +56,7 @@ impl Reason {
             Reason::NotProvisioned => "NotProvisioned",
             Reason::NotConsumed => "NotConsumed",
             Reason::StoreFails => "StoreFails",
+            Reason::ParkedFull => "ParkedFull",
         }
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod brokers;
 pub mod clock;
+pub mod dead_letters;
 pub mod failing;
 pub mod open;
 mod pause;

@@ -24,10 +24,10 @@ pub mod time; // moments as RFC 3339 writes them
 mod wording; // the schema in words
 
 pub use channel::{
-    API_VERSION, AsyncBatch, AsyncSpec, AsyncTransport, CanarySpec, Channel, ConsumerSpec,
-    DeletionPolicy, FaultsSpec, GROUP, KIND, Metadata, Mode, NatsJetStream, OnFailure, Receiver,
-    Spec, Storage, StreamSpec, SyncBatch, SyncSpec, SyncTransport, TracesAsync, TracesSpec,
-    VERSION,
+    API_VERSION, AsyncBatch, AsyncSpec, AsyncTransport, BackoffSpec, CanarySpec, Channel,
+    ConsumerSpec, DeletionPolicy, DeliverySpec, FaultsSpec, GROUP, KIND, Metadata, Mode,
+    NatsJetStream, OnFailure, Receiver, Spec, Storage, StreamSpec, SyncBatch, SyncSpec,
+    SyncTransport, TracesAsync, TracesSpec, VERSION,
 };
 pub use document::MAX_BYTES;
 pub use problem::{Problem, Problems};

@@ -111,6 +111,16 @@ pub(crate) fn ack_wait() -> Value {
     }])
 }
 
+/// The first wait is no longer than the longest.
+pub(crate) fn backoff() -> Value {
+    json!([{
+        "rule": at_most("self.initial", "self.max"),
+        "fieldPath": ".initial",
+        "message": "must be at most max",
+        "messageExpression": "'must be at most spec.delivery.backoff.max (' + self.max + ')'",
+    }])
+}
+
 /// The server refuses a window beyond the age, and does not move a stream from one storage to another.
 pub(crate) fn stream() -> Value {
     json!([

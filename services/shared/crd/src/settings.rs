@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::settings::{
-    self as protocol, AsyncSettings, BatchSettings, Canary, ConsumerSettings, Faults, Generation,
-    JetStreamSettings, Percent, Settings, StreamSettings, SyncSettings, TransportSettings,
+    self as protocol, AsyncSettings, BatchSettings, Canary, ConsumerSettings, DeliverySettings,
+    Faults, Generation, JetStreamSettings, Percent, Settings, StreamSettings, SyncSettings,
+    TransportSettings,
 };
 
 use crate::problem::{Problem, Problems};
 use crate::{
-    AsyncSpec, AsyncTransport, CanarySpec, Channel, FaultsSpec, Mode, NatsJetStream, OnFailure,
-    Receiver, Storage, SyncSpec, SyncTransport, TracesAsync,
+    AsyncSpec, AsyncTransport, CanarySpec, Channel, DeliverySpec, FaultsSpec, Mode, NatsJetStream,
+    OnFailure, Receiver, Storage, SyncSpec, SyncTransport, TracesAsync,
 };
 
 /// A document without a generation is its first.
@@ -33,6 +34,7 @@ impl TryFrom<&Channel> for Settings {
             canary: spec.canary.map(canary).transpose()?,
             sync: sync(&spec.sync)?,
             r#async: spec.r#async.map(background).transpose()?,
+            delivery: delivery(&spec.delivery)?,
             traces: match spec.traces.r#async {
                 TracesAsync::Continue => protocol::TracesAsync::Continue,
                 TracesAsync::Link => protocol::TracesAsync::Link,
@@ -85,6 +87,15 @@ fn faults(spec: FaultsSpec) -> Result<Faults, Problems> {
 fn percent(number: u32, field: &str) -> Result<Percent, Problems> {
     let percent = u8::try_from(number).ok().and_then(Percent::new);
     percent.ok_or_else(|| missing(field, "must be at most 100"))
+}
+
+fn delivery(spec: &DeliverySpec) -> Result<DeliverySettings, Problems> {
+    let max_attempts = NonZeroU32::new(spec.max_attempts);
+    Ok(DeliverySettings {
+        max_attempts: max_attempts.ok_or_else(|| zero("spec.delivery.maxAttempts"))?,
+        backoff_initial: spec.backoff.initial.into(),
+        backoff_max: spec.backoff.max.into(),
+    })
 }
 
 fn sync(spec: &SyncSpec) -> Result<SyncSettings, Problems> {

@@ -42,7 +42,7 @@ fn it_is_read_with_its_identity_and_means_the_same_as_the_file() {
 #[test]
 fn fields_of_a_newer_definition_are_left_aside_and_told() {
     let mut object = object();
-    object["spec"]["delivery"] = json!({"maxAttempts": 8});
+    object["spec"]["sync"]["retry"] = json!({"maxAttempts": 3});
     object["spec"]["sync"]["priority"] = json!(1);
     object["spec"]["to"][0]["weight"] = json!(2);
     let (channel, unknown) = Channel::from_cluster(&object).unwrap();
@@ -54,14 +54,14 @@ fn fields_of_a_newer_definition_are_left_aside_and_told() {
     paths.sort_unstable();
     assert_eq!(
         paths,
-        ["spec.delivery", "spec.sync.priority", "spec.to[0].weight"]
+        ["spec.sync.priority", "spec.sync.retry", "spec.to[0].weight"]
     );
 }
 
 #[test]
 fn what_is_known_and_wrong_is_refused_all_the_same() {
     let mut object = object();
-    object["spec"]["delivery"] = json!({});
+    object["spec"]["sync"]["retry"] = json!({});
     object["spec"]["mode"] = json!("Hybrid");
     assert_eq!(
         Channel::from_cluster(&object).unwrap_err().to_string(),

@@ -58,7 +58,6 @@ fn what_is_designed_but_not_in_force_is_refused_by_name() {
             [format!("{path} is not in force yet")]
         );
     };
-    not_yet("spec.delivery", json!({"maxAttempts": 8}));
     not_yet("spec.sync.retry", json!({"maxAttempts": 3}));
     not_yet("spec.sync.circuitBreaker", json!({"window": "10s"}));
     not_yet("spec.sync.concurrency", json!({"max": 256}));
@@ -619,7 +618,7 @@ fn everything_that_is_wrong_is_said_at_once_and_nothing_that_only_follows() {
     let said = with(&[
         ("kind", json!("Chanel")),
         ("spec.mode", json!("Fast")),
-        ("spec.delivery", json!({})),
+        ("spec.sync.retry", json!({})),
         ("spec.sync.deadline", json!("1h")),
         ("spec.async.natsJetStream.stream.maxAge", json!("soon")),
         ("spec.to", json!([{"name": "reaction"}])),
@@ -629,9 +628,9 @@ fn everything_that_is_wrong_is_said_at_once_and_nothing_that_only_follows() {
         [
             "kind must be Channel, not \"Chanel\"",
             "spec.async.natsJetStream.stream.maxAge must be a duration from 10s to 8760h, written like 250ms, 2s or 1h30m, not \"soon\"",
-            "spec.delivery is not in force yet",
             "spec.mode must be Sync or Async, not \"Fast\"",
             "spec.sync.deadline must be a duration from 10ms to 5m, written like 250ms, 2s or 1h30m, not \"1h\"",
+            "spec.sync.retry is not in force yet",
             "spec.to must name another Service than spec.from (reaction)",
         ]
     );

@@ -8,6 +8,7 @@
 pub mod accept;
 pub mod calls;
 pub mod decision;
+pub mod delivery;
 mod dice;
 pub mod event;
 pub mod faults;

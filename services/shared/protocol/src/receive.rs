@@ -3,15 +3,20 @@
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::time::Duration;
 
 use crate::decision::Decision;
+use crate::delivery::{Delivery, Fingerprint, Parked};
 use crate::event::{Body, Data, Event, EventId, Key};
 use crate::inbox::{Inbox, Standing};
 use crate::receipt::ReceiverName;
 use crate::rules::{Rule, Rules};
 use crate::sequence::{Lane, Version};
+use crate::settings::DeliverySettings;
 use crate::time::Timestamp;
+
+mod parked; // what is done with what is in the parked table
+
+pub use parked::{JobTurn, Redriven};
 
 /// What became of one event at a receiver.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +57,40 @@ impl Outcome {
 pub struct Failure {
     /// In a sentence.
     pub cause: Box<str>,
+    /// Whether it may pass.
+    pub lasting: Lasting,
+}
+
+/// Whether what keeps an event from being applied may pass by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lasting {
+    /// It may or may not: after so many attempts the event is a dead letter.
+    Perhaps,
+    /// Its type is unknown here, and known once the receiver is as new as the sender: it is tried until then.
+    UnknownType,
+}
+
+impl Failure {
+    /// It can't be applied for this cause, in a sentence.
+    pub fn new(cause: impl Into<Box<str>>) -> Self {
+        Failure {
+            cause: cause.into(),
+            lasting: Lasting::Perhaps,
+        }
+    }
+
+    /// Its CloudEvents type is unknown here.
+    pub fn unknown_type(kind: &str) -> Self {
+        Failure {
+            cause: format!("events of type {kind} are not known here").into(),
+            lasting: Lasting::UnknownType,
+        }
+    }
+
+    /// Names the cause.
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(&self.cause)
+    }
 }
 
 /// How events came, which decides what becomes of one that can't be applied.
@@ -59,17 +98,8 @@ pub struct Failure {
 pub enum Arrival {
     /// A caller waits for the answer: it gets the failure.
     Inline,
-    /// Nobody waits: it is parked, and tried again after this long.
-    Background {
-        /// The wait before the next attempt.
-        retry: Duration,
-    },
-}
-
-/// Whether a parked event is to be tried now, where no wait is longer than `longest`. [A wall clock that was set back would
-/// otherwise make it wait for as long as that was.]
-pub fn is_retry_due(next_attempt: Timestamp, now: Timestamp, longest: Duration) -> bool {
-    next_attempt <= now || next_attempt > now + longest
+    /// Nobody waits: it is parked, and tried again later.
+    Background,
 }
 
 /// What a receiver's transaction reads and writes besides the service's own rows.
@@ -81,23 +111,23 @@ pub trait InboxTables {
     fn inbox(&mut self, lane: Lane) -> Result<Inbox, Self::Error>;
     /// Stores what [`InboxTables::inbox`] gave, changed.
     fn put_inbox(&mut self, lane: Lane, inbox: &Inbox) -> Result<(), Self::Error>;
-    /// Whether this event is in the parked table, and how: [`Outcome::Parked`] or [`Outcome::Dead`].
-    fn parked(&mut self, id: EventId) -> Result<Option<Outcome>, Self::Error>;
-    /// Whether anything of this key is in the parked table.
+    /// How this event stands in the parked table; none if it is not in it.
+    fn parked(&mut self, id: EventId) -> Result<Option<Parked>, Self::Error>;
+    /// Whether anything of this key is in the parked table, dead letters included.
     fn is_key_parked(&mut self, key: &Key) -> Result<bool, Self::Error>;
-    /// Stores an event that could not be applied.
+    /// Stores an event that could not be applied, or that is a job: then there is no failure.
     fn park(
         &mut self,
         event: &Event,
-        failure: &Failure,
-        next_attempt: Timestamp,
+        failure: Option<&Failure>,
+        parked: Parked,
     ) -> Result<(), Self::Error>;
-    /// Changes when a parked event is tried again, and counts the attempt.
+    /// Changes how an event in the parked table stands; after an attempt that failed, also why.
     fn park_again(
         &mut self,
         id: EventId,
-        failure: &Failure,
-        next_attempt: Timestamp,
+        failure: Option<&Failure>,
+        parked: Parked,
     ) -> Result<(), Self::Error>;
     /// Takes an event out of the parked table.
     fn unpark(&mut self, id: EventId) -> Result<(), Self::Error>;
@@ -116,6 +146,11 @@ pub trait Apply {
         event: &Event,
         data: &Data,
     ) -> Result<Result<Option<Decision>, Failure>, Self::Error>;
+    /// Whether the event is a job: it is parked as soon as it is received, and applied once its work is done, outside the transaction.
+    fn is_job(&mut self, event: &Event) -> bool {
+        let _ = event;
+        false
+    }
     /// What was decided about the event whose version the key's row holds, where the row can still tell.
     fn decided(&mut self, key: &Key) -> Result<Option<Decision>, Self::Error> {
         let _ = key;
@@ -142,8 +177,12 @@ pub struct Receiving<'a, I, A> {
     pub receiver: &'a ReceiverName,
     /// The most runs an inbox keeps; [`Inbox::MAX_RUNS`] outside tests.
     pub max_runs: usize,
-    /// Stored with what is parked.
+    /// The receiver's wall clock.
     pub now: Timestamp,
+    /// What becomes of what can't be applied.
+    pub delivery: &'a DeliverySettings,
+    /// Where this transaction's chance comes from.
+    pub seed: u64,
     /// The rules in force.
     pub rules: &'a Rules,
 }
@@ -196,15 +235,32 @@ impl<I: InboxTables, A: Apply<Error = I::Error>> Receiving<'_, I, A> {
         let Body::Data(data) = &event.body else {
             return Ok(Outcome::Applied(None));
         };
+        if self.rows.is_job(event) {
+            return self.park_job(event, data);
+        }
         match (self.apply_if_newer(event, data)?, arrival) {
             (Ok(outcome), _) => Ok(outcome),
-            (Err(failure), Arrival::Background { retry })
-                if self.rules.holds(Rule::ParkFirstFailure) =>
-            {
-                self.inbox.park(event, &failure, self.now + retry)?;
-                Ok(Outcome::Parked)
+            (Err(failure), Arrival::Background) if self.rules.holds(Rule::ParkFirstFailure) => {
+                let parked = self.delivery().failed(event, &failure, None);
+                self.inbox.park(event, Some(&failure), parked)?;
+                Ok(stands(parked))
             }
             (Err(failure), _) => Ok(Outcome::Failed(failure)),
+        }
+    }
+
+    fn is_superseded(&mut self, event: &Event, data: &Data) -> Result<bool, I::Error> {
+        let held = self.rows.held(&data.key)?;
+        let is_older = held.is_some_and(|held| held >= event.version());
+        Ok(is_older && self.rules.holds(Rule::NewestWins))
+    }
+
+    fn delivery(&self) -> Delivery<'_> {
+        Delivery {
+            settings: self.delivery,
+            seed: self.seed,
+            now: self.now,
+            rules: self.rules,
         }
     }
 
@@ -213,8 +269,7 @@ impl<I: InboxTables, A: Apply<Error = I::Error>> Receiving<'_, I, A> {
         event: &Event,
         data: &Data,
     ) -> Result<Result<Outcome, Failure>, I::Error> {
-        let held = self.rows.held(&data.key)?;
-        if held.is_some_and(|held| held >= event.version()) && self.rules.holds(Rule::NewestWins) {
+        if self.is_superseded(event, data)? {
             return Ok(Ok(Outcome::Superseded));
         }
         Ok(self.rows.apply(event, data)?.map(Outcome::Applied))
@@ -228,7 +283,7 @@ impl<I: InboxTables, A: Apply<Error = I::Error>> Receiving<'_, I, A> {
         if let Some(parked) = self.inbox.parked(event.id())? {
             let honest = self.rules.holds(Rule::CopyStandsAsFirst);
             return Ok(if honest {
-                parked
+                stands(parked)
             } else {
                 Outcome::Applied(None)
             });
@@ -274,26 +329,12 @@ impl<I: InboxTables, A: Apply<Error = I::Error>> Receiving<'_, I, A> {
         }
         Ok(())
     }
+}
 
-    /// Tries a parked event once more. What is stored newer in the meantime supersedes it.
-    ///
-    /// # Errors
-    /// Those of the tables; then nothing may be committed.
-    pub fn retry_parked(&mut self, event: &Event, retry: Duration) -> Result<Outcome, I::Error> {
-        let tried = match event.data() {
-            Some(data) => self.apply_if_newer(event, data)?,
-            None => Ok(Outcome::Applied(None)),
-        };
-        match tried {
-            Ok(outcome) => {
-                self.inbox.unpark(event.id())?;
-                Ok(outcome)
-            }
-            Err(failure) => {
-                self.inbox
-                    .park_again(event.id(), &failure, self.now + retry)?;
-                Ok(Outcome::Parked)
-            }
-        }
+/// How an event in the parked table is told to stand.
+pub(crate) fn stands(parked: Parked) -> Outcome {
+    match parked.is_dead() {
+        true => Outcome::Dead,
+        false => Outcome::Parked,
     }
 }

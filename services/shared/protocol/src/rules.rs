@@ -55,6 +55,14 @@ rules! {
     DropOverRunCap = "drop-over-run-cap",
     /// The first failure to apply parks a background event; nothing waits behind it.
     ParkFirstFailure = "park-first-failure",
+    /// The last attempt makes a parked event a dead letter.
+    DieAfterAttempts = "die-after-attempts",
+    /// What is of an unknown type waits, and never is a dead letter.
+    UnknownTypeWaits = "unknown-type-waits",
+    /// A redrive begins an event's attempts anew.
+    RedriveRestartsAttempts = "redrive-restarts-attempts",
+    /// A redrive of many passes over what died of the same cause time after time.
+    PassOverFutile = "pass-over-futile",
     /// A tombstone stays until its source's watermark has passed it.
     TombstoneUntilWatermark = "tombstone-until-watermark",
     /// A tombstone stays until every older epoch is complete.

@@ -28,6 +28,8 @@ pub struct Settings {
     pub sync: SyncSettings,
     /// How [`Mode::Async`] works. Always there when it is the mode; without it the channel has no broker.
     pub r#async: Option<AsyncSettings>,
+    /// What becomes of an event that a receiver can't apply.
+    pub delivery: DeliverySettings,
     /// How a message's trace relates to the one it was created in.
     pub traces: TracesAsync,
     /// What goes wrong on purpose where events are received.
@@ -185,6 +187,29 @@ pub struct AsyncSettings {
     pub transport: TransportSettings,
     /// What shares a message.
     pub batch: BatchSettings,
+}
+
+/// How often, and how far apart, a receiver tries an event that it can't apply, before it is a dead letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeliverySettings {
+    /// So many attempts, the first one included; the last makes it a dead letter.
+    pub max_attempts: NonZeroU32,
+    /// The longest wait after the first attempt; it doubles with each further one. Each wait is a random share of it.
+    pub backoff_initial: Duration,
+    /// The longest wait ever.
+    pub backoff_max: Duration,
+}
+
+impl Default for DeliverySettings {
+    /// Eight attempts, from a second to ten minutes apart.
+    fn default() -> Self {
+        const MAX_ATTEMPTS: NonZeroU32 = NonZeroU32::new(8).unwrap();
+        DeliverySettings {
+            max_attempts: MAX_ATTEMPTS,
+            backoff_initial: Duration::from_secs(1),
+            backoff_max: Duration::from_secs(600),
+        }
+    }
 }
 
 /// How many events travel together.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use duet_protocol::event::{Data, Event};
+use duet_protocol::receive::Failure;
 use duet_protocol::time::Timestamp;
 use duet_telemetry::names::attribute;
 use opentelemetry::KeyValue;
@@ -99,6 +100,15 @@ pub enum NotUnderstood {
     /// Its data says that a reaction stands, its type that it was undone, or the other way round.
     #[error("type and data contradict each other")]
     Contradiction,
+}
+
+impl From<NotUnderstood> for Failure {
+    fn from(why: NotUnderstood) -> Self {
+        match why {
+            NotUnderstood::Type(kind) => Failure::unknown_type(&kind),
+            other => Failure::new(other.to_string()),
+        }
+    }
 }
 
 impl Told {

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::{
     Connection, End, Error, Mode, Open, Parts, Receiver, Side, SqliteStore, receiver_name,
 };
-use crate::receiver::{ConsumerParts, ConsumerTask, PARKED_RETRY, ParkedTask, ReceivingService};
+use crate::receiver::{ConsumerParts, ConsumerTask, ParkedTask, ReceivingService};
 
 /// A receiver that takes from the broker. What comes by HTTP it is given by a handler of the service's own server, which answers with
 /// [`intake::answer`](crate::transport::http::intake::answer).
@@ -32,7 +32,7 @@ impl Open {
             clock,
             rules,
         } = parts;
-        let receiver = Receiver::new(store, Arc::new(own), name, rules, clock, PARKED_RETRY);
+        let receiver = Receiver::new(store, Arc::new(own), name, rules, clock, states.clone());
         let consumer = ConsumerTask::new(ConsumerParts {
             receiver: receiver.clone(),
             broker: Arc::new(brokers),

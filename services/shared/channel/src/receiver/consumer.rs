@@ -146,6 +146,7 @@ impl<S: Store, A: ReceivingService<S::Connection>> ConsumerTask<S, A> {
             | Failed::Consume(ConsumeError::Denied(_)) => Reason::BrokerDenies,
             Failed::Provision(_) => Reason::NotProvisioned,
             Failed::Consume(_) => Reason::NotConsumed,
+            Failed::Store(StoreError::ParkedFull) => Reason::ParkedFull,
             Failed::Store(_) => Reason::StoreFails,
         };
         let wall = self.0.receiver.0.clock.wall();

@@ -169,10 +169,14 @@ impl<R: Apply> Apply for Faulty<'_, R> {
     ) -> Result<Result<Option<Decision>, Failure>, Self::Error> {
         self.tried += 1;
         if self.fails.contains(&event.id()) {
-            let cause = "spec.faults of the Channel says that it can't be applied".into();
-            return Ok(Err(Failure { cause }));
+            let cause = "spec.faults of the Channel says that it can't be applied";
+            return Ok(Err(Failure::new(cause)));
         }
         self.rows.apply(event, data)
+    }
+
+    fn is_job(&mut self, event: &Event) -> bool {
+        self.rows.is_job(event)
     }
 
     fn decided(&mut self, key: &Key) -> Result<Option<Decision>, Self::Error> {

@@ -7,6 +7,8 @@
 mod arrivals;
 mod consumer;
 mod faults;
+mod jobs;
+mod letters;
 mod parked;
 mod receive;
 
@@ -16,21 +18,28 @@ pub use faults::AllowedFaults;
 pub use parked::ParkedTask;
 pub use receive::Received;
 
+use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use duet_protocol::event::Event;
+use duet_protocol::inbox::Inbox;
 use duet_protocol::receipt::{Receipt, ReceiverName};
 use duet_protocol::receipts::Receipts;
-use duet_protocol::receive::{Apply, Outcome};
+use duet_protocol::receive::{Apply, Failure, Outcome, Receiving};
 use duet_protocol::rules::Rules;
 use duet_protocol::sequence::Lane;
+use duet_protocol::settings::DeliverySettings;
 use duet_protocol::time::Moment;
 use opentelemetry::KeyValue;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
 
 use self::faults::Struck;
 use crate::clock::Clock;
+use crate::dead_letters::DeadLetters;
+use crate::settings::SettingsState;
 use crate::store::{Store, StoreError};
 use crate::waiters::Waiters;
 
@@ -50,6 +59,22 @@ pub trait ReceivingService<C>: Send + Sync + 'static {
         let _ = (events, outcomes);
     }
 
+    /// Does a job's work: what it returns is applied in place of the event's data ([`Apply::is_job`] says which events are jobs).
+    ///
+    /// It runs outside any transaction, for as long as it takes, one at a time for a key and several in all; of those of a key that are due,
+    /// the oldest first. It runs at least once: where the process dies before what it returned is committed, it runs again, so what it
+    /// does elsewhere must bear that. Once something newer of its key is applied, it is not run any more, and what it returns is dropped.
+    /// A failure is an attempt as any other: it is run again after its backoff, or is a dead letter. Once `stop` is cancelled, what
+    /// has not ended within [`JOBS_GRACE`] is dropped, and runs again after the next start.
+    fn run(
+        &self,
+        event: Event,
+        stop: CancellationToken,
+    ) -> impl Future<Output = Result<Bytes, Failure>> + Send {
+        let _ = (event, stop);
+        async { Err(Failure::new("the service has no jobs")) }
+    }
+
     /// What an event's spans tell of it, asked of recorded events only.
     fn describe(&self, event: &Event) -> Vec<KeyValue> {
         let _ = event;
@@ -57,8 +82,54 @@ pub trait ReceivingService<C>: Send + Sync + 'static {
     }
 }
 
-/// How long an event that could not be applied waits for its next attempt.
-pub const PARKED_RETRY: Duration = Duration::from_secs(5);
+/// How many jobs run at once.
+pub const JOBS_AT_ONCE: usize = 16;
+
+/// How long jobs that run may go on once the process is to stop.
+pub const JOBS_GRACE: Duration = Duration::from_secs(5);
+
+/// Where a receiver has it from what becomes of what it can't apply.
+#[derive(Clone, Debug)]
+pub enum Delivery {
+    /// Always so.
+    Fixed(DeliverySettings),
+    /// As `spec.delivery` of the Channel says, from document to document; until there is one, by default.
+    Followed(watch::Receiver<SettingsState>),
+}
+
+impl Delivery {
+    fn now(&self) -> DeliverySettings {
+        match self {
+            Delivery::Fixed(settings) => *settings,
+            Delivery::Followed(states) => {
+                let state = states.borrow();
+                state.settings().map(|it| it.delivery).unwrap_or_default()
+            }
+        }
+    }
+
+    /// Returns once it may be another than before.
+    async fn changed(&mut self) {
+        if let Delivery::Followed(states) = self
+            && states.changed().await.is_ok()
+        {
+            return;
+        }
+        std::future::pending().await
+    }
+}
+
+impl From<DeliverySettings> for Delivery {
+    fn from(settings: DeliverySettings) -> Self {
+        Delivery::Fixed(settings)
+    }
+}
+
+impl From<watch::Receiver<SettingsState>> for Delivery {
+    fn from(states: watch::Receiver<SettingsState>) -> Self {
+        Delivery::Followed(states)
+    }
+}
 
 /// What the intake's handlers and the tasks share. Cheap to clone.
 pub struct Receiver<S: Store, A: ReceivingService<S::Connection>>(Arc<Inner<S, A>>);
@@ -69,12 +140,16 @@ struct Inner<S, A> {
     name: ReceiverName,
     rules: Arc<Rules>,
     clock: Clock,
-    retry: Duration,
+    delivery: Delivery,
     receipts: Mutex<Receipts>,
     /// Receipts may be due sooner than the teller thought.
     advanced: Notify,
     /// Something was parked.
     parked: Notify,
+    /// The same, for the jobs among it.
+    jobs: Notify,
+    /// A redrive was begun.
+    redriven: Notify,
     waiters: Waiters,
     faults: OnceLock<AllowedFaults>,
 }
@@ -86,14 +161,14 @@ impl<S: Store, A: ReceivingService<S::Connection>> Clone for Receiver<S, A> {
 }
 
 impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
-    /// A receiver under the name that the Channel's `to` gives it. What can't be applied is tried again after `retry`.
+    /// A receiver under the name that the Channel's `to` gives it.
     pub fn new(
         store: S,
         service: Arc<A>,
         name: ReceiverName,
         rules: Arc<Rules>,
         clock: Clock,
-        retry: Duration,
+        delivery: impl Into<Delivery>,
     ) -> Self {
         Receiver(Arc::new(Inner {
             store,
@@ -101,10 +176,12 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
             name,
             rules,
             clock,
-            retry,
+            delivery: delivery.into(),
             receipts: Mutex::default(),
             advanced: Notify::new(),
             parked: Notify::new(),
+            jobs: Notify::new(),
+            redriven: Notify::new(),
             waiters: Waiters::default(),
             faults: OnceLock::new(),
         }))
@@ -139,6 +216,11 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
         }
     }
 
+    /// What could not be applied.
+    pub fn dead_letters(&self) -> DeadLetters<S, A> {
+        DeadLetters(self.clone())
+    }
+
     /// How often each rule of the protocol decided something.
     pub fn rules(&self) -> &Rules {
         &self.0.rules
@@ -150,6 +232,36 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
             .receipts
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What this transaction does with events. Its chance comes from `seed`.
+    fn receiving<'a, T, R>(
+        &'a self,
+        tx: &'a mut T,
+        rows: &'a mut R,
+        (delivery, seed): &'a (DeliverySettings, u64),
+    ) -> Receiving<'a, T, R> {
+        Receiving {
+            inbox: tx,
+            rows,
+            receiver: &self.0.name,
+            max_runs: Inbox::MAX_RUNS,
+            now: self.0.clock.wall(),
+            delivery,
+            seed: *seed,
+            rules: &self.0.rules,
+        }
+    }
+
+    /// What a transaction decides by: read before it, since it may run more than once.
+    pub(crate) fn decides_by(&self) -> (DeliverySettings, u64) {
+        (self.0.delivery.now(), rand::random())
+    }
+
+    /// Something was parked: its tasks look again.
+    fn has_parked(&self) {
+        self.0.parked.notify_one();
+        self.0.jobs.notify_one();
     }
 
     /// What is held of some lanes, in a transaction of its own: so it is durable when it is told.

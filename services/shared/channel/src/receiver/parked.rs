@@ -1,15 +1,14 @@
-//! The task that tries what is parked again.
+//! The task of the parked table: tries again what is due, carries out redrives, and runs jobs.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use duet_protocol::delivery::is_retry_due;
 use duet_protocol::event::Event;
-use duet_protocol::inbox::Inbox;
-use duet_protocol::receive::{Outcome, Receiving};
+use duet_protocol::receive::Outcome;
 use duet_protocol::time::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::receive::done;
 use super::{Receiver, ReceivingService};
 use crate::store::{Store, StoreError, Transaction};
 
@@ -17,6 +16,8 @@ use crate::store::{Store, StoreError, Transaction};
 const AT_ONCE: usize = 64;
 /// How long the task rests when the store can't be read.
 const REST: Duration = Duration::from_secs(1);
+/// The longest that it sleeps: the wall clock may jump meanwhile.
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// See the module.
 pub struct ParkedTask<S: Store, A: ReceivingService<S::Connection>>(Receiver<S, A>);
@@ -27,25 +28,29 @@ impl<S: Store, A: ReceivingService<S::Connection>> ParkedTask<S, A> {
         ParkedTask(receiver)
     }
 
-    /// Runs until it is told to stop.
+    /// Runs until it is told to stop; jobs that run then have [`JOBS_GRACE`](super::JOBS_GRACE) to end.
     pub async fn run(self, stop: CancellationToken) {
+        tokio::join!(
+            self.try_again(&stop),
+            self.carry_out_redrives(&stop),
+            self.0.run_jobs(&stop),
+        );
+    }
+
+    async fn try_again(&self, stop: &CancellationToken) {
+        let mut delivery = self.0.0.delivery.clone();
         while !stop.is_cancelled() {
             let wait = match self.once().await {
-                Ok(next) => next.map(|next| next.since(self.0.0.clock.wall())),
+                Ok(next) => next.map(|next| self.0.until(next)),
                 Err(error) => {
                     tracing::warn!(%error, "parked events can't be tried");
                     Some(REST)
                 }
             };
-            let sleep = async {
-                match wait {
-                    Some(wait) => tokio::time::sleep(wait).await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
-                () = sleep => {}
+                () = for_so_long(wait) => {}
                 () = self.0.0.parked.notified() => {}
+                () = delivery.changed() => {}
                 () = stop.cancelled() => {}
             }
         }
@@ -54,47 +59,69 @@ impl<S: Store, A: ReceivingService<S::Connection>> ParkedTask<S, A> {
     /// Tries what is due; when the next is.
     async fn once(&self) -> Result<Option<Timestamp>, StoreError> {
         loop {
-            let now = self.0.0.clock.wall();
-            let (due, next) = self.0.0.store.due(now, self.0.0.retry, AT_ONCE).await?;
+            let (now, longest) = (self.0.0.clock.wall(), self.0.0.delivery.now().backoff_max);
+            let (due, next) = self.0.0.store.due(now, longest, AT_ONCE).await?;
             if due.is_empty() {
                 return Ok(next);
             }
             let outcomes = self.retry(due).await?;
-            let parked = outcomes
-                .iter()
-                .filter(|outcome| **outcome == Outcome::Parked)
-                .count();
+            let count = |which| outcomes.iter().filter(|outcome| **outcome == which).count();
             tracing::info!(
                 tried = outcomes.len(),
-                still_parked = parked,
+                still_parked = count(Outcome::Parked),
+                dead = count(Outcome::Dead),
                 "tried parked events again"
             );
         }
     }
 
     async fn retry(&self, due: Vec<Event>) -> Result<Vec<Outcome>, StoreError> {
-        let receiver = self.0.clone();
+        let (receiver, decides_by) = (self.0.clone(), self.0.decides_by());
         let due = Arc::<[Event]>::from(due);
         let tried = due.clone();
         let job = move |tx: &mut S::Tx<'_>| {
-            let inner = &receiver.0;
-            let mut rows = inner.service.rows(tx.connection());
-            let (now, rules) = (inner.clock.wall(), &inner.rules);
-            let mut receiving = Receiving {
-                inbox: tx,
-                rows: &mut rows,
-                receiver: &inner.name,
-                max_runs: Inbox::MAX_RUNS,
-                now,
-                rules,
-            };
+            let mut rows = receiver.0.service.rows(tx.connection());
+            let mut receiving = receiver.receiving(tx, &mut rows, &decides_by);
             due.iter()
-                .map(|event| receiving.retry_parked(event, inner.retry))
+                .map(|event| receiving.retry_parked(event))
                 .collect::<Result<Vec<_>, _>>()
         };
         let outcomes = self.0.0.store.write(job).await?;
-        self.0.0.waiters.wake(done(tried.iter().zip(&outcomes)));
-        self.0.0.service.received(&tried, &outcomes);
+        self.0.applied_later(&tried, &outcomes);
         Ok(outcomes)
+    }
+
+    async fn carry_out_redrives(&self, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            let wait = self.0.redrive_step().await.unwrap_or_else(|error| {
+                tracing::warn!(%error, "a redrive can't go on");
+                Some(REST)
+            });
+            tokio::select! {
+                () = for_so_long(wait) => {}
+                () = self.0.0.redriven.notified() => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    }
+}
+
+/// None is for ever.
+pub(super) async fn for_so_long(wait: Option<Duration>) {
+    match wait {
+        Some(wait) => tokio::time::sleep(wait).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
+    /// How long to sleep until an attempt is due.
+    pub(super) fn until(&self, next: Timestamp) -> Duration {
+        let now = self.0.clock.wall();
+        let longest = self.0.delivery.now().backoff_max;
+        match is_retry_due(next, now, longest) {
+            true => Duration::ZERO,
+            false => next.since(now).min(LONGEST),
+        }
     }
 }

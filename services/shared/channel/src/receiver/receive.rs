@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use duet_protocol::event::{Event, EventId};
-use duet_protocol::inbox::Inbox;
 use duet_protocol::receipt::{Receipt, ReceiverName};
-use duet_protocol::receive::{Arrival, InboxTables, Outcome, Receiving};
+use duet_protocol::receive::{Arrival, InboxTables, Outcome};
 use duet_protocol::record::HelloAnswer;
 use duet_protocol::sequence::{Incarnation, Lane, StoreId};
 use duet_protocol::time::Moment;
@@ -68,7 +67,7 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
         let inner = &self.0;
         let arrival = match urgency {
             Urgency::Inline => Arrival::Inline,
-            Urgency::Background => Arrival::Background { retry: inner.retry },
+            Urgency::Background => Arrival::Background,
         };
         let lanes: Vec<Lane> = events
             .iter()
@@ -80,6 +79,7 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
         let answered = taken.is_none();
         let incarnation = inner.store.identity().incarnation;
         let batch = events.clone();
+        let decides_by = self.decides_by();
         let fails = struck.map_or_else(BTreeSet::new, |struck| struck.fails.clone());
         let job = move |tx: &mut S::Tx<'_>| {
             let inner = &this.0;
@@ -94,14 +94,7 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
                     fails: &fails,
                     tried: 0,
                 };
-                let mut receiving = Receiving {
-                    inbox: tx,
-                    rows: &mut rows,
-                    receiver: &inner.name,
-                    max_runs: Inbox::MAX_RUNS,
-                    now: inner.clock.wall(),
-                    rules: &inner.rules,
-                };
+                let mut receiving = this.receiving(tx, &mut rows, &decides_by);
                 let outcomes = receiving.receive(&events, arrival)?;
                 tried = rows.tried;
                 outcomes
@@ -141,7 +134,7 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
         }
         self.0.advanced.notify_one();
         if outcomes.contains(&Outcome::Parked) {
-            self.0.parked.notify_one();
+            self.has_parked();
         }
     }
 

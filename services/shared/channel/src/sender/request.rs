@@ -76,9 +76,10 @@ impl<R> From<StoreError> for SendError<R> {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Overloaded => SendError::NotAccepted { overloaded: true },
-            StoreError::NotCommitted(_) | StoreError::Corrupt(_) | StoreError::Closed => {
-                SendError::NotAccepted { overloaded: false }
-            }
+            StoreError::ParkedFull
+            | StoreError::NotCommitted(_)
+            | StoreError::Corrupt(_)
+            | StoreError::Closed => SendError::NotAccepted { overloaded: false },
             StoreError::Unknown(_) => SendError::Unknown,
         }
     }

@@ -20,6 +20,7 @@ use duet_protocol::sequence::{Incarnation, Lane, Sequence, Source, StoreId};
 use duet_protocol::settings::Generation;
 use duet_protocol::time::Timestamp;
 
+use crate::dead_letters::{Cause, Cursor, Filter, Page, Redrive};
 use crate::transport::{Position, Undecodable};
 
 /// Why a store could not do what it was asked.
@@ -34,6 +35,9 @@ pub enum StoreError {
     /// What was read can't be what this version wrote.
     #[error("the store holds what this version can't read: {0}")]
     Corrupt(Arc<str>),
+    /// As many events are parked as may be. Nothing was done; there is room once some are applied, redriven or discarded.
+    #[error("the parked table is full")]
+    ParkedFull,
     /// Too many jobs wait. Nothing was done; try again later.
     #[error("the store has too much to do")]
     Overloaded,
@@ -61,6 +65,33 @@ pub trait Transaction<'t>:
 
     /// Remembers how far the consumer of `path` has come, in the transaction that applied it.
     fn put_position(&mut self, path: &str, position: &Position) -> Result<(), StoreError>;
+
+    /// Does `work`, and takes back what it wrote.
+    fn rolled_back<R>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<R, StoreError>,
+    ) -> Result<R, StoreError>;
+
+    /// The letters that match after a place and up to another, at most `limit`, in the order in which they were parked.
+    fn letters(
+        &mut self,
+        filter: &Filter,
+        after: Cursor,
+        up_to: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Page, StoreError>;
+
+    /// How many letters match.
+    fn matching(&mut self, filter: &Filter) -> Result<u64, StoreError>;
+
+    /// The place of the letter that was parked last.
+    fn newest_letter(&mut self) -> Result<Cursor, StoreError>;
+
+    /// The redrive that was begun last.
+    fn redrive(&mut self) -> Result<Option<Redrive>, StoreError>;
+
+    /// Keeps a redrive, in the place of the one before.
+    fn put_redrive(&mut self, redrive: &Redrive) -> Result<(), StoreError>;
 }
 
 /// An event that was just committed, and how it is to be dispatched.
@@ -130,8 +161,12 @@ pub struct Oldest {
 pub struct Counts {
     /// For each receiver, the outbox's events that it has not said it holds.
     pub unacknowledged: Vec<(ReceiverName, u64)>,
-    /// Events that were received and could not be applied yet.
+    /// Events that were received and could not be applied yet, and jobs that are not done.
     pub parked: u64,
+    /// Dead letters.
+    pub dead: u64,
+    /// The most that both together may be.
+    pub parked_limit: u64,
     /// Messages that could not be decoded.
     pub undecodable: u64,
 }
@@ -201,8 +236,8 @@ pub trait Store: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<(ReceiverName, Timestamp)>, StoreError>> + Send;
 
     /// The parked events whose next attempt is due, where none waits longer than `longest`
-    /// ([`is_retry_due`](duet_protocol::receive::is_retry_due)): at most `limit`, the longest due first; and when the next one
-    /// after them is due.
+    /// ([`is_retry_due`](duet_protocol::delivery::is_retry_due)): at most `limit`, the longest due first; and when the next one
+    /// after them is due. Dead letters are none of them, nor are jobs.
     ///
     /// # Errors
     /// As [`Store::read`].
@@ -212,6 +247,41 @@ pub trait Store: Clone + Send + Sync + 'static {
         longest: Duration,
         limit: usize,
     ) -> impl Future<Output = Result<(Vec<Event>, Option<Timestamp>), StoreError>> + Send;
+
+    /// The same of jobs; of those that are due and of one key, only the oldest.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    fn due_jobs(
+        &self,
+        now: Timestamp,
+        longest: Duration,
+        limit: usize,
+    ) -> impl Future<Output = Result<(Vec<Event>, Option<Timestamp>), StoreError>> + Send;
+
+    /// The letters that match after a place, at most `limit`, in the order in which they were parked.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    fn letters(
+        &self,
+        filter: Filter,
+        after: Cursor,
+        limit: usize,
+    ) -> impl Future<Output = Result<Page, StoreError>> + Send;
+
+    /// The causes of the letters that match, those of most letters first: at most 100.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    fn causes(&self, filter: Filter)
+    -> impl Future<Output = Result<Vec<Cause>, StoreError>> + Send;
+
+    /// The redrive that was begun last.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    fn redrive(&self) -> impl Future<Output = Result<Option<Redrive>, StoreError>> + Send;
 
     /// How much the store holds that is not yet done with. It scans what it counts: for status, not for every request.
     ///

@@ -63,9 +63,7 @@ impl Apply for Rows<'_> {
         data: &event::Data,
     ) -> Result<Result<Option<Decision>, Failure>, StoreError> {
         if &*data.kind == FAILS {
-            return Ok(Err(Failure {
-                cause: "it is made to fail".into(),
-            }));
+            return Ok(Err(Failure::new("it is made to fail")));
         }
         let insert = "INSERT OR REPLACE INTO kept VALUES (?1, ?2, ?3, ?4)";
         let (epoch, sequence) = (

@@ -6,6 +6,7 @@
 
 mod background; // how Async works
 mod canary; // a share of the traffic that takes another mode
+mod delivery; // what becomes of what a receiver can't apply
 mod faults; // faults of a receiver, for demonstrations
 mod sync; // how Sync works
 
@@ -23,6 +24,7 @@ pub use background::{
     AsyncBatch, AsyncSpec, AsyncTransport, ConsumerSpec, NatsJetStream, Storage, StreamSpec,
 };
 pub use canary::CanarySpec;
+pub use delivery::{BackoffSpec, DeliverySpec};
 pub use faults::FaultsSpec;
 pub use sync::{OnFailure, SyncBatch, SyncSpec, SyncTransport};
 
@@ -37,7 +39,6 @@ pub const KIND: &str = "Channel";
 
 /// Fields of the design that nothing obeys yet, by path.
 pub(crate) const NOT_IN_FORCE: &[&str] = &[
-    "spec.delivery",
     "spec.sync.retry",
     "spec.sync.circuitBreaker",
     "spec.sync.concurrency",
@@ -195,6 +196,9 @@ pub struct Spec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "AsyncSpec")]
     pub r#async: Option<AsyncSpec>,
+    /// What becomes of an event that a receiver can't apply. It is kept apart, so that nothing waits behind it.
+    #[serde(default)]
+    pub delivery: DeliverySpec,
     /// What traces of the channel look like.
     #[serde(default)]
     pub traces: TracesSpec,

@@ -12,7 +12,7 @@ use duet_protocol::sender::{
 use duet_protocol::sequence::Epoch;
 use duet_protocol::settings::Generation;
 
-use crate::pair::{LIKE, LOVE, Pair, SECOND, at, ids, must, notification};
+use crate::pair::{LIKE, LOVE, Pair, at, ids, must, notification};
 
 fn trending() -> ReceiverName {
     ReceiverName::new("trending").expect("a short name")
@@ -128,7 +128,7 @@ fn one_that_leaves_frees_what_was_kept_for_it() {
     let event = pair.event(id);
     let first = pair.event(opened);
     for event in [&first, &event] {
-        pair.receives_event(event, Arrival::Background { retry: SECOND });
+        pair.receives_event(event, Arrival::Background);
     }
     let receipts = pair.receipts();
     pair.hears(&receipts);

@@ -19,14 +19,13 @@ use duet_protocol::sequence::{Epoch, Sequence, StoreId};
 use duet_protocol::settings::{Generation, Mode};
 use duet_protocol::time::{Moment, Timestamp};
 
-use crate::tables::{self, Outbox, ReactionRows, ReceiverStore, SenderStore, Value};
+use crate::tables::{self, DELIVERY, Outbox, ReactionRows, ReceiverStore, SenderStore, Value};
 
 pub(crate) const LIKE: Option<Value> = Some(0);
 pub(crate) const LOVE: Option<Value> = Some(1);
 pub(crate) const UNDONE: Option<Value> = None;
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
-pub(crate) const RETRY: Duration = SECOND;
 
 pub(crate) fn must<T>(result: Result<T, Infallible>) -> T {
     match result {
@@ -216,7 +215,7 @@ impl Pair {
 
     pub(crate) fn receives(&mut self, id: EventId) -> Outcome {
         let event = self.event(id);
-        self.receives_event(&event, Arrival::Background { retry: RETRY })
+        self.receives_event(&event, Arrival::Background)
     }
 
     pub(crate) fn receives_event(&mut self, event: &Event, arrival: Arrival) -> Outcome {
@@ -227,6 +226,8 @@ impl Pair {
             receiver: &notification(),
             max_runs: self.max_runs,
             now,
+            delivery: &DELIVERY,
+            seed: 1,
             rules: &self.rules,
         }
         .receive(std::slice::from_ref(event), arrival);

@@ -23,7 +23,7 @@ fn schedule_5_a_restored_sender_reuses_no_number() {
     assert_ne!(like, love);
     let opening = pair.opening();
     pair.receives(opening);
-    let background = Arrival::Background { retry: RETRY };
+    let background = Arrival::Background;
     assert_eq!(
         pair.receives_event(&in_the_broker, background),
         Outcome::Refused
@@ -81,7 +81,7 @@ fn schedule_8b_an_older_epoch_that_is_not_complete_holds_the_tombstone() {
         pair.receives(second);
         pair.receives(undo);
         pair.receives(love); // a watermark moves, though not that of the last epoch
-        let outcome = pair.receives_event(&unsent, Arrival::Background { retry: RETRY });
+        let outcome = pair.receives_event(&unsent, Arrival::Background);
         (outcome, pair.notified())
     }
     assert_eq!(the_late_one(Pair::new()), (Outcome::Superseded, UNDONE));

@@ -11,6 +11,7 @@ use duet_protocol::settings::{
 };
 
 use crate::dice::Dice;
+use crate::tables::DELIVERY;
 
 /// What one run is like.
 #[derive(Clone, Debug)]
@@ -114,6 +115,7 @@ pub(crate) fn settings(
                 linger: Duration::from_millis(dice.one_of(&[0, 5, 50])),
             },
         }),
+        delivery: DELIVERY,
         traces: TracesAsync::Continue,
         faults: None,
     }

@@ -7,16 +7,16 @@ use duet_protocol::event::Event;
 use duet_protocol::outbox::OutboxTables;
 use duet_protocol::receipt::Receipt;
 use duet_protocol::receipts::Receipts;
-use duet_protocol::receive::{Arrival, Outcome, Receiving, is_retry_due};
+use duet_protocol::receive::{Arrival, Outcome, Receiving};
 use duet_protocol::record::HelloAnswer;
 use duet_protocol::sender::{HelloId, MessageId, Sent};
 use duet_protocol::sequence::{Epoch, Incarnation, Lane};
-use duet_protocol::time::Moment;
+use duet_protocol::time::{Moment, Timestamp};
 
 use crate::broker::Published;
 use crate::faults::Fault;
 use crate::happening::{Attempt, Happening, Request};
-use crate::tables::RETRY;
+use crate::tables::DELIVERY;
 use crate::world::{World, all_late};
 
 /// What is in memory.
@@ -81,6 +81,8 @@ impl World {
             receiver: &name,
             max_runs: self.plan.max_runs,
             now,
+            delivery: &DELIVERY,
+            seed: 0,
             rules: &self.rules,
         }
         .receive(events, arrival);
@@ -143,7 +145,7 @@ impl World {
         let late = inline && self.strikes(Fault::SlowReceiver);
         let arrival = match inline {
             true => Arrival::Inline,
-            false => Arrival::Background { retry: RETRY },
+            false => Arrival::Background,
         };
         let (sent, receipts) = if late {
             (Some(Sent::Answered(all_late(&events))), Vec::new())
@@ -279,7 +281,7 @@ impl World {
         }
         let places = taken.iter().map(|(place, _)| *place).collect();
         let events: Vec<Arc<Event>> = taken.into_iter().flat_map(|(_, events)| events).collect();
-        let received = self.receive(node, &events, Arrival::Background { retry: RETRY });
+        let received = self.receive(node, &events, Arrival::Background);
         if received.is_some() && !self.strikes(Fault::LoseSettle) {
             let wait = self.soon();
             self.schedule(wait, Happening::Settle { node, places });
@@ -343,10 +345,10 @@ impl World {
             }
         }
         let wall = self.receiver_wall(node);
-        let parked = self.nodes[node].store.received.parked.values();
-        let parked_due = parked.map(|(_, due)| *due).min();
-        let parked_due =
-            parked_due.map(|due| now + due.since(wall).clamp(Duration::from_millis(1), RETRY));
+        let longest = DELIVERY.backoff_max;
+        let parked_due = self.nodes[node].store.received.next_attempts();
+        let wait = |due: Timestamp| due.since(wall).clamp(Duration::from_millis(1), longest);
+        let parked_due = parked_due.min().map(|due| now + wait(due));
         let Some(process) = &mut self.nodes[node].process else {
             return;
         };
@@ -369,11 +371,7 @@ impl World {
     fn retry_parked(&mut self, node: usize) {
         let (wall, name) = (self.receiver_wall(node), self.nodes[node].name.clone());
         let store = &mut self.nodes[node].store;
-        let due = store.received.parked.values();
-        let due: Vec<Event> = due
-            .filter(|(_, next)| is_retry_due(*next, wall, RETRY))
-            .map(|(event, _)| event.clone())
-            .collect();
+        let due = store.received.due(wall, DELIVERY.backoff_max);
         for event in due {
             let store = &mut self.nodes[node].store;
             let Ok(outcome) = Receiving {
@@ -382,9 +380,11 @@ impl World {
                 receiver: &name,
                 max_runs: self.plan.max_runs,
                 now: wall,
+                delivery: &DELIVERY,
+                seed: 0,
                 rules: &self.rules,
             }
-            .retry_parked(&event, RETRY);
+            .retry_parked(&event);
             self.note(|_| format!("receiver {node} tries {}: {outcome:?}", event.version()));
         }
     }

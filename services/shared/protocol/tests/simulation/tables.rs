@@ -2,23 +2,26 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use duet_protocol::accept::{Dispatch, Row, Rows, Write};
 use duet_protocol::decision::Decision;
+use duet_protocol::delivery::{Parked, State, is_retry_due};
 use duet_protocol::event::{Body, Data, Event, EventId, Key, RollingHash};
 use duet_protocol::inbox::Inbox;
 use duet_protocol::membership::Changed;
 use duet_protocol::outbox::{EpochState, Mark, OutboxTables};
 use duet_protocol::receipt::ReceiverName;
-use duet_protocol::receive::{Apply, Failure, InboxTables, Outcome};
+use duet_protocol::receive::{Apply, Failure, InboxTables};
 use duet_protocol::record::HELLO_EPOCHS;
 use duet_protocol::sender::Sender;
 use duet_protocol::sequence::{
     Epoch, Incarnation, Lane, Partition, Sequence, Source, StoreId, Version,
 };
+use duet_protocol::settings::DeliverySettings;
 use duet_protocol::time::{Moment, Timestamp};
 
 use crate::witness::Witness;
@@ -407,7 +410,29 @@ pub(crate) struct ReceiverStore {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Received {
     pub(crate) inboxes: BTreeMap<Lane, Inbox>,
-    pub(crate) parked: BTreeMap<EventId, (Event, Timestamp)>,
+    pub(crate) parked: BTreeMap<EventId, (Event, Parked)>,
+}
+
+impl Received {
+    /// When what is parked is to be tried again.
+    pub(crate) fn next_attempts(&self) -> impl Iterator<Item = Timestamp> + '_ {
+        self.parked
+            .values()
+            .filter_map(|(_, parked)| match parked.state {
+                State::Parked { next_attempt } => Some(next_attempt),
+                State::Dead => None,
+            })
+    }
+
+    /// What is to be tried now.
+    pub(crate) fn due(&self, now: Timestamp, longest: Duration) -> Vec<Event> {
+        let is_due = |parked: &Parked| match parked.state {
+            State::Parked { next_attempt } => is_retry_due(next_attempt, now, longest),
+            State::Dead => false,
+        };
+        let due = self.parked.values().filter(|(_, parked)| is_due(parked));
+        due.map(|(event, _)| event.clone()).collect()
+    }
 }
 
 impl InboxTables for Received {
@@ -422,8 +447,8 @@ impl InboxTables for Received {
         Ok(())
     }
 
-    fn parked(&mut self, id: EventId) -> Result<Option<Outcome>, Infallible> {
-        Ok(self.parked.contains_key(&id).then_some(Outcome::Parked))
+    fn parked(&mut self, id: EventId) -> Result<Option<Parked>, Infallible> {
+        Ok(self.parked.get(&id).map(|(_, parked)| *parked))
     }
 
     fn is_key_parked(&mut self, key: &Key) -> Result<bool, Infallible> {
@@ -431,14 +456,24 @@ impl InboxTables for Received {
         Ok(self.parked.values().any(|(event, _)| of_key(event)))
     }
 
-    fn park(&mut self, event: &Event, _: &Failure, next: Timestamp) -> Result<(), Infallible> {
-        self.parked.insert(event.id(), (event.clone(), next));
+    fn park(
+        &mut self,
+        event: &Event,
+        _: Option<&Failure>,
+        parked: Parked,
+    ) -> Result<(), Infallible> {
+        self.parked.insert(event.id(), (event.clone(), parked));
         Ok(())
     }
 
-    fn park_again(&mut self, id: EventId, _: &Failure, next: Timestamp) -> Result<(), Infallible> {
-        if let Some(parked) = self.parked.get_mut(&id) {
-            parked.1 = next;
+    fn park_again(
+        &mut self,
+        id: EventId,
+        _: Option<&Failure>,
+        parked: Parked,
+    ) -> Result<(), Infallible> {
+        if let Some((_, before)) = self.parked.get_mut(&id) {
+            *before = parked;
         }
         Ok(())
     }
@@ -472,8 +507,7 @@ impl Apply for NotificationRows {
         data: &Data,
     ) -> Result<Result<Option<Decision>, Failure>, Infallible> {
         if self.failing.contains(&data.key) {
-            let cause = "told to fail".into();
-            return Ok(Err(Failure { cause }));
+            return Ok(Err(Failure::new("told to fail")));
         }
         self.witness.applied(event, data);
         self.rows
@@ -499,5 +533,9 @@ impl Apply for NotificationRows {
     }
 }
 
-/// How long a parked event rests.
-pub(crate) const RETRY: Duration = Duration::from_secs(1);
+/// How often, and how far apart, an event is tried that can't be applied.
+pub(crate) const DELIVERY: DeliverySettings = DeliverySettings {
+    max_attempts: NonZeroU32::new(1_000_000).unwrap(),
+    backoff_initial: Duration::from_secs(1),
+    backoff_max: Duration::from_secs(1),
+};

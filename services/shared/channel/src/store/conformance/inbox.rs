@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use duet_protocol::delivery::{Parked, State};
 use duet_protocol::event::{Body, Event, EventId, Key, Seal};
 use duet_protocol::inbox::Inbox;
 use duet_protocol::receipt::ReceiverName;
-use duet_protocol::receive::{Failure, InboxTables, Outcome};
+use duet_protocol::receive::{Failure, InboxTables};
 use duet_protocol::sender::BrokerPlace;
 use duet_protocol::sequence::{Epoch, Lane, Partition, Sequence, StoreId};
 use duet_protocol::time::Timestamp;
@@ -116,9 +117,12 @@ pub async fn an_epoch_that_closes_goes<S: Subject>(subject: S) {
     store.close().await;
 }
 
-fn failure(cause: &str) -> Failure {
-    Failure {
-        cause: cause.into(),
+/// How an event stands that was tried once and is tried again then.
+fn parked(next_attempt: Timestamp) -> Parked {
+    Parked {
+        state: State::Parked { next_attempt },
+        attempts: 1,
+        ..Parked::job(NOW)
     }
 }
 
@@ -128,7 +132,13 @@ fn after(seconds: u64) -> Timestamp {
 
 async fn park<S: Subject>(store: &S::Store, sequence: u64, next_attempt: Timestamp) {
     let event = event(5, sequence);
-    let job = move |tx: &mut Tx<'_, S>| tx.park(&event, &failure("it failed"), next_attempt);
+    let job = move |tx: &mut Tx<'_, S>| {
+        tx.park(
+            &event,
+            Some(&Failure::new("it failed")),
+            parked(next_attempt),
+        )
+    };
     store.write(job).await.unwrap();
 }
 
@@ -164,7 +174,9 @@ pub async fn parked_events_are_due_in_order<S: Subject>(subject: S) {
     let (events, _) = store.due(after(10), LONGEST, 1).await.unwrap();
     assert_eq!(events, [event(5, 2)]);
     let id = event(5, 2).id();
-    let again = move |tx: &mut Tx<'_, S>| tx.park_again(id, &failure("again"), after(40));
+    let again = move |tx: &mut Tx<'_, S>| {
+        tx.park_again(id, Some(&Failure::new("again")), parked(after(40)))
+    };
     store.write(again).await.unwrap();
     assert_eq!(
         due::<S>(&store, after(60), 9).await,
@@ -214,10 +226,7 @@ pub async fn a_parked_event_is_found_by_name_and_by_key<S: Subject>(subject: S) 
     assert_eq!(stands(store.clone(), 1).await, (None, false));
     park::<S>(&store, 1, NOW).await;
     assert_eq!(store.counts().await.unwrap().parked, 1);
-    assert_eq!(
-        stands(store.clone(), 1).await,
-        (Some(Outcome::Parked), true)
-    );
+    assert_eq!(stands(store.clone(), 1).await, (Some(parked(NOW)), true));
     assert_eq!(stands(store.clone(), 2).await, (None, false));
     let id = event(5, 1).id();
     let unpark = move |tx: &mut Tx<'_, S>| tx.unpark(id);

@@ -53,9 +53,8 @@ impl<T> Documents<T> {
 /// # Errors
 /// If it tells no such document: a newer receiver may know it.
 pub fn read<T: DeserializeOwned>(data: &Data) -> Result<Option<T>, Failure> {
-    serde_json::from_slice(&data.json).map_err(|error| Failure {
-        cause: format!("the data can't be read: {error}").into(),
-    })
+    serde_json::from_slice(&data.json)
+        .map_err(|error| Failure::new(format!("the data can't be read: {error}")))
 }
 
 impl<T> SendingService<Connection> for Documents<T>

@@ -1,18 +1,18 @@
-//! The inbox over SQLite: what was received of each lane, and what is parked.
+//! The inbox over SQLite: what was received of each lane.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::time::Duration;
 
+use duet_protocol::delivery::Parked;
 use duet_protocol::event::{Event, EventId, Key, RollingHash};
 use duet_protocol::inbox::{EpochInbox, Inbox, Link};
-use duet_protocol::receive::{Failure, InboxTables, Outcome, is_retry_due};
+use duet_protocol::receive::{Failure, InboxTables};
 use duet_protocol::sequence::{Epoch, Lane, Partition, Sequence, StoreId};
-use duet_protocol::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::codec::{self, signed, unsigned};
 use super::error::corrupt;
+use super::parked;
 use super::transaction::SqliteTx;
 use crate::store::StoreError;
 
@@ -21,7 +21,7 @@ use crate::store::StoreError;
 pub(super) struct Memory {
     lanes: BTreeMap<Lane, Known>,
     /// How many rows the parked table has.
-    parked: Option<u64>,
+    pub(super) parked: Option<u64>,
 }
 
 /// A lane's inbox as it is, and as its rows have it.
@@ -159,32 +159,12 @@ fn read(connection: &Connection, lane: Lane) -> Result<Known, StoreError> {
     })
 }
 
-/// What names a parked event.
-fn name(id: EventId) -> [i64; 5] {
-    let EventId { source, sequence } = id;
-    [
-        signed(source.lane.store.0),
-        source.lane.partitions.into(),
-        source.lane.partition.0.into(),
-        signed(source.epoch.0),
-        signed(sequence.0),
-    ]
-}
-
-/// Where the row is whose event `name` names.
-macro_rules! named {
-    () => {
-        " store = ?1 AND partitions = ?2 AND partition = ?3 AND epoch = ?4 AND sequence = ?5"
-    };
-}
-
 /// See [`Store::is_done`](crate::store::Store::is_done).
 pub(super) fn is_done(connection: &Connection, event: EventId) -> Result<bool, StoreError> {
     if !read(connection, event.source.lane)?.now.holds(event) {
         return Ok(false);
     }
-    let mut parked = connection.prepare_cached(concat!("SELECT 1 FROM parked WHERE", named!()))?;
-    Ok(!parked.exists(name(event))?)
+    Ok(!parked::is_there(connection, event)?)
 }
 
 impl SqliteTx<'_> {
@@ -192,18 +172,6 @@ impl SqliteTx<'_> {
         match self.memory.inbox.lanes.entry(lane) {
             Entry::Occupied(known) => Ok(known.into_mut()),
             Entry::Vacant(unknown) => Ok(unknown.insert(read(self.connection, lane)?)),
-        }
-    }
-
-    /// How many rows the parked table has. Mostly none, and then nothing has to be looked up in it.
-    fn parked_rows(&mut self) -> Result<u64, StoreError> {
-        match self.memory.inbox.parked {
-            Some(count) => Ok(count),
-            None => {
-                let count = parked(self.connection)?;
-                self.memory.inbox.parked = Some(count);
-                Ok(count)
-            }
         }
     }
 }
@@ -226,7 +194,7 @@ pub(super) fn lanes(
 }
 
 /// A lane from the first three columns of a row.
-fn lane(row: &Row<'_>) -> rusqlite::Result<Lane> {
+pub(super) fn lane(row: &Row<'_>) -> rusqlite::Result<Lane> {
     Ok(Lane {
         store: StoreId(unsigned(row.get(0)?)),
         partitions: row.get(1)?,
@@ -246,96 +214,34 @@ impl InboxTables for SqliteTx<'_> {
         Ok(())
     }
 
-    fn parked(&mut self, id: EventId) -> Result<Option<Outcome>, StoreError> {
-        if self.parked_rows()? == 0 {
-            return Ok(None);
-        }
-        let mut select = self
-            .connection
-            .prepare_cached(concat!("SELECT 1 FROM parked WHERE", named!()))?;
-        Ok(select.exists(name(id))?.then_some(Outcome::Parked))
+    fn parked(&mut self, id: EventId) -> Result<Option<Parked>, StoreError> {
+        parked::get(self, id)
     }
 
     fn is_key_parked(&mut self, key: &Key) -> Result<bool, StoreError> {
-        if self.parked_rows()? == 0 {
-            return Ok(false);
-        }
-        let mut select = self
-            .connection
-            .prepare_cached("SELECT 1 FROM parked WHERE key = ?1")?;
-        Ok(select.exists([key.as_str()])?)
+        parked::is_key_there(self, key)
     }
 
     fn park(
         &mut self,
         event: &Event,
-        failure: &Failure,
-        next_attempt: Timestamp,
+        failure: Option<&Failure>,
+        parked: Parked,
     ) -> Result<(), StoreError> {
-        let count = self.parked_rows()?;
-        if count >= self.memory.limits.parked {
-            return Err(StoreError::Overloaded); // push back, don't drop
-        }
-        let [store, partitions, partition, epoch, sequence] = name(event.id());
-        let codec::BodyColumns { kind, key, data } = codec::body(&event.body)?;
-        let mut insert = self.connection.prepare_cached(concat!(
-            "INSERT INTO parked (store, partitions, partition, epoch, sequence, ",
-            codec::event_columns!(),
-            ", cause, first_failure, attempts, next_attempt)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, 1, ?15)"
-        ))?;
-        insert.execute(params![
-            store,
-            partitions,
-            partition,
-            epoch,
-            sequence,
-            event.time.micros(),
-            kind,
-            key,
-            &*data,
-            &*event.trace.traceparent,
-            &*event.trace.tracestate,
-            signed(event.generation.0),
-            cause(&failure.cause),
-            self.memory.clock.wall().micros(),
-            next_attempt.micros(),
-        ])?;
-        self.memory.inbox.parked = Some(count + 1);
-        Ok(())
+        parked::put(self, event, failure, parked)
     }
 
     fn park_again(
         &mut self,
         id: EventId,
-        failure: &Failure,
-        next_attempt: Timestamp,
+        failure: Option<&Failure>,
+        parked: Parked,
     ) -> Result<(), StoreError> {
-        let mut update = self.connection.prepare_cached(concat!(
-            "UPDATE parked SET attempts = attempts + 1, cause = ?6, next_attempt = ?7 WHERE",
-            named!()
-        ))?;
-        let [store, partitions, partition, epoch, sequence] = name(id);
-        update.execute(params![
-            store,
-            partitions,
-            partition,
-            epoch,
-            sequence,
-            cause(&failure.cause),
-            next_attempt.micros()
-        ])?;
-        Ok(())
+        parked::change(self, id, failure, parked)
     }
 
     fn unpark(&mut self, id: EventId) -> Result<(), StoreError> {
-        let count = self.parked_rows()?;
-        let mut delete = self
-            .connection
-            .prepare_cached(concat!("DELETE FROM parked WHERE", named!()))?;
-        let gone = delete.execute(name(id))?;
-        self.memory.inbox.parked = Some(count.saturating_sub(gone as u64));
-        Ok(())
+        parked::remove(self, id)
     }
 }
 
@@ -345,69 +251,11 @@ pub(super) fn cause(text: &str) -> &str {
     &text[..text.floor_char_boundary(BYTES)]
 }
 
-/// Selects what is parked, for `parked_event`, in an order that its index has.
-macro_rules! parked_by_next_attempt {
-    ($order:literal) => {
-        concat!(
-            "SELECT store, partitions, partition, epoch, sequence, next_attempt, ",
-            codec::event_columns!(),
-            " FROM parked ORDER BY ",
-            $order
-        )
-    };
-}
-
-/// See [`Store::due`](crate::store::Store::due).
-pub(super) fn due(
-    connection: &Connection,
-    now: Timestamp,
-    longest: Duration,
-    limit: usize,
-) -> Result<(Vec<Event>, Option<Timestamp>), StoreError> {
-    let mut events = Vec::new();
-    let (mut next, is_due) = (None, |at| is_retry_due(at, now, longest));
-    let mut select = connection.prepare_cached(parked_by_next_attempt!("next_attempt, id"))?;
-    let mut rows = select.query([])?;
-    while let Some(row) = rows.next()? {
-        let at = Timestamp::from_micros(row.get(5)?);
-        if events.len() == limit || !is_due(at) {
-            next = Some(at);
-            break;
-        }
-        events.push(parked_event(row)?);
-    }
-    // What is due only because it is too far off stands at the other end, behind what is not due.
-    let mut select = connection.prepare_cached(parked_by_next_attempt!("next_attempt DESC"))?;
-    let mut rows = select.query([])?;
-    while next.is_some_and(|next| !is_due(next)) && events.len() < limit {
-        match rows.next()? {
-            Some(row) if is_due(Timestamp::from_micros(row.get(5)?)) => {
-                events.push(parked_event(row)?);
-            }
-            _ => break,
-        }
-    }
-    Ok((events, next))
-}
-
-fn parked_event(row: &Row<'_>) -> Result<Event, StoreError> {
-    let source = lane(row)?.source(Epoch(unsigned(row.get(3)?)));
-    codec::event(row, 6, source, Sequence(unsigned(row.get(4)?)))
-}
-
-/// How many events are parked.
-pub(super) fn parked(connection: &Connection) -> Result<u64, StoreError> {
-    count(connection, "SELECT count(*) FROM parked")
-}
-
 /// How many messages could not be decoded.
 pub(super) fn undecodable(connection: &Connection) -> Result<u64, StoreError> {
-    count(connection, "SELECT count(*) FROM undecodable")
-}
-
-fn count(connection: &Connection, select: &str) -> Result<u64, StoreError> {
+    let count = "SELECT count(*) FROM undecodable";
     let count = connection
-        .prepare_cached(select)?
+        .prepare_cached(count)?
         .query_row([], |row| row.get(0))?;
     Ok(unsigned(count))
 }

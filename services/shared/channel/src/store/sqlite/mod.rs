@@ -8,6 +8,8 @@
 //! | `writer` | the thread that groups jobs into commits |
 //! | `transaction` | what a job sees, and what the writer keeps in memory between jobs |
 //! | `outbox`, `inbox` | the protocol's tables over those of SQLite |
+//! | `parked` | what could not be applied, and jobs: as the protocol changes them |
+//! | `letters` | the same, as they are listed and redriven |
 //! | `standing` | how the outbox stands, as read beside the writer |
 //! | `readers` | the threads that read |
 //! | `codec` | how events and runs are kept in columns |
@@ -21,9 +23,11 @@ mod column;
 pub mod documents;
 mod error;
 mod inbox;
+mod letters;
 mod lock;
 mod open;
 mod outbox;
+mod parked;
 mod readers;
 mod savepoint;
 mod schema;
@@ -44,6 +48,7 @@ use duet_protocol::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::{Counts, Identity, Oldest, OutboxStanding, Store, StoreError};
+use crate::dead_letters::{Cause, Cursor, Filter, Page, Redrive};
 use crate::transport::Position;
 
 pub use column::checked;
@@ -59,6 +64,7 @@ pub struct SqliteStore(Arc<Open>);
 
 struct Open {
     identity: Identity,
+    parked_limit: u64,
     writer: writer::Writer,
     readers: readers::Readers,
 }
@@ -120,16 +126,48 @@ impl Store for SqliteStore {
         longest: Duration,
         limit: usize,
     ) -> Result<(Vec<Event>, Option<Timestamp>), StoreError> {
-        self.read(move |connection| inbox::due(connection, now, longest, limit))
+        self.read(move |connection| parked::due(connection, now, longest, limit))
             .await
     }
 
+    async fn due_jobs(
+        &self,
+        now: Timestamp,
+        longest: Duration,
+        limit: usize,
+    ) -> Result<(Vec<Event>, Option<Timestamp>), StoreError> {
+        self.read(move |connection| parked::due_jobs(connection, now, longest, limit))
+            .await
+    }
+
+    async fn letters(
+        &self,
+        filter: Filter,
+        after: Cursor,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
+        self.read(move |connection| letters::page(connection, &filter, after, None, limit))
+            .await
+    }
+
+    async fn causes(&self, filter: Filter) -> Result<Vec<Cause>, StoreError> {
+        self.read(move |connection| letters::causes(connection, &filter))
+            .await
+    }
+
+    async fn redrive(&self) -> Result<Option<Redrive>, StoreError> {
+        self.read(letters::redrive).await
+    }
+
     async fn counts(&self) -> Result<Counts, StoreError> {
-        let identity = self.0.identity;
+        let (identity, parked_limit) = (self.0.identity, self.0.parked_limit);
         self.read(move |connection| {
+            let (parked, dead) = parked::counts(connection)?;
             Ok(Counts {
                 unacknowledged: standing::unacknowledged(connection, identity)?,
-                parked: inbox::parked(connection)?,
+                parked,
+                dead,
+                parked_limit,
                 undecodable: inbox::undecodable(connection)?,
             })
         })

@@ -41,7 +41,7 @@ pub struct Options {
     pub readers: usize,
     /// How many reads wait at most; more are [`StoreError::Overloaded`].
     pub reads_waiting: usize,
-    /// How many events are parked at most; over it, what would park another is [`StoreError::Overloaded`].
+    /// How many events are parked at most; over it, what would park another is [`StoreError::ParkedFull`].
     pub parked: u64,
     /// How many undecodable messages are kept at most: the newest.
     pub undecodable: u64,
@@ -415,6 +415,7 @@ impl Opening<'_> {
         let writer = Writer::start(grouping, jobs_waiting.max(1), group.max(1));
         Ok(SqliteStore(Arc::new(Open {
             identity,
+            parked_limit: self.options.parked,
             writer: writer.map_err(|error| self.failed(error))?,
             readers: readers.map_err(|error| self.failed(error))?,
         })))

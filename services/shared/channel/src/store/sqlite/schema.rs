@@ -144,7 +144,7 @@ CREATE TABLE begins (
     epoch     INTEGER NOT NULL,
     PRIMARY KEY (receiver, partition)
 ) WITHOUT ROWID;
-"];
+", super::parked::TABLE];
 
 /// How many migrations a file has had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,8 +13,9 @@ use duet_protocol::receipt::ReceiverName;
 use duet_protocol::sequence::{Epoch, Lane, Partition, StoreId};
 use rusqlite::{Connection, params};
 
-use super::{codec, inbox, outbox};
+use super::{codec, inbox, letters, outbox, savepoint};
 use crate::clock::Clock;
+use crate::dead_letters::{Cursor, Filter, Page, Redrive};
 use crate::store::{Committed, Identity, StoreError, Transaction};
 use crate::transport::{Position, Undecodable};
 
@@ -139,6 +140,43 @@ impl<'t> Transaction<'t> for SqliteTx<'t> {
         )?;
         put.execute(params![path, &position.0[..]])?;
         Ok(())
+    }
+
+    fn rolled_back<R>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<R, StoreError>,
+    ) -> Result<R, StoreError> {
+        savepoint::run(self.connection, "SAVEPOINT rolled_back")?;
+        let worked = work(self)?;
+        savepoint::run(self.connection, "ROLLBACK TO rolled_back")?;
+        savepoint::run(self.connection, "RELEASE rolled_back")?;
+        Ok(worked)
+    }
+
+    fn letters(
+        &mut self,
+        filter: &Filter,
+        after: Cursor,
+        up_to: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
+        letters::page(self.connection, filter, after, up_to, limit)
+    }
+
+    fn matching(&mut self, filter: &Filter) -> Result<u64, StoreError> {
+        letters::matching(self.connection, filter)
+    }
+
+    fn newest_letter(&mut self) -> Result<Cursor, StoreError> {
+        letters::newest(self.connection)
+    }
+
+    fn redrive(&mut self) -> Result<Option<Redrive>, StoreError> {
+        letters::redrive(self.connection)
+    }
+
+    fn put_redrive(&mut self, redrive: &Redrive) -> Result<(), StoreError> {
+        letters::put_redrive(self.connection, redrive)
     }
 
     fn put_undecodable(&mut self, path: &str, undecodable: &Undecodable) -> Result<(), StoreError> {

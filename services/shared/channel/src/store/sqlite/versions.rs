@@ -1,14 +1,18 @@
 //! Versions that the store keeps for a receiving service, key by key, so that the service's own tables need not: all it brings is what
 //! an event changes. It costs a row a key beside the service's own.
 
+use std::future::Future;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use duet_protocol::decision::Decision;
 use duet_protocol::event::{Data, Event, Key};
 use duet_protocol::receive::{Apply, Failure};
 use duet_protocol::sequence::{Epoch, Lane, Sequence, Version};
+use futures::future::BoxFuture;
 use opentelemetry::KeyValue;
 use rusqlite::{Connection, OptionalExtension, params};
+use tokio_util::sync::CancellationToken;
 
 use super::codec::{signed, unsigned};
 use super::savepoint::in_savepoint;
@@ -51,6 +55,19 @@ pub trait Changes: Send + Sync + 'static {
     /// Those of the tables; then the whole transaction is rolled back.
     fn change(&self, connection: &Connection, event: &Event, data: &Data) -> Changed;
 
+    /// Whether the event is a job: its work takes longer than a message or a call may take. It is then done by [`Changes::run`], outside
+    /// any transaction, and what that returns is the data that [`Changes::change`] gets.
+    fn is_job(&self, event: &Event) -> bool {
+        let _ = event;
+        false
+    }
+
+    /// Does a job's work: see [`ReceivingService::run`].
+    fn run(&self, event: Event, stop: CancellationToken) -> BoxFuture<'_, Result<Bytes, Failure>> {
+        let _ = (event, stop);
+        Box::pin(async { Err(Failure::new("the service has no jobs")) })
+    }
+
     /// What an event's spans tell of it, asked of recorded events only.
     fn describe(&self, event: &Event) -> Vec<KeyValue> {
         let _ = event;
@@ -77,6 +94,14 @@ impl ReceivingService<Connection> for Versioned {
             connection,
             service: self.0.clone(),
         }
+    }
+
+    fn run(
+        &self,
+        event: Event,
+        stop: CancellationToken,
+    ) -> impl Future<Output = Result<Bytes, Failure>> + Send {
+        self.0.run(event, stop)
     }
 
     fn describe(&self, event: &Event) -> Vec<KeyValue> {
@@ -133,6 +158,10 @@ impl Apply for VersionedRows<'_> {
                 signed(event.sequence.0),
             ])?;
         Ok(Ok(None))
+    }
+
+    fn is_job(&mut self, event: &Event) -> bool {
+        self.service.is_job(event)
     }
 
     fn tombstones(
@@ -201,9 +230,7 @@ mod tests {
             let (key, text) = (data.key.as_str(), &*data.kind);
             connection.execute("REPLACE INTO texts VALUES (?1, ?2)", [key, text])?;
             Ok(match text {
-                "bad" => Err(Failure {
-                    cause: "it is bad".into(),
-                }),
+                "bad" => Err(Failure::new("it is bad")),
                 "" => Ok(Kept::Nothing),
                 _ => Ok(Kept::Something),
             })

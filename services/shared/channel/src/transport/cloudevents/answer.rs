@@ -183,9 +183,7 @@ fn outcome(wire: WireOutcome<'_>) -> Result<Outcome, NotAnAnswer> {
         "dead" => Outcome::Dead,
         "refused" => Outcome::Refused,
         "dropped" => Outcome::Dropped,
-        "failed" => Outcome::Failed(Failure {
-            cause: wire.cause.unwrap_or_default().into(),
-        }),
+        "failed" => Outcome::Failed(Failure::new(wire.cause.unwrap_or_default())),
         "late" => Outcome::Late,
         other => return Err(NotAnAnswer(format!("outcome: {other:?} is unknown"))),
     })

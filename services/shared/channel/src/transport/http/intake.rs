@@ -88,6 +88,7 @@ impl From<StoreError> for IntakeError {
         match error {
             StoreError::Unknown(_) => IntakeError::Unknown,
             StoreError::Overloaded
+            | StoreError::ParkedFull
             | StoreError::NotCommitted(_)
             | StoreError::Corrupt(_)
             | StoreError::Closed => IntakeError::Overloaded {

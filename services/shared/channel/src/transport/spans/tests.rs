@@ -426,9 +426,7 @@ async fn a_failure_is_recorded_even_where_nothing_was_sampled() {
         events: events.several(2).into_iter().map(outgoing).collect(),
         urgency: Urgency::Inline,
     };
-    let failed = Outcome::Failed(Failure {
-        cause: "the post is gone".into(),
-    });
+    let failed = Outcome::Failed(Failure::new("the post is gone"));
     two.by_request(&batch, &[Outcome::Applied(None), failed]);
     let spans = two.end().await;
     let receive = named(&spans, "notification", "receive reaction");

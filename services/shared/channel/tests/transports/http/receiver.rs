@@ -17,6 +17,7 @@ use duet_channel::transport::{Delivered, cloudevents};
 use duet_protocol::event::Event;
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::rules::Rules;
+use duet_protocol::settings::DeliverySettings;
 use duet_testkit::{Process, until};
 use rusqlite::Connection;
 
@@ -83,7 +84,7 @@ fn serve() {
         name,
         Arc::new(Rules::default()),
         clock,
-        Duration::from_secs(60),
+        DeliverySettings::default(),
     );
     let intake = Data::new(Intake { receiver, clock });
     actix_web::rt::System::new()

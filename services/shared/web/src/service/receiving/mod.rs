@@ -10,8 +10,7 @@ use std::sync::Arc;
 
 use actix_web::web::{Data, ServiceConfig};
 use duet_channel::receiver::{
-    AllowedFaults, ConsumerParts, ConsumerTask, PARKED_RETRY, ParkedTask, Receiver,
-    ReceivingService,
+    AllowedFaults, ConsumerParts, ConsumerTask, ParkedTask, Receiver, ReceivingService,
 };
 use duet_channel::settings::Side;
 use duet_channel::store::Store;
@@ -97,7 +96,7 @@ impl Receiving {
             name,
             Arc::new(Rules::default()),
             service.clock,
-            PARKED_RETRY,
+            service.states.clone(),
         );
         if allow_faults {
             let (states, draining) = (

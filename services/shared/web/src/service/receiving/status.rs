@@ -73,15 +73,16 @@ pub(super) async fn channel(
 
 /// Keeps what the metrics tell of the parked table up to date, until `stop`.
 pub(super) async fn measure(store: SqliteStore, instruments: Instruments, stop: CancellationToken) {
-    let parked = Arc::new(AtomicU64::new(0));
-    let asked = Arc::clone(&parked);
-    instruments.observe_held(move || Held {
-        parked: asked.load(Ordering::Relaxed),
-        dead: 0,
+    let held = Arc::new([const { AtomicU64::new(0) }; 2]);
+    let asked = Arc::clone(&held);
+    instruments.observe_held(move || {
+        let [parked, dead] = [0, 1].map(|it| asked[it].load(Ordering::Relaxed));
+        Held { parked, dead }
     });
     while !stop.is_cancelled() {
         if let Ok(counts) = store.counts().await {
-            parked.store(counts.parked, Ordering::Relaxed);
+            held[0].store(counts.parked, Ordering::Relaxed);
+            held[1].store(counts.dead, Ordering::Relaxed);
         }
         tokio::select! {
             () = stop.cancelled() => {}

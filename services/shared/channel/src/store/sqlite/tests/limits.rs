@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use duet_protocol::accept::Dispatch;
+use duet_protocol::delivery::Parked;
 use duet_protocol::event::{Body, Data, Event, Key, TraceContext};
 use duet_protocol::outbox::OutboxTables;
 use duet_protocol::receive::{Failure, InboxTables};
@@ -16,9 +17,7 @@ use crate::store::sqlite::outbox::HASHES;
 use crate::transport::Undecodable;
 
 fn failure() -> Failure {
-    Failure {
-        cause: "no".repeat(10_000).into(),
-    }
+    Failure::new("no".repeat(10_000))
 }
 
 fn event(source: Source, sequence: u64) -> Event {
@@ -46,12 +45,13 @@ async fn a_full_parked_table_pushes_back() {
     let (store, _commits) = SqliteStore::open(&file(&directory), few).unwrap();
     let park = |sequence| {
         let event = event(Lane::default().source(Epoch(1)), sequence);
-        store.write(move |tx| tx.park(&event, &failure(), Timestamp::default()))
+        store.write(move |tx| tx.park(&event, Some(&failure()), Parked::job(Timestamp::default())))
     };
     park(2).await.unwrap();
     park(3).await.unwrap();
-    assert!(matches!(park(4).await, Err(StoreError::Overloaded)));
-    assert_eq!(store.counts().await.unwrap().parked, 2);
+    assert!(matches!(park(4).await, Err(StoreError::ParkedFull)));
+    let counts = store.counts().await.unwrap();
+    assert_eq!((counts.parked, counts.parked_limit), (2, 2));
     store.close().await;
 }
 

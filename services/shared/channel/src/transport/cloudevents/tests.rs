@@ -327,9 +327,7 @@ fn what_a_receiver_says_arrives_as_it_was() {
         hello_question_from_json(&hello_question_to_json(StoreId(9))).unwrap(),
         StoreId(9)
     );
-    let failed = Outcome::Failed(Failure {
-        cause: "no \"post\"".into(),
-    });
+    let failed = Outcome::Failed(Failure::new("no \"post\""));
     let outcomes = vec![
         Outcome::Applied(None),
         Outcome::Applied(Some(Decision::named("notified"))),

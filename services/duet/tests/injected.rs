@@ -105,7 +105,8 @@ async fn an_event_that_can_not_be_applied_fails_its_caller_in_sync_and_is_parked
     all.follows(Mode::Async).await;
     assert_eq!(all.react("eva", "walk").await.status, 202);
     all.drained().await;
-    // Drained: it is received, and parked. What is parked is tried again, and applied then.
+    // Drained: it is received, and parked. What is parked is tried again, which fails as long as the faults act.
+    all.edit(&faults("errorPercent: 100"), NONE).await;
     count(&all, 1).await;
     rows::equal(&all);
     all.kill();

@@ -7,6 +7,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::dice::Dice;
+use crate::event::Event;
 use crate::receipt::ReceiverName;
 use crate::settings::Faults;
 use crate::time::{Moment, Timestamp};
@@ -21,6 +22,11 @@ impl Faults {
     /// Whether they have ended by themselves.
     pub fn are_over(&self, now: Timestamp) -> bool {
         self.until.is_some_and(|until| until <= now)
+    }
+
+    /// Whether an event fails that was parked and is tried once more. Chance follows from the seed.
+    pub fn fail_again(&self, event: &Event, seed: u64) -> bool {
+        self.errors.covers(Dice::new(seed ^ event.hash().0).next())
     }
 
     /// How long they still act; `None` if they don't end by themselves.
@@ -140,7 +146,9 @@ impl Turns {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::Percent;
+    use crate::event::{Body, TraceContext};
+    use crate::sequence::{Sequence, Source};
+    use crate::settings::{Generation, Percent};
 
     const MS: Duration = Duration::from_millis(1);
 
@@ -266,5 +274,33 @@ mod tests {
         assert!(Faults::default().act_at(&name("notification"), seconds(1_000)));
         assert_eq!(faults.end_in(seconds(10)), Some(Duration::from_secs(20)));
         assert_eq!(Faults::default().end_in(seconds(10)), None);
+    }
+
+    #[test]
+    fn the_share_of_what_is_parked_fails_again_and_another_seed_strikes_others() {
+        let event = |sequence| Event {
+            source: Source::default(),
+            sequence: Sequence(sequence),
+            time: Timestamp::default(),
+            body: Body::Opened {
+                previous: None,
+                joined: Vec::new(),
+            },
+            trace: TraceContext::default(),
+            generation: Generation::FIRST,
+        };
+        let struck = |percent, seed| {
+            let faults = Faults {
+                errors: Percent::new(percent).unwrap(),
+                ..Faults::default()
+            };
+            let all = (1..=1_000).filter(|it| faults.fail_again(&event(*it), seed));
+            all.collect::<Vec<_>>()
+        };
+        assert_eq!((struck(0, 1).len(), struck(100, 1).len()), (0, 1_000));
+        let some = struck(30, 1);
+        assert!((250..350).contains(&some.len()), "{}", some.len());
+        assert_eq!(some, struck(30, 1));
+        assert_ne!(some, struck(30, 2));
     }
 }

@@ -82,6 +82,14 @@ impl AllowedFaults {
         })
     }
 
+    /// What happens to what was parked and is tried once more: some of it fails. `None` while no faults act here.
+    pub(super) fn again(&self, receiver: &ReceiverName, clock: Clock) -> Option<Faults> {
+        let state = self.settings.borrow();
+        let faults = state.settings()?.faults.as_ref()?;
+        let act = !self.stop.is_cancelled() && faults.act_at(receiver, clock.wall());
+        act.then(|| faults.clone())
+    }
+
     /// Lets this time pass, unless these faults end before.
     async fn hold(&self, faults: &Faults, time: Duration, clock: Clock) {
         let time = faults
@@ -149,13 +157,14 @@ impl Struck<'_> {
 }
 
 /// A service's rows, where some events can't be applied. Counts those that are tried.
-pub(super) struct Faulty<'a, R> {
+pub(super) struct Faulty<R, F> {
     pub(super) rows: R,
-    pub(super) fails: &'a BTreeSet<EventId>,
+    /// Whether an event can't be applied.
+    pub(super) fails: F,
     pub(super) tried: usize,
 }
 
-impl<R: Apply> Apply for Faulty<'_, R> {
+impl<R: Apply, F: FnMut(&Event) -> bool> Apply for Faulty<R, F> {
     type Error = R::Error;
 
     fn held(&mut self, key: &Key) -> Result<Option<Version>, Self::Error> {
@@ -168,7 +177,7 @@ impl<R: Apply> Apply for Faulty<'_, R> {
         data: &Data,
     ) -> Result<Result<Option<Decision>, Failure>, Self::Error> {
         self.tried += 1;
-        if self.fails.contains(&event.id()) {
+        if (self.fails)(event) {
             let cause = "spec.faults of the Channel says that it can't be applied";
             return Ok(Err(Failure::new(cause)));
         }

@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use duet_protocol::event::Event;
 use duet_protocol::receive::{Apply, InboxTables, Outcome, Redriven};
-use duet_protocol::settings::DeliverySettings;
 
 use super::receive::done;
-use super::{Receiver, ReceivingService};
+use super::{DecidesBy, Receiver, ReceivingService};
 use crate::dead_letters::{AT_ONCE, Letter, Redrive, Redriving, Would};
 use crate::store::{Store, StoreError, Transaction};
 
@@ -26,14 +25,14 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
         tx: &mut S::Tx<'_>,
         letter: &Letter,
         named: bool,
-        decides_by: &(DeliverySettings, u64),
+        decides_by: &DecidesBy,
     ) -> Result<Would, StoreError> {
         let event = letter.event();
         let parked = tx.parked(letter.id)?;
         if !named && parked.is_some_and(|parked| parked.is_futile(&self.0.rules)) {
             return Ok(Would::BePassedOver);
         }
-        let mut rows = self.0.service.rows(tx.connection());
+        let mut rows = self.rows_again(tx.connection(), decides_by);
         if rows.is_job(&event) {
             return Ok(Would::Run);
         }
@@ -49,7 +48,7 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
         &self,
         tx: &mut S::Tx<'_>,
         letter: &Letter,
-        decides_by: &(DeliverySettings, u64),
+        decides_by: &DecidesBy,
     ) -> Result<bool, StoreError> {
         let mut rows = self.0.service.rows(tx.connection());
         let mut receiving = self.receiving(tx, &mut rows, decides_by);
@@ -76,7 +75,7 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
     fn redrive_some(
         &self,
         tx: &mut S::Tx<'_>,
-        decides_by: &(DeliverySettings, u64),
+        decides_by: &DecidesBy,
     ) -> Result<Option<Step>, StoreError> {
         let running = |redrive: &Redrive| redrive.progress.state == Redriving::Running;
         let Some(mut redrive) = tx.redrive()?.filter(running) else {
@@ -95,7 +94,7 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
         let mut step = Step::default();
         for letter in &page.letters {
             let event = letter.event();
-            let mut rows = self.0.service.rows(tx.connection());
+            let mut rows = self.rows_again(tx.connection(), decides_by);
             let mut receiving = self.receiving(tx, &mut rows, decides_by);
             let what = receiving.redrive(&event, named)?;
             redrive.progress.count(&what);

@@ -30,13 +30,13 @@ use duet_protocol::receipts::Receipts;
 use duet_protocol::receive::{Apply, Failure, Outcome, Receiving};
 use duet_protocol::rules::Rules;
 use duet_protocol::sequence::Lane;
-use duet_protocol::settings::DeliverySettings;
+use duet_protocol::settings::{DeliverySettings, Faults};
 use duet_protocol::time::Moment;
 use opentelemetry::KeyValue;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use self::faults::Struck;
+use self::faults::{Faulty, Struck};
 use crate::clock::Clock;
 use crate::dead_letters::DeadLetters;
 use crate::settings::SettingsState;
@@ -129,6 +129,16 @@ impl From<watch::Receiver<SettingsState>> for Delivery {
     fn from(states: watch::Receiver<SettingsState>) -> Self {
         Delivery::Followed(states)
     }
+}
+
+/// What a transaction decides by.
+#[derive(Clone, Debug)]
+pub(crate) struct DecidesBy {
+    delivery: DeliverySettings,
+    /// Where its chance comes from.
+    seed: u64,
+    /// What goes wrong on purpose with what was parked.
+    faults: Option<Faults>,
 }
 
 /// What the intake's handlers and the tasks share. Cheap to clone.
@@ -239,7 +249,7 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
         &'a self,
         tx: &'a mut T,
         rows: &'a mut R,
-        (delivery, seed): &'a (DeliverySettings, u64),
+        by: &'a DecidesBy,
     ) -> Receiving<'a, T, R> {
         Receiving {
             inbox: tx,
@@ -247,15 +257,37 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
             receiver: &self.0.name,
             max_runs: Inbox::MAX_RUNS,
             now: self.0.clock.wall(),
-            delivery,
-            seed: *seed,
+            delivery: &by.delivery,
+            seed: by.seed,
             rules: &self.0.rules,
         }
     }
 
     /// What a transaction decides by: read before it, since it may run more than once.
-    pub(crate) fn decides_by(&self) -> (DeliverySettings, u64) {
-        (self.0.delivery.now(), rand::random())
+    pub(crate) fn decides_by(&self) -> DecidesBy {
+        let allowed = self.0.faults.get();
+        DecidesBy {
+            delivery: self.0.delivery.now(),
+            seed: rand::random(),
+            faults: allowed.and_then(|it| it.again(&self.0.name, self.0.clock)),
+        }
+    }
+
+    /// The service's rows, for what was parked and is tried once more.
+    fn rows_again<'t>(
+        &self,
+        connection: &'t S::Connection,
+        by: &DecidesBy,
+    ) -> Faulty<A::Rows<'t>, impl FnMut(&Event) -> bool + use<S, A>> {
+        let (faults, seed) = (by.faults.clone(), by.seed);
+        Faulty {
+            rows: self.0.service.rows(connection),
+            fails: move |event: &Event| {
+                let faults = faults.as_ref();
+                faults.is_some_and(|faults| faults.fail_again(event, seed))
+            },
+            tried: 0,
+        }
     }
 
     /// Something was parked: its tasks look again.

@@ -80,7 +80,7 @@ impl<S: Store, A: ReceivingService<S::Connection>> ParkedTask<S, A> {
         let due = Arc::<[Event]>::from(due);
         let tried = due.clone();
         let job = move |tx: &mut S::Tx<'_>| {
-            let mut rows = receiver.0.service.rows(tx.connection());
+            let mut rows = receiver.rows_again(tx.connection(), &decides_by);
             let mut receiving = receiver.receiving(tx, &mut rows, &decides_by);
             due.iter()
                 .map(|event| receiving.retry_parked(event))

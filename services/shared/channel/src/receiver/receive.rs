@@ -91,7 +91,7 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
             } else {
                 let mut rows = Faulty {
                     rows: inner.service.rows(tx.connection()),
-                    fails: &fails,
+                    fails: |event: &Event| fails.contains(&event.id()),
                     tried: 0,
                 };
                 let mut receiving = this.receiving(tx, &mut rows, &decides_by);

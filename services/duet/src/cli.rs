@@ -2,7 +2,7 @@
 
 use crate::{
     bench::{self, baseline},
-    commands::{compare, faults, load, mode, serve, status, tether, trace, up},
+    commands::{compare, dead_letters, faults, load, mode, serve, status, tether, trace, up},
     failure::{EXIT_CODES, Failure},
 };
 use clap::{Parser, Subcommand};
@@ -31,6 +31,11 @@ enum Verb {
     /// As in `duet faults delay=200ms errorPercent=5 --for 30s`, and `duet faults off`. A service obeys only if it was started with
     /// --allow-faults, as those of `duet up` are; in a cluster, if the chart's faults.allowed says so.
     Faults(faults::Options),
+    /// List, show, try again or give up what a receiver could not apply
+    ///
+    /// An event that can't be applied is parked and tried again; its last attempt makes it a dead letter, which is kept until it is
+    /// redriven or discarded. Nothing waits behind it.
+    DeadLetters(dead_letters::Options),
     /// Show what each service says of the channel, and what is down
     ///
     /// In a Kubernetes cluster also what the operator observed, and each pod. Exits with 3 unless all is ready, with 9 if all is and
@@ -68,6 +73,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         Verb::Serve(options) => serve::run(options),
         Verb::Mode(options) => mode::run(options),
         Verb::Faults(options) => faults::run(options),
+        Verb::DeadLetters(options) => dead_letters::run(options),
         Verb::Status(options) => status::run(options),
         Verb::Trace(options) => trace::run(options),
         Verb::Load(options) => load::run(options),
@@ -128,6 +134,10 @@ mod tests {
             "duet status --data-dir d --json",
             "duet faults delay=200ms errorPercent=5 --for 30s --receiver r --data-dir d --json",
             "duet faults off --data-dir d",
+            "duet dead-letters list --state dead --older-than 10m --all --receiver r --data-dir d --json",
+            "duet dead-letters show 000000000000feed.0001.0000.000000000000002a.0000000000000007 --data-dir d --json",
+            "duet dead-letters redrive --cause 00000000000000ab --rate 5 --data-dir d --json",
+            "duet dead-letters discard --post walk --yes --data-dir d --json",
             "duet trace --last --data-dir d --json",
             "duet load --rate 5 --for 5m --data-dir d --json",
             "duet compare --quick --data-dir d --out o --json --only hung --only slow",
@@ -143,6 +153,8 @@ mod tests {
             "mode async",
             "faults off",
             "status",
+            "dead-letters list",
+            "dead-letters redrive --dry-run",
             "trace --last",
             "load",
             "compare",

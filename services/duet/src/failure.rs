@@ -13,12 +13,14 @@ pub(crate) struct Failure {
     hint: Option<String>,
 }
 
-/// The exit codes; 2 is a command line that can't be read.
+/// The exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Kind {
     /// Something went wrong that is none of the below.
     Failed = 1,
+    /// The command line can't be read, as clap ends with it, or asks for nothing that can be.
+    Usage = 2,
     /// The pair isn't running, or a part of it isn't ready.
     NotRunning = 3,
     /// A port or the data directory is taken.
@@ -27,8 +29,8 @@ pub(crate) enum Kind {
     Invalid = 5,
     /// It was done, and not seen in force in time.
     Late = 6,
-    /// There is no such trace.
-    NoTrace = 7,
+    /// There is no such trace, dead letter or receiver.
+    NotFound = 7,
     /// What is stored is not what was accepted.
     Differs = 8,
     /// All is ready, and something keeps events from getting through.
@@ -45,7 +47,7 @@ Exit codes:
   4  a port or the data directory is taken
   5  the Channel document is not valid
   6  done, but not seen in force in time
-  7  there is no such trace
+  7  there is no such trace, dead letter or receiver
   8  what is stored is not what was accepted
   9  all is ready, and something keeps events from getting through";
 

@@ -42,6 +42,9 @@ pub(crate) struct Observed {
     /// Events that are kept for another attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) parked: Option<u64>,
+    /// Events whose attempts are over: they wait for a redrive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) dead_letters: Option<u64>,
     /// Events that were sent once more since the process began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) retransmissions: Option<u64>,
@@ -90,9 +93,20 @@ pub(crate) struct Condition {
 impl Observed {
     /// Why it is degraded, if it is.
     pub(crate) fn degraded(&self) -> Option<&str> {
+        self.reason("Degraded", "True")
+    }
+
+    /// Why the newest Channel is not in force there, if it isn't. A receiver that no Channel names has none to follow.
+    pub(crate) fn refused(&self) -> Option<&str> {
+        let refused = self.reason("Accepted", "False")?;
+        (refused != "NotAReceiver").then_some(refused)
+    }
+
+    /// The reason of a condition that stands so.
+    fn reason(&self, r#type: &str, status: &str) -> Option<&str> {
         let mut conditions = self.conditions.iter();
-        let degraded = conditions.find(|it| it.r#type == "Degraded" && it.status == "True")?;
-        Some(&degraded.reason)
+        let found = conditions.find(|it| it.r#type == r#type && it.status == status)?;
+        Some(&found.reason)
     }
 }
 

@@ -41,6 +41,8 @@ pub(crate) struct Pair {
 pub(crate) struct Participant {
     /// The service; in a cluster the pod.
     pub(crate) name: String,
+    /// The service, as it is called on a laptop.
+    pub(crate) service: String,
     /// The base URL of its internal port, or why it can't be asked.
     pub(crate) internal: Result<String, String>,
 }
@@ -122,6 +124,7 @@ impl From<Running> for Pair {
         let services = running.services().into_iter();
         let participants = services.map(|(name, at)| Participant {
             name: name.to_owned(),
+            service: name.to_owned(),
             internal: Ok(at.internal.clone()),
         });
         Self {

@@ -124,7 +124,11 @@ impl Cluster {
                         .await?),
                     Err(why) => Err(why),
                 };
-                participants.push(Participant { name, internal });
+                participants.push(Participant {
+                    name,
+                    service: component.label().to_owned(),
+                    internal,
+                });
             }
         }
         let jaeger = match &self.release.jaeger {

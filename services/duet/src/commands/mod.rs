@@ -1,6 +1,7 @@
 //! One module a verb: its options, and what it does.
 
 pub(crate) mod compare; // the same load in both modes, and what it came to
+pub(crate) mod dead_letters; // what receivers could not apply
 pub(crate) mod faults; // what goes wrong on purpose: shown, set, taken away
 mod following; // waits until each process follows a change of the Channel
 pub(crate) mod load; // traffic at a fixed rate, and whether all of it arrived

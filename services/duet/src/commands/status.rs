@@ -82,9 +82,12 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
         return Err(failure);
     }
     if status.ready {
-        return match status.degraded() {
-            Some(why) => Err(Failure::new(Kind::Degraded, why)),
-            None => Ok(()),
+        let refused = || status.each(Observed::refused, "not accepted");
+        return match (status.each(Observed::degraded, "degraded"), refused()) {
+            (Some(why), _) => Err(Failure::new(Kind::Degraded, why)),
+            (None, Some(why)) => Err(Failure::new(Kind::Invalid, why)
+                .hint("What was in force before still is: the newest Channel is not.")),
+            (None, None) => Ok(()),
         };
     }
     let channel = status.channel.iter().filter(|it| it.ready().is_err());
@@ -97,19 +100,19 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
 }
 
 impl Status {
-    /// What is degraded, if anything is, and why.
-    fn degraded(&self) -> Option<String> {
-        let degraded = self.services.iter().filter_map(|it| match &it.state {
+    /// What is wrong where something is, and why.
+    fn each(&self, wrong: fn(&Observed) -> Option<&str>, what: &str) -> Option<String> {
+        let wrong = self.services.iter().filter_map(|it| match &it.state {
             State::Up {
                 channel: Ok(observed),
                 ..
-            } => Some((&it.service, observed.degraded()?)),
+            } => Some((&it.service, wrong(observed)?)),
             State::Up { .. } | State::Down { .. } => None,
         });
-        let each: Vec<_> = degraded
+        let each: Vec<_> = wrong
             .map(|(service, why)| format!("{service}: {why}"))
             .collect();
-        (!each.is_empty()).then(|| format!("degraded: {}", each.join("; ")))
+        (!each.is_empty()).then(|| format!("{what}: {}", each.join("; ")))
     }
 }
 
@@ -205,7 +208,7 @@ impl fmt::Display for Status {
     }
 }
 
-/// Mode, generation and numbers on one line; retransmissions only where there were some.
+/// Mode, generation and numbers on one line; dead letters and retransmissions only where there are some.
 fn line(observed: &Observed) -> String {
     let number = |it: Option<u64>| it.map(|it| it.to_string());
     let numbers = [
@@ -213,6 +216,10 @@ fn line(observed: &Observed) -> String {
         ("unacknowledged", number(observed.unacknowledged)),
         ("oldest", observed.oldest_age.clone()),
         ("parked", number(observed.parked)),
+        (
+            "dead letters",
+            number(observed.dead_letters.filter(|it| *it > 0)),
+        ),
         (
             "retransmissions",
             number(observed.retransmissions.filter(|it| *it > 0)),

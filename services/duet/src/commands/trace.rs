@@ -120,7 +120,7 @@ async fn settled(
                 };
                 let hint =
                     "It may not have been sampled, or be too old; or no span of it was sent yet.";
-                return Err(Failure::new(Kind::NoTrace, what).hint(hint));
+                return Err(Failure::new(Kind::NotFound, what).hint(hint));
             }
             _ => tokio::time::sleep(PAUSE).await,
         }

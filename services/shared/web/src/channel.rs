@@ -37,6 +37,9 @@ pub struct Observed {
     /// Events that are kept for another attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parked: Option<u64>,
+    /// Events whose attempts are over: they wait for a redrive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dead_letters: Option<u64>,
     /// Events that were sent again since the process began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retransmissions: Option<u64>,

@@ -37,6 +37,8 @@ pub mod server;
 
 /// The internal port's `/v1/channel`.
 pub mod channel;
+/// What the internal port tells of what could not be applied, and is asked about it.
+pub mod dead_letters;
 /// Stopping in order: not ready, drain, stop accepting, finish.
 pub mod drain;
 /// The internal port's `/livez`, `/readyz`, `/version` and `/metrics`.

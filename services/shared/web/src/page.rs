@@ -5,7 +5,7 @@ use std::future::{Ready, ready};
 use actix_web::dev::Payload;
 use actix_web::web::Query;
 use actix_web::{FromRequest, HttpRequest};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::cursor::{self, InvalidCursor, Owned, Position};
@@ -63,38 +63,50 @@ pub struct PageParams {
     limit: Option<u16>,
 }
 
+/// A query parameter is not what it must be.
+pub(crate) fn invalid(error: FieldError) -> Problem {
+    let detail = match &error.parameter {
+        Some(name) => format!("{name}: {}.", error.detail),
+        None => error.detail.clone(),
+    };
+    Problem::new(Kind::InvalidParameter, detail).with(error)
+}
+
 impl<P: Position> Page<P> {
     fn parse(query: &str) -> Result<Self, Problem> {
-        let invalid = |error: FieldError| {
-            let detail = match &error.parameter {
-                Some(name) => format!("{name}: {}.", error.detail),
-                None => error.detail.clone(),
-            };
-            Problem::new(Kind::InvalidParameter, detail).with(error)
-        };
+        let (page, others) = Self::with_others(query)?;
+        match others.into_iter().next() {
+            None => Ok(page),
+            Some((name, _)) => Err(invalid(FieldError::of(name, "there is no such parameter"))),
+        }
+    }
+
+    /// The page, and the parameters that say something else, in their order.
+    pub(crate) fn with_others(query: &str) -> Result<(Self, Vec<(String, String)>), Problem> {
         let parameters = Query::<Vec<(String, String)>>::from_query(query).map_err(|error| {
             Problem::new(
                 Kind::InvalidParameter,
                 format!("The query can't be read: {error}."),
             )
         })?;
-        let (mut after, mut limit) = (None, None);
+        let (mut after, mut limit, mut others) = (None, None, Vec::new());
         for (name, value) in parameters.into_inner() {
             let twice = match name.as_str() {
                 "cursor" => after
                     .replace(cursor::decode(&value).map_err(refused)?)
                     .is_some(),
                 "limit" => limit.replace(Limit::parse(&value)?).is_some(),
-                _ => return Err(invalid(FieldError::of(name, "there is no such parameter"))),
+                _ => {
+                    others.push((name, value));
+                    continue;
+                }
             };
             if twice {
                 return Err(invalid(FieldError::of(name, "it is given twice")));
             }
         }
-        Ok(Self {
-            after,
-            limit: limit.unwrap_or(Limit::DEFAULT),
-        })
+        let limit = limit.unwrap_or(Limit::DEFAULT);
+        Ok((Self { after, limit }, others))
     }
 }
 
@@ -124,7 +136,7 @@ impl<P: Position> FromRequest for Page<P> {
 }
 
 /// A page of a list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct List<T> {
     /// The items, in the list's order.
     pub items: Vec<T>,
@@ -153,8 +165,6 @@ impl<T> List<T> {
 
 #[cfg(test)]
 mod tests {
-    use serde::Deserialize;
-
     use super::*;
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]

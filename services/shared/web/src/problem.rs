@@ -84,6 +84,11 @@ kinds! {
     /// No event of this position was ever accepted here.
     DeliveryNotFound = NOT_FOUND "delivery-not-found" "There is no such delivery";
 
+    /// No event of this id is parked or dead here: it may have been applied or discarded meanwhile.
+    DeadLetterNotFound = NOT_FOUND "dead-letter-not-found" "There is no such dead letter";
+    /// A redrive is under way: its progress is to be had, and it can be cancelled.
+    RedriveUnderWay = CONFLICT "redrive-under-way" "A redrive is under way";
+
     /// What the request's position names has not come here in time.
     PositionNotReached = GATEWAY_TIMEOUT "position-not-reached" "What was written has not come here yet";
     /// The receiver did not answer within the deadline.

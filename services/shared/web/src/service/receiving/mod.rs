@@ -3,6 +3,8 @@
 
 /// What senders deliver and ask, on the internal port.
 mod intake;
+/// What could not be applied, on the internal port.
+mod letters;
 /// What the process tells of the channel.
 mod status;
 
@@ -126,6 +128,7 @@ impl Receiving {
             }
         };
         let internal = {
+            let letters = Data::new(receiver.dead_letters());
             let intake = Data::new(Intake {
                 receiver,
                 clock: service.clock,
@@ -139,12 +142,14 @@ impl Receiving {
             move |config: &mut ServiceConfig| {
                 config
                     .app_data(intake.clone())
+                    .app_data(letters.clone())
                     .app_data(states.clone())
                     .app_data(failing.clone())
                     .app_data(condition.clone())
                     .app_data(store.clone())
                     .service(at("/v1/channel").get(status::channel));
                 intake::configure::<A>(config);
+                letters::configure::<A>(config);
             }
         };
         service.serve(public, internal, tasks, store).await

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use actix_web::web;
 use duet_channel::clock::Clock;
+use duet_channel::dead_letters::Filter;
 use duet_channel::failing::Failing;
 use duet_channel::settings::{SettingsState, Trouble};
 use duet_channel::store::Store;
@@ -55,13 +56,19 @@ pub(super) async fn channel(
         (failing.reason.as_str(), message)
     });
     let mut observed = Observed::of(&state);
-    observed.parked = store.counts().await.ok().map(|counts| counts.parked);
+    let counts = store.counts().await.ok();
+    observed.parked = counts.as_ref().map(|counts| counts.parked);
+    observed.dead_letters = counts.as_ref().map(|counts| counts.dead);
+    let dead = match counts {
+        Some(counts) if degraded.is_none() => dead_letters(&store, counts.dead).await,
+        _ => None,
+    };
     let is_named = match state.settings() {
         Some(settings) => settings.to.contains(&faults.receiver),
         None => (state.problem.as_ref()).is_none_or(|it| it.trouble != Trouble::NotAReceiver),
     };
     let condition = if is_named {
-        Condition::degraded(degraded)
+        Condition::degraded(degraded.or(dead))
     } else {
         Condition::is_no_receiver(faults.receiver.as_str())
     };
@@ -69,6 +76,24 @@ pub(super) async fn channel(
     let faults = state.settings().and_then(|settings| faults.of(settings));
     observed.conditions.extend(faults);
     web::Json(observed)
+}
+
+/// What is told of dead letters: they wait for somebody, who may not know.
+async fn dead_letters(store: &SqliteStore, dead: u64) -> Option<(&'static str, String)> {
+    if dead == 0 {
+        return None;
+    }
+    let causes = store.causes(Filter::dead()).await.ok()?;
+    let main = causes.first()?;
+    let how_many = match causes.len() {
+        1 => String::new(),
+        _ => format!(" ({} of them)", main.dead),
+    };
+    let message = format!(
+        "{dead} events could not be applied: {}{how_many}; `duet dead-letters` lists them, and tries them again",
+        main.cause
+    );
+    Some(("DeadLetters", message))
 }
 
 /// Keeps what the metrics tell of the parked table up to date, until `stop`.

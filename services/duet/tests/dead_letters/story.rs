@@ -1,0 +1,135 @@
+use super::{common::PATIENCE, stage::Stage};
+use duet_testkit::until;
+use serde_json::Value;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_failed_is_listed_by_cause_shown_previewed_and_each_is_applied_once() {
+    let stage = Stage::open(&[]).await;
+    stage.dead(30).await;
+    assert_eq!(stage.notified("walk").await, 0);
+
+    let listed = stage.json("list", &[]);
+    let causes = listed[0]["causes"].as_array().unwrap();
+    assert_eq!(
+        (causes.len(), &causes[0]["dead"]),
+        (1, &Value::from(30)),
+        "{listed}"
+    );
+    let cause = causes[0]["fingerprint"].as_str().unwrap();
+    assert!(
+        causes[0]["cause"].as_str().unwrap().contains("spec.faults"),
+        "{listed}"
+    );
+    assert!(causes[0]["firstFailure"].as_str() <= causes[0]["lastFailure"].as_str());
+    let said = stage.letters("list", &["--cause", cause]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    for told in ["notification  30 dead\n", cause, "spec.faults"] {
+        assert!(said.stdout.contains(told), "{told}: {said:?}");
+    }
+
+    // Status tells them, with their cause and what to do.
+    let said = stage.up.duet("status", &[]);
+    assert_eq!(said.code, Some(9), "{said:?}");
+    for told in [
+        "dead letters 30",
+        "Degraded=True DeadLetters",
+        "spec.faults",
+        "duet dead-letters",
+    ] {
+        assert!(said.stdout.contains(told), "{told}: {said:?}");
+    }
+
+    let example = causes[0]["example"].as_str().unwrap();
+    let shown = &stage.json("show", &[example])[0]["letter"];
+    assert_eq!(
+        (&shown["state"], &shown["attempts"]),
+        (&"dead".into(), &2.into()),
+        "{shown}"
+    );
+    assert_eq!(shown["kind"], "dev.duet.reaction.set");
+    assert_eq!(shown["data"]["post"], "walk", "{shown}");
+    let said = stage.letters("show", &[example]);
+    let key = shown["key"].as_str().unwrap();
+    for told in [
+        example,
+        key,
+        "sequence",
+        "attempts     2, redrives 0",
+        r#""post":"walk""#,
+    ] {
+        assert!(said.stdout.contains(told), "{told}: {said:?}");
+    }
+    #[cfg(feature = "jaeger")]
+    assert!(said.stdout.contains("/trace/"), "{said:?}");
+
+    stage.mend();
+    // A newer event of a pair is applied, and supersedes what is dead.
+    stage.react("walk", 7..8, "love").await;
+    until(PATIENCE, || async {
+        let notified = stage.notified("walk").await;
+        (notified == 1).then_some(()).ok_or(notified)
+    })
+    .await;
+    let said = stage.letters("redrive", &["--dry-run"]);
+    let preview = "notification: would apply 29, superseded 1, would fail again 0\n";
+    assert_eq!((said.code, said.stdout.as_str()), (Some(0), preview));
+    // All of it was rolled back.
+    assert_eq!(stage.notified("walk").await, 1);
+    stage.until_dead("notification", 30).await;
+
+    let began = std::time::Instant::now();
+    let said = stage.letters("redrive", &["--rate", "20"]);
+    let all = "notification: 29 applied, 1 superseded, 0 failed of 30\n";
+    assert_eq!(
+        (said.code, said.stdout.as_str()),
+        (Some(0), all),
+        "{said:?}"
+    );
+    assert!(began.elapsed().as_millis() > 400, "{:?}", began.elapsed());
+    assert_eq!(stage.notified("walk").await, 30);
+    let said = stage.letters("redrive", &[]);
+    assert_eq!(
+        (said.code, said.stdout.as_str()),
+        (Some(0), "none fit: there is nothing to redrive\n")
+    );
+    stage.up.ready().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_discarded_was_counted_first_and_is_never_applied() {
+    let stage = Stage::open(&[]).await;
+    stage.post("run").await;
+    stage.dead(5).await;
+    stage.react("run", 0..3, "wow").await;
+    stage.until_dead("notification", 8).await;
+    stage.mend();
+
+    let said = stage.letters("discard", &[]);
+    assert_eq!(said.code, Some(2), "{said:?}");
+    let said = stage.letters("discard", &["--post", "walk"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(
+        said.stderr.contains("5 dead; nothing was discarded") && said.stderr.contains("--yes"),
+        "{said:?}"
+    );
+    stage.until_dead("notification", 8).await;
+    let said = stage.letters("discard", &["--post", "walk", "--yes"]);
+    assert_eq!(
+        (said.code, said.stdout.as_str()),
+        (Some(0), "notification: 5 discarded\n")
+    );
+    assert_eq!(
+        stage.json("discard", &["--post", "walk", "--yes"])["discarded"],
+        0
+    );
+
+    let said = stage.letters("redrive", &[]);
+    assert_eq!(
+        said.stdout, "notification: 3 applied, 0 superseded, 0 failed of 3\n",
+        "{said:?}"
+    );
+    assert_eq!(
+        (stage.notified("walk").await, stage.notified("run").await),
+        (0, 3)
+    );
+}

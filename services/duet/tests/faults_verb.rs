@@ -64,9 +64,9 @@ fn what_can_not_be_is_refused_and_the_document_stays() {
     let file = example(dir.path());
     let before = std::fs::read_to_string(&file).unwrap();
     for (args, code, why) in [
-        (&["slow"] as &[_], 1, "there are delay, jitter"),
-        (&["errorPercent=500"], 1, "a whole number from 0 to 100"),
-        (&["--for", "30s"], 1, "say what goes wrong"),
+        (&["slow"] as &[_], 2, "there are delay, jitter"),
+        (&["errorPercent=500"], 2, "a whole number from 0 to 100"),
+        (&["--for", "30s"], 2, "say what goes wrong"),
         (&["delay=1s", "--for", "soon"], 2, "must be a duration"),
         (
             &["delay=1s", "--receiver", "trending"],

@@ -200,7 +200,7 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
 async fn set(options: &Options) -> Result<(), Failure> {
     let until = options.lasting.map(ends_at);
     let asked = Asked::from_words(&options.words, options.receiver.clone(), until)
-        .map_err(|why| Failure::new(Kind::Failed, why).hint("`duet faults --help` tells more."))?;
+        .map_err(|why| Failure::new(Kind::Usage, why).hint("`duet faults --help` tells more."))?;
     // From here on Ctrl-C takes back what was set.
     let mut signals = Signals::listen()?;
     let (mut channel, pair) = options.open().await?;

@@ -113,7 +113,7 @@ impl JetStreamPublish {
             biased;
             answer = tokio::time::timeout(ACK, asked) => match answer {
                 Ok(Ok(message)) => acknowledged(&message),
-                Ok(Err(error)) => Err(self.if_denied(began, not_acknowledged(&error))),
+                Ok(Err(error)) => Err(self.if_denied(began, not_acknowledged(&error, &self.receiver))),
                 Err(_) => Err(self.if_denied(began, PublishError::Unknown("no answer in time".into()))),
             },
             _ = connections.changed() => Err(PublishError::Unknown("the connection was lost".into())),
@@ -197,11 +197,17 @@ fn is_full(code: ErrorCode) -> bool {
     )
 }
 
-fn not_acknowledged(error: &async_nats::client::RequestError) -> PublishError {
+fn not_acknowledged(
+    error: &async_nats::client::RequestError,
+    receiver: &ReceiverName,
+) -> PublishError {
     let cause = || error.to_string().into();
     match error.kind() {
         RequestErrorKind::NoResponders => {
-            PublishError::NotStored("there is no stream on the subject".into())
+            let missing = format!(
+                "the broker has no stream for what {receiver} receives: its process or the operator makes it; is {receiver} a receiver that runs?"
+            );
+            PublishError::NotStored(missing.into())
         }
         RequestErrorKind::InvalidSubject | RequestErrorKind::MaxPayloadExceeded => {
             PublishError::NotStored(cause())

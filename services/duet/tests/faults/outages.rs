@@ -184,3 +184,36 @@ async fn in_async_a_message_that_is_not_given_back_holds_up_no_other_and_is_coun
     .await;
     eventually(soon, || async { pair.unacknowledged().await == 1 }).await;
 }
+
+#[tokio::test]
+async fn a_wall_clock_that_jumps_between_two_starts_changes_times_and_nothing_else() {
+    const DAY: &str = "86400";
+    let mut pair = in_async().await;
+    pair.post("walk", "bob", "A walk").await;
+    for user in ["ana", "dan"] {
+        assert_eq!(pair.react(user, "walk").await.status, 202);
+    }
+    pair.drained().await;
+    // Each end's clock goes its own way, and later back again.
+    for (reaction, notification) in [(DAY, "-86400"), ("-86400", DAY)] {
+        pair.reaction.set_env("DUET_CLOCK_OFF", reaction);
+        pair.notification.set_env("DUET_CLOCK_OFF", notification);
+        pair.reaction.restart().await;
+        pair.notification.restart().await;
+        pair.ready().await;
+        // What is newest is so by its number, not by its time.
+        for user in ["dan", "ana"] {
+            assert_eq!(pair.undo(user, "walk").await.status, 202);
+            assert_eq!(pair.react(user, "walk").await.status, 202);
+        }
+        pair.drained().await;
+        assert_eq!(rows::equal(&pair), 2);
+    }
+    let reactions = pair.reactions("walk").await;
+    let yesterday = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(23);
+    let at: jiff::Timestamp = reactions[0]["at"].as_str().unwrap().parse().unwrap();
+    assert!(at < yesterday, "{reactions:?}");
+    let inbox = pair.inbox("bob").await;
+    let actors = serde_json::json!(["ana", "dan"]);
+    assert_eq!(inbox[0]["actors"], actors, "{inbox:?}");
+}

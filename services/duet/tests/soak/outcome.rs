@@ -3,7 +3,7 @@ use crate::{
     rows,
     run::Ended,
     say,
-    streams::{Streams, group},
+    streams::Streams,
 };
 use duet_history::{Explained, Group, Held, Rows, Violation, groups, stream};
 use duet_testkit::{Pair, Service, until};
@@ -100,8 +100,7 @@ async fn shown(pair: &Pair, streams: &Streams, rows: &Rows) -> Vec<Violation> {
     let mut all: Vec<Group> = Vec::new();
     let mut wrong = Vec::new();
     for owner in owners.values().collect::<BTreeSet<_>>() {
-        let list = pair.inbox(owner).await;
-        let list: Vec<_> = list.iter().map(|it| group(owner, it)).collect();
+        let list = pair.groups(owner).await;
         // What was the last change is told soon, or with the next sign of life.
         let told_by = Instant::now() + TOLD;
         while !stream(&streams.told(owner), &list).is_empty() && Instant::now() < told_by {

@@ -1,8 +1,8 @@
 use crate::callers::owners;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::BytesMut;
-use duet_history::{Group, Told};
-use duet_testkit::Pair;
+use duet_history::Told;
+use duet_testkit::{Pair, group};
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -106,24 +106,4 @@ fn place(id: &str) -> String {
     let json = URL_SAFE_NO_PAD.decode(id).unwrap();
     let (_, (_, _, place)): (String, (String, u64, i64)) = serde_json::from_slice(&json).unwrap();
     place.to_string()
-}
-
-/// A notification as its owner is shown it.
-pub(crate) fn group(owner: &Arc<str>, shown: &Value) -> Group {
-    let text = |it: &Value| it.as_str().unwrap().into();
-    let kinds = shown["kinds"].as_object().unwrap().iter();
-    Group {
-        owner: owner.clone(),
-        post: text(&shown["post"]),
-        count: shown["count"].as_u64().unwrap(),
-        kinds: kinds
-            .map(|(kind, count)| (kind.as_str().into(), count.as_u64().unwrap()))
-            .collect(),
-        actors: shown["actors"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(text)
-            .collect(),
-    }
 }

@@ -20,10 +20,10 @@ const WAYS: usize = 200_000;
 /// Why nothing explains a pair.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Stuck {
-    /// Where no way was left.
+    /// Where no way was left: the shortest story that can't be explained however the pair stood before, or from the beginning.
     At {
-        before: Vec<Standing>,
         story: Vec<Operation>,
+        from_the_beginning: bool,
         held: Option<Standing>,
     },
     /// What a receiver was seen to hold.
@@ -81,7 +81,28 @@ pub(crate) fn explain(operations: &[Operation], held: Option<&Kind>) -> Result<(
         ended: end,
         did: Did::Read { saw: held.cloned() },
     });
-    Search::of(&story).run()
+    let named = Named::of(&story);
+    let mut quiet = Vec::new();
+    let nothing = HashSet::from([Way::of(0)]);
+    let Some(last) = named.search(0, nothing, &mut quiet)? else {
+        return Ok(());
+    };
+    // What is told begins where nothing was under way, as late as it may.
+    let anything = || (0..named.names.len()).map(Way::of).collect();
+    let mut first = 0;
+    for begin in quiet.into_iter().rev() {
+        if named.search(begin, anything(), &mut Vec::new())? == Some(last) {
+            first = begin;
+            break;
+        }
+    }
+    let (end, at) = (story.len() - 1, story[last].ended);
+    let told = story[first..end].iter().filter(|it| it.invoked <= at);
+    Err(Stuck::At {
+        story: told.cloned().collect(),
+        from_the_beginning: first == 0,
+        held: (last == end).then(|| held.cloned()),
+    })
 }
 
 /// A moment of the story. Of two at the same time the beginning comes first: what touches may have overlapped.
@@ -91,16 +112,14 @@ enum Moment {
     Ends(usize),
 }
 
-struct Search<'a> {
+/// A story, with names and what each operation does.
+struct Named<'a> {
     story: &'a [Operation],
     does: Vec<Does>,
     names: Vec<Standing>,
-    ways: HashSet<Way>,
-    /// How it may have stood when nothing was under way last, and the first operation after that.
-    quiet: (Vec<Name>, usize),
 }
 
-impl<'a> Search<'a> {
+impl<'a> Named<'a> {
     fn of(story: &'a [Operation]) -> Self {
         let mut names = vec![None];
         let mut name = |standing: &Standing| {
@@ -119,56 +138,55 @@ impl<'a> Search<'a> {
             },
         });
         let does = does.collect();
-        let nothing = Way {
-            stands: 0,
-            failing: None,
-            waits: Vec::new(),
-        };
-        Self {
-            story,
-            does,
-            names,
-            ways: HashSet::from([nothing]),
-            quiet: (vec![0], 0),
-        }
+        Self { story, does, names }
     }
 
-    fn run(mut self) -> Result<(), Stuck> {
+    /// Looks for an order from this operation on, and says after which operation's end there is none. Adds where nothing was under way.
+    fn search(
+        &self,
+        first: usize,
+        ways: HashSet<Way>,
+        quiet: &mut Vec<usize>,
+    ) -> Result<Option<usize>, Stuck> {
         let mut moments: Vec<(Duration, Moment)> = Vec::new();
-        for (index, operation) in self.story.iter().enumerate() {
+        for (index, operation) in self.story.iter().enumerate().skip(first) {
             moments.push((operation.invoked, Moment::Begins(index)));
             moments.push((operation.ended, Moment::Ends(index)));
         }
         moments.sort();
+        let mut search = Search {
+            does: &self.does,
+            ways,
+        };
         let mut under_way = 0_usize;
-        for (at, moment) in moments {
+        for (_, moment) in moments {
             match moment {
                 Moment::Begins(index) => {
                     if under_way == 0 {
-                        self.is_quiet(index);
+                        quiet.push(index);
                     }
                     under_way += 1;
-                    self.begins(index);
+                    search.begins(index);
                 }
                 Moment::Ends(index) => {
                     under_way -= 1;
-                    self.ends(index)?;
-                    if self.ways.is_empty() {
-                        return Err(self.stuck(index, at));
+                    search.ends(index)?;
+                    if search.ways.is_empty() {
+                        return Ok(Some(index));
                     }
                 }
             }
         }
-        Ok(())
+        Ok(None)
     }
+}
 
-    fn is_quiet(&mut self, next: usize) {
-        let mut stands: Vec<_> = self.ways.iter().map(|it| it.stands).collect();
-        stands.sort_unstable();
-        stands.dedup();
-        self.quiet = (stands, next);
-    }
+struct Search<'a> {
+    does: &'a [Does],
+    ways: HashSet<Way>,
+}
 
+impl Search<'_> {
     fn begins(&mut self, index: usize) {
         let ways = std::mem::take(&mut self.ways);
         self.ways = ways
@@ -196,7 +214,7 @@ impl<'a> Search<'a> {
             if seen.len() + self.ways.len() > WAYS {
                 return Err(Stuck::TooMany);
             }
-            left.extend(way.next(&self.does));
+            left.extend(way.next(self.does));
             let place = way.waits.iter().position(|it| *it == index);
             if let Some(place) = place.filter(|_| may_do_nothing) {
                 let mut without = way;
@@ -206,26 +224,18 @@ impl<'a> Search<'a> {
         }
         Ok(())
     }
-
-    /// The story from where nothing was under way to where no way was left.
-    fn stuck(&self, last: usize, at: Duration) -> Stuck {
-        let (before, first) = &self.quiet;
-        let before = before.iter().map(|it| self.names[*it].clone()).collect();
-        let end = self.story.len() - 1;
-        let story = self.story[*first..end].iter();
-        let held = match (&self.story[last].did, last == end) {
-            (Did::Read { saw }, true) => Some(saw.clone()),
-            _ => None,
-        };
-        Stuck::At {
-            before,
-            story: story.filter(|it| it.invoked <= at).cloned().collect(),
-            held,
-        }
-    }
 }
 
 impl Way {
+    /// It stands so, and nothing is under way.
+    fn of(stands: Name) -> Self {
+        Self {
+            stands,
+            failing: None,
+            waits: Vec::new(),
+        }
+    }
+
     /// Whether it took effect, and is taken back if it fails.
     fn is_done_with(&self, index: usize) -> bool {
         let fails = self.failing.is_some_and(|(it, _)| it == index);

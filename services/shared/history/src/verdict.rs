@@ -61,10 +61,10 @@ pub enum Violation {
     Unexplained {
         /// The pair.
         pair: Pair,
-        /// How it may have stood before the story.
-        before: Vec<Standing>,
-        /// What was done since nothing was under way, in the order of asking; the last to end can't be explained.
+        /// The shortest story that can't be explained, in the order of asking: it begins where nothing was under way.
         story: Vec<Operation>,
+        /// It begins with nothing at all; else it can't be explained however the pair stood before.
+        from_the_beginning: bool,
         /// What the sender holds in the end, where that is what can't be explained.
         held: Option<Standing>,
     },
@@ -118,13 +118,13 @@ impl Violation {
             Stuck::TooMany => Self::Undecided { pair },
             Stuck::Seen { read, story } => Self::Seen { pair, read, story },
             Stuck::At {
-                before,
                 story,
+                from_the_beginning,
                 held,
             } => Self::Unexplained {
                 pair,
-                before,
                 story,
+                from_the_beginning,
                 held,
             },
         }
@@ -136,13 +136,15 @@ impl fmt::Display for Violation {
         match self {
             Self::Unexplained {
                 pair,
-                before,
                 story,
+                from_the_beginning,
                 held,
             } => {
-                let before: Vec<_> = before.iter().map(name).collect();
-                writeln!(f, "{pair}: no order explains this")?;
-                writeln!(f, "  before it stood as {}", before.join(" or "))?;
+                let before = match from_the_beginning {
+                    true => "from the beginning",
+                    false => "however it stood before",
+                };
+                writeln!(f, "{pair}: {before}, no order explains this")?;
                 tell(f, story)?;
                 match held {
                     Some(held) => write!(f, "  and in the end the sender holds {}", name(held)),

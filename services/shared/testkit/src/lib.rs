@@ -26,7 +26,7 @@ pub use nats::NatsServer;
 /// A collector that keeps what it is sent, for tests to read.
 pub use otlp::{Event, Export, Kind, Link, LogLine, OtlpReceiver, Point, Span, Status, drawn};
 /// Reaction and Notification as separate processes, with a broker between them.
-pub use pair::{Load, Mode, Pair, PairBuilder, Reply, Service, Told};
+pub use pair::{Load, Mode, Pair, PairBuilder, Reply, Service, Told, group};
 /// A child that dies with the test.
 pub use process::{Exit, Process, running};
 /// Links that can be cut, slowed and left half-open.

@@ -1,5 +1,6 @@
 //! What the services answer, as a caller reads it.
 
+use duet_history::Group;
 use serde_json::Value;
 
 /// An answer: its status, headers and body.
@@ -58,4 +59,28 @@ pub(super) async fn all_pages(http: &reqwest::Client, url: &str) -> Vec<Value> {
             _ => return items,
         }
     }
+}
+
+/// A notification, as the list and the event stream of its owner show it.
+///
+/// # Panics
+/// If it is none.
+pub fn group(owner: &str, shown: &Value) -> Group {
+    let text = |it: &Value| it.as_str().map(Into::into);
+    let group = || {
+        let kinds = shown["kinds"].as_object()?.iter();
+        let kinds = kinds.map(|(kind, count)| Some((kind.as_str().into(), count.as_u64()?)));
+        Some(Group {
+            owner: owner.into(),
+            post: text(&shown["post"])?,
+            count: shown["count"].as_u64()?,
+            kinds: kinds.collect::<Option<_>>()?,
+            actors: shown["actors"]
+                .as_array()?
+                .iter()
+                .map(text)
+                .collect::<Option<_>>()?,
+        })
+    };
+    group().unwrap_or_else(|| panic!("no notification: {shown}"))
 }

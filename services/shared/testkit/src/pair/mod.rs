@@ -6,13 +6,14 @@ mod load;
 mod service;
 mod told;
 
-pub use api::Reply;
+pub use api::{Reply, group};
 pub use builder::PairBuilder;
 pub use load::Load;
 pub use service::Service;
 pub use told::Told;
 
 use crate::{NatsServer, Toxiproxy, eventually, eventually::until};
+use duet_history::Group;
 use serde_json::Value;
 use std::{
     path::{Path, PathBuf},
@@ -274,6 +275,15 @@ impl Pair {
             self.notification.public()
         );
         api::all_pages(&self.http, &url).await
+    }
+
+    /// The same, to be judged.
+    ///
+    /// # Panics
+    /// As [`Pair::inbox`].
+    pub async fn groups(&self, owner: &str) -> Vec<Group> {
+        let inbox = self.inbox(owner).await;
+        inbox.iter().map(|it| api::group(owner, it)).collect()
     }
 
     /// How many reactions of the last hour stand at `post`, as Trending has it.

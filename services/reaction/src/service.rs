@@ -42,4 +42,8 @@ impl SendingService<Connection> for Reactions {
     fn rows<'t>(&self, connection: &'t Connection) -> reactions::Table<'t> {
         reactions::Table::new(connection)
     }
+
+    fn count(&self, connection: &Connection) -> Result<u64, StoreError> {
+        Ok(reactions::count(connection)?)
+    }
 }

@@ -3,8 +3,8 @@ use std::time::Duration;
 use duet_channel::clock::Clock;
 use duet_channel::store::sqlite::SqliteStore;
 use duet_channel::store::sqlite::versions::{Changed, Changes};
-use duet_channel::store::{Store, Transaction};
-use duet_protocol::event::{Data, Event};
+use duet_channel::store::{Store, StoreError, Transaction};
+use duet_protocol::event::{Data, Event, Key};
 use duet_web::reaction_event::{self, Told};
 use opentelemetry::KeyValue;
 use rusqlite::Connection;
@@ -30,6 +30,13 @@ impl Changes for Trending {
             Ok(told) => Ok(tally::put(connection, &told, self.clock.wall())?),
             Err(error) => Err(error.into()),
         })
+    }
+
+    fn remove(&self, connection: &Connection, key: &Key) -> Result<(), StoreError> {
+        if let Some((post, user)) = key.as_str().split_once('/') {
+            tally::remove(connection, post, user)?;
+        }
+        Ok(())
     }
 
     fn describe(&self, event: &Event) -> Vec<KeyValue> {

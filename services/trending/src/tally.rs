@@ -45,13 +45,7 @@ impl From<&Counted> for Place {
 /// Its time is since when the reaction stands, which is when its event was accepted, but for one that is restored: that is not news.
 pub(crate) fn put(connection: &Connection, told: &Told, now: Timestamp) -> Result<Kept> {
     let (post, user) = (told.post.as_str(), told.user.as_str());
-    let before: Option<String> = connection
-        .prepare_cached("DELETE FROM reactions WHERE post = ?1 AND user = ?2 RETURNING kind")?
-        .query_row([post, user], |row| row.get(0))
-        .optional()?;
-    if let Some(kind) = before {
-        uncount(connection, post, &kind)?;
-    }
+    remove(connection, post, user)?;
     // A clock that is ahead would keep it here for longer.
     let at = told.at.min(now);
     let counts = told.kind.as_ref().filter(|_| now.since(at) < HOUR);
@@ -73,6 +67,18 @@ pub(crate) fn put(connection: &Connection, told: &Told, now: Timestamp) -> Resul
         )?
         .execute([post, kind.as_str()])?;
     Ok(Kept::Something)
+}
+
+/// Drops what a pair has.
+pub(crate) fn remove(connection: &Connection, post: &str, user: &str) -> Result<()> {
+    let before: Option<String> = connection
+        .prepare_cached("DELETE FROM reactions WHERE post = ?1 AND user = ?2 RETURNING kind")?
+        .query_row([post, user], |row| row.get(0))
+        .optional()?;
+    match before {
+        Some(kind) => uncount(connection, post, &kind),
+        None => Ok(()),
+    }
 }
 
 /// Lets at most `limit` reactions leave that stand for an hour, the oldest first, and says how many did. What is older than they are
@@ -198,6 +204,7 @@ mod tests {
                 kind: kind.map(|kind| kind.parse::<ReactionKind>().unwrap()),
                 at,
                 restores: false,
+                announces: false,
             };
             put(&self.connection, &told, self.now).unwrap()
         }

@@ -5,6 +5,8 @@ use duet_protocol::decision::Decision;
 use duet_protocol::event::{Data, Event, Key};
 use duet_protocol::receive::{Apply, Failure};
 use duet_protocol::sequence::{Lane, Version};
+use duet_protocol::sweep::{Sweep, Swept};
+use duet_web::ids::PostId;
 use rusqlite::{Connection, Result};
 
 use super::groups::{self, Member};
@@ -71,12 +73,32 @@ impl<'c> Table<'c> {
         }
         if let Some(kind) = shown {
             groups::count_kind(connection, &told.owner, &told.post, kind, 1)?;
-            if effect == Effect::Silent {
+            let is_as_before = was_shown.is_some_and(|(_, before)| stays && before == kind)
+                && held.is_some_and(|held| held.newness == newness);
+            if effect == Effect::Silent && !is_as_before {
                 groups::settle(connection, &told.owner, &told.post)?;
                 changes::note(connection, &told.owner, &told.post, memory.next())?;
             }
         }
         Ok(verdict)
+    }
+
+    /// Drops what is held of a pair: it leaves its group, if it was in one.
+    fn remove(&self, key: &Key) -> Result<()> {
+        let Some((post, user)) = split(key) else {
+            return Ok(());
+        };
+        let (connection, memory) = (self.connection, &*self.memory);
+        let Some(held) = pairs::remove(connection, post, user)? else {
+            return Ok(());
+        };
+        if let (Some(kind), Ok(post)) = (held.shown(user), post.parse::<PostId>()) {
+            groups::count_kind(connection, &held.owner, &post, kind, -1)?;
+            groups::leave(connection, &held.owner, &post)?;
+            groups::settle(connection, &held.owner, &post)?;
+            changes::note(connection, &held.owner, &post, memory.next())?;
+        }
+        Ok(())
     }
 
     fn decide(&self, told: &Told, held: Option<&Held>) -> Result<(Option<Verdict>, Effect)> {
@@ -157,6 +179,25 @@ impl Apply for Table<'_> {
             pairs::drop_tombstone(self.connection, post, user)?;
         }
         Ok(())
+    }
+
+    fn sweep(
+        &mut self,
+        sweep: &Sweep,
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<Swept, StoreError> {
+        self.last_read = None;
+        let (post, user) = after.and_then(split).unwrap_or_default();
+        let mut swept = Swept::default();
+        for (key, epoch) in pairs::epochs(self.connection, post, user, limit)? {
+            if sweep.takes(&key, epoch) {
+                self.remove(&key)?;
+                swept.removed += 1;
+            }
+            swept.last = Some(key);
+        }
+        Ok(swept)
     }
 }
 

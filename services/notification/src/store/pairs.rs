@@ -80,7 +80,7 @@ impl Held {
 
     /// What became here of the change that `told` takes back.
     pub(super) fn taken_back(&self, told: &Told) -> TakenBack {
-        let came = told.restores && self.kind.is_some() && self.at != told.at;
+        let came = told.restores && !told.announces && self.kind.is_some() && self.at != told.at;
         match self.before {
             Before::Shown(_) if came => TakenBack::FromShown,
             Before::Hidden if came => TakenBack::FromHidden,
@@ -178,6 +178,38 @@ pub(super) fn put(
             code(verdict),
         ])?;
     Ok(())
+}
+
+/// Drops a pair's row; what it held.
+pub(super) fn remove(connection: &Connection, post: &str, user: &str) -> Result<Option<Held>> {
+    let held = get(connection, post, user)?;
+    connection
+        .prepare_cached("DELETE FROM notifications WHERE post = ?1 AND user = ?2")?
+        .execute([post, user])?;
+    Ok(held)
+}
+
+/// The keys of at most `limit` pairs after one, and the epochs of the events that wrote them.
+pub(super) fn epochs(
+    connection: &Connection,
+    post: &str,
+    user: &str,
+    limit: usize,
+) -> Result<Vec<(Key, Epoch)>> {
+    let mut select = connection.prepare_cached(
+        "SELECT post || '/' || user, epoch FROM notifications
+         WHERE (post, user) > (?1, ?2) ORDER BY post, user LIMIT ?3",
+    )?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = select.query_map(params![post, user, limit], |row| {
+        let epoch = Epoch(row.get::<_, i64>(1)?.cast_unsigned());
+        Ok((row.get::<_, String>(0)?, epoch))
+    })?;
+    rows.filter_map(|row| match row {
+        Ok((key, epoch)) => Key::new(key).map(|key| Ok((key, epoch))),
+        Err(error) => Some(Err(error)),
+    })
+    .collect()
 }
 
 /// The keys of at most `limit` of a lane's tombstones, up to and including a version, the oldest first.

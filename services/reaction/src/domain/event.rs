@@ -22,9 +22,12 @@ pub struct Told<'a> {
     /// Since when.
     #[serde(serialize_with = "duet_web::time::rfc3339")]
     pub at: Timestamp,
-    /// It takes a failed change back: nobody is notified anew.
+    /// It takes a failed change back, or tells again what stands: nobody is notified anew.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub restores: bool,
+    /// It tells again what stands, after a resync.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub announces: bool,
 }
 
 impl Told<'_> {
@@ -54,6 +57,7 @@ mod tests {
             kind: Some(Kind::Love),
             at,
             restores: false,
+            announces: false,
         };
         let data = told.data(&key).unwrap();
         assert_eq!(&*data.kind, SET);

@@ -125,10 +125,79 @@ impl Rows for Table<'_> {
             kind,
             at,
             restores: write.restores,
+            announces: false,
         };
-        told.data(key)
-            .map_err(|error| StoreError::NotCommitted(error.to_string().into()))
+        data(key, &told)
     }
+
+    fn page(
+        &mut self,
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<Vec<(Key, Row<Stand>)>, StoreError> {
+        let (post, user) = after.map_or(Ok(("", "")), split)?;
+        let mut select = self.connection.prepare_cached(
+            "SELECT kind, at, epoch, sequence, provisional, post || '/' || user FROM reactions
+             WHERE (post, user) > (?1, ?2) ORDER BY post, user LIMIT ?3",
+        )?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = select.query_map(params![post, user, limit], |stored| {
+            Ok((stored.get::<_, String>(5)?, row(stored)?))
+        })?;
+        let keyed = |keyed: Result<(String, Row<Stand>)>| {
+            let (key, row) = keyed?;
+            let corrupt =
+                || StoreError::Corrupt(format!("a pair's key of {} bytes", key.len()).into());
+            Ok((Key::new(key.as_str()).ok_or_else(corrupt)?, row))
+        };
+        rows.map(keyed).collect()
+    }
+
+    fn announce(&mut self, key: &Key, stand: &Stand) -> Result<Data, StoreError> {
+        let (post, user) = split(key)?;
+        let (owner, title) = self.told_post(post)?;
+        let told = Told {
+            post,
+            user,
+            owner: &owner,
+            title: &title,
+            kind: Some(stand.kind),
+            at: stand.since,
+            restores: true,
+            announces: true,
+        };
+        data(key, &told)
+    }
+}
+
+fn data(key: &Key, told: &Told<'_>) -> Result<Data, StoreError> {
+    told.data(key)
+        .map_err(|error| StoreError::NotCommitted(error.to_string().into()))
+}
+
+/// A row from its columns kind, at, epoch, sequence and provisional.
+fn row(row: &rusqlite::Row<'_>) -> Result<Row<Stand>> {
+    let value = match row.get_ref(0)? {
+        ValueRef::Null => None,
+        _ => Some(Stand {
+            kind: kind(row, 0)?,
+            since: Timestamp::from_micros(row.get(1)?),
+        }),
+    };
+    let epoch = Epoch(row.get::<_, i64>(2)?.cast_unsigned());
+    let sequence = Sequence(row.get::<_, i64>(3)?.cast_unsigned());
+    Ok(Row {
+        value,
+        version: Version { epoch, sequence },
+        provisional: row.get(4)?,
+    })
+}
+
+/// How many reactions stand.
+pub fn count(connection: &Connection) -> Result<u64> {
+    let sum = "SELECT coalesce(sum(count), 0) FROM counts";
+    let mut sum = connection.prepare_cached(sum)?;
+    sum.query_row([], |row| row.get(0).map(i64::cast_unsigned))
 }
 
 impl Table<'_> {
@@ -137,23 +206,7 @@ impl Table<'_> {
         let mut select = self.connection.prepare_cached(
             "SELECT kind, at, epoch, sequence, provisional FROM reactions WHERE post = ?1 AND user = ?2",
         )?;
-        let row = select.query_row([post, user], |row| {
-            let value = match row.get_ref(0)? {
-                ValueRef::Null => None,
-                _ => Some(Stand {
-                    kind: kind(row, 0)?,
-                    since: Timestamp::from_micros(row.get(1)?),
-                }),
-            };
-            let epoch = Epoch(row.get::<_, i64>(2)?.cast_unsigned());
-            let sequence = Sequence(row.get::<_, i64>(3)?.cast_unsigned());
-            Ok(Row {
-                value,
-                version: Version { epoch, sequence },
-                provisional: row.get(4)?,
-            })
-        });
-        Ok(row.optional()?)
+        Ok(select.query_row([post, user], row).optional()?)
     }
 
     fn put(

@@ -10,7 +10,7 @@ use actix_web::web::{self, Bytes};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, http::StatusCode};
 use duet_channel::open::{
     Changed, Changes, Connection, Data, Delivery, Documents, Event, Kept, Key, Mode, Open,
-    Receiver, SqliteStore, Store, Versioned, documents, intake,
+    Receiver, SqliteStore, Store, StoreError, Versioned, documents, intake,
 };
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
@@ -56,6 +56,11 @@ impl Changes for Stock {
             }
             Err(failure) => Err(failure), // by the broker: it is kept, and tried again
         })
+    }
+
+    fn remove(&self, stock: &Connection, number: &Key) -> Result<(), StoreError> {
+        stock.execute("DELETE FROM aside WHERE number = ?1", [number.as_str()])?;
+        Ok(())
     }
 }
 

@@ -61,6 +61,14 @@ impl Rows for Own<'_> {
             write.version.sequence.0.cast_signed(),
             write.provisional
         ])?;
+        self.announce(key, &Box::default())
+    }
+
+    fn page(&mut self, _: Option<&Key>, _: usize) -> Result<Vec<(Key, Row<Box<str>>)>, StoreError> {
+        Ok(Vec::new()) // nothing is told anew here
+    }
+
+    fn announce(&mut self, key: &Key, _: &Box<str>) -> Result<Data, StoreError> {
         Ok(Data {
             kind: "dev.duet.reaction.set".into(),
             key: key.clone(),

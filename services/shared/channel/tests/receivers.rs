@@ -16,7 +16,7 @@ use actix_web::web::{self, Bytes};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, http::StatusCode};
 use duet_channel::open::{
     Changed, Changes, Connection, Data, Delivery, Documents, Event, Kept, Key, Open, Receiver,
-    ReceivingEnd, SendingEnd, SqliteStore, Store, Versioned, documents, intake,
+    ReceivingEnd, SendingEnd, SqliteStore, Store, StoreError, Versioned, documents, intake,
 };
 use duet_channel::sender::SendError;
 use duet_protocol::event::EventId;
@@ -43,6 +43,11 @@ impl Changes for Numbers {
             }
             Err(failure) => Err(failure),
         })
+    }
+
+    fn remove(&self, table: &Connection, key: &Key) -> Result<(), StoreError> {
+        table.execute("DELETE FROM numbers WHERE number = ?1", [key.as_str()])?;
+        Ok(())
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::calls::Calls;
 use crate::event::{Body, Data, Event, EventId, Key, TraceContext};
 use crate::outbox::{self, OutboxTables};
+use crate::resync;
 use crate::rules::{Rule, Rules};
 use crate::sequence::Version;
 use crate::settings::Generation;
@@ -45,6 +46,14 @@ pub trait Rows {
     fn row(&mut self, key: &Key) -> Result<Option<Row<Self::Value>>, Self::Error>;
     /// Writes the row, and says what its event tells.
     fn write(&mut self, key: &Key, write: Write<'_, Self::Value>) -> Result<Data, Self::Error>;
+    /// The rows after the one of `after`, in an order of the service's own, undone ones included: at most `limit`, fewer only at the end.
+    fn page(
+        &mut self,
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<Vec<(Key, Row<Self::Value>)>, Self::Error>;
+    /// What an event tells that tells a row's value anew, which restores it and notifies nobody. The row is not written.
+    fn announce(&mut self, key: &Key, value: &Self::Value) -> Result<Data, Self::Error>;
 }
 
 /// What a caller wants of a key.
@@ -127,7 +136,7 @@ pub struct Failed<V> {
 pub enum Compensated {
     /// The write was taken back, by this event.
     Undone(EventId),
-    /// A later write built on it, or it was received: it stands.
+    /// A later write built on it, it was received, or a resync tells it anew: it stands.
     Stands,
 }
 
@@ -184,7 +193,7 @@ impl<O: OutboxTables, R: Rows<Error = O::Error>, T: Default> Accepting<'_, O, R,
             source,
             sequence: row.version.sequence,
         };
-        let received = outbox::received_by_all(self.outbox, source, id.sequence)?;
+        let received = outbox::received_by_all(self.outbox, source, id.sequence, self.rules)?;
         let unchanged = Accepted::Unchanged {
             last: Some((id, received)),
         };
@@ -220,9 +229,14 @@ impl<O: OutboxTables, R: Rows<Error = O::Error>, T: Default> Accepting<'_, O, R,
         if !own && self.rules.holds(Rule::CompensateOwnVersion) {
             return Ok(Compensated::Stands);
         }
+        if resync::overtook(self.outbox, source)?.is_some()
+            && self.rules.holds(Rule::ResyncKeepsCalls)
+        {
+            return Ok(Compensated::Stands);
+        }
         // What only a run had said is void once the receiver restarts, and may have been told to a caller before that.
         let received = self.calls.is_settled(failed.call)
-            || outbox::received_by_all(self.outbox, source, sequence)?;
+            || outbox::received_by_all(self.outbox, source, sequence, self.rules)?;
         if received && self.rules.holds(Rule::CompensateUnreceived) {
             return Ok(Compensated::Stands);
         }
@@ -256,9 +270,7 @@ impl<O: OutboxTables, R: Rows<Error = O::Error>, T: Default> Accepting<'_, O, R,
         R::Value: 'v,
     {
         let partition = key.partition(self.outbox.partitions()?);
-        let head = self.outbox.head(partition)?.unwrap_or_default();
-        let source = outbox::lane(self.outbox, partition)?.source(head);
-        let sequence = self.outbox.epoch(source)?.unwrap_or_default().last.next();
+        let EventId { source, sequence } = outbox::next(self.outbox, partition)?;
         let data = self
             .rows
             .write(key, write(source.version(sequence), self.at))?;

@@ -106,6 +106,18 @@ impl<T> Calls<T> {
         });
     }
 
+    /// A resync began at these sources: no receipt covers what is older any more. Who still waits for an answer gets it.
+    pub fn overtaken(&mut self, begin: &[Source]) {
+        let is_older = |source: Source| {
+            let mut begin = begin.iter();
+            begin.any(|begin| begin.lane == source.lane && source.epoch < begin.epoch)
+        };
+        self.0.retain(|id, call| {
+            call.covered |= is_older(id.source);
+            !(call.covered && call.answered)
+        });
+    }
+
     /// A call that did the same to the key some versions ago. Joining it is what [`crate::rules::Rule::JoinCurrentVersion`] forbids.
     pub(crate) fn equal_but_older(&self, key: &Key, does: bool) -> Option<EventId> {
         let mut calls = self.0.iter();

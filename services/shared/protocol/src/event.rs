@@ -83,6 +83,12 @@ pub enum Body {
     },
     /// An event of the service's own.
     Data(Data),
+    /// The end of a resync: every row that stands was told anew under an epoch from this one on. What a receiver has of older ones,
+    /// of whichever store, is to go once it holds all in between.
+    Sweep {
+        /// The resync's epoch in this partition.
+        below: Epoch,
+    },
 }
 
 /// An event of the service's own.
@@ -131,7 +137,7 @@ impl Event {
     pub fn data(&self) -> Option<&Data> {
         match &self.body {
             Body::Data(data) => Some(data),
-            Body::Opened { .. } => None,
+            Body::Opened { .. } | Body::Sweep { .. } => None,
         }
     }
 
@@ -164,6 +170,7 @@ impl Event {
                     hash.update(part);
                 }
             }
+            Body::Sweep { below } => hash.update(&below.0.to_be_bytes()),
         }
         RollingHash(hash.digest())
     }
@@ -177,6 +184,7 @@ impl Event {
                 let names = joined.iter().map(|name| name.as_str().len() + 3);
                 64 + names.sum::<usize>()
             }
+            Body::Sweep { .. } => 32,
         };
         ENVELOPE + data + self.trace.traceparent.len() + self.trace.tracestate.len()
     }

@@ -83,6 +83,19 @@ pub struct Inbox {
     pub floor: Epoch,
     /// The open ones.
     pub epochs: BTreeMap<Epoch, EpochInbox>,
+    /// A sweep that was received, and waits for what lies before it.
+    pub sweep: Option<PendingSweep>,
+    /// The epoch of the last sweep that was carried out; zero before the first.
+    pub swept: Epoch,
+}
+
+/// A sweep that was received and is not carried out yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PendingSweep {
+    /// The resync's epoch: what is older is to go.
+    pub below: Epoch,
+    /// The event that says so.
+    pub at: Version,
 }
 
 impl Inbox {
@@ -140,11 +153,17 @@ impl Inbox {
     }
 
     /// Marks a new event as received by the receiver of this name, and closes what it completes.
-    pub fn insert(&mut self, event: &Event, receiver: &ReceiverName) {
+    pub fn insert(&mut self, event: &Event, receiver: &ReceiverName, rules: &Rules) {
         let inbox = self.epochs.entry(event.source.epoch).or_default();
         inbox.insert(event.sequence, event.hash());
+        if let Body::Sweep { below } = event.body {
+            let at = event.version();
+            if self.sweep.is_none_or(|other| other.at < at) {
+                self.sweep = Some(PendingSweep { below, at });
+            }
+        }
         if let Body::Opened { previous, joined } = &event.body {
-            if joined.contains(receiver) {
+            if joined.contains(receiver) && rules.holds(Rule::JoinBeginsAnew) {
                 self.begin(event.source.epoch);
                 return;
             }
@@ -169,6 +188,57 @@ impl Inbox {
             inbox.link = Link::First;
         }
         self.close();
+    }
+
+    /// Carries out the sweep that waits, once everything from its epoch up to it is received: older epochs are closed. What of them is
+    /// to go: all below the epoch.
+    pub fn carry_out(&mut self, rules: &Rules) -> Option<Epoch> {
+        let PendingSweep { below, at } = self.sweep?;
+        if !self.is_complete_between(below, at) && rules.holds(Rule::SweepWhenComplete) {
+            return None;
+        }
+        self.sweep = None;
+        self.swept = self.swept.max(below);
+        if rules.holds(Rule::SweepClosesOlder) {
+            self.close_below(below);
+        }
+        Some(below)
+    }
+
+    /// Whether all from an epoch's beginning up to an event is received, over the epochs that are linked in between.
+    fn is_complete_between(&self, first: Epoch, last: Version) -> bool {
+        let mut epoch = match self.lowest() {
+            Some((lowest, _)) => lowest.max(first),
+            None => first,
+        };
+        while let Some(inbox) = self.epochs.get(&epoch) {
+            if epoch == last.epoch {
+                return inbox.watermark >= last.sequence;
+            }
+            let mut later = self.epochs.range(Epoch(epoch.0.saturating_add(1))..);
+            match later.next() {
+                Some((&next, after)) if inbox.is_complete() && after.link == Link::After(epoch) => {
+                    epoch = next;
+                }
+                _ => return false,
+            }
+        }
+        // It was closed as any complete epoch is.
+        last.epoch < self.floor
+    }
+
+    /// Closes all below an epoch, whatever is missing of it.
+    pub fn close_below(&mut self, below: Epoch) {
+        self.floor = self.floor.max(below);
+        self.epochs = self.epochs.split_off(&below);
+        self.close();
+    }
+
+    /// The highest epoch of which anything was received; zero if nothing was.
+    pub fn highest(&self) -> Epoch {
+        let closed = Epoch(self.floor.0.saturating_sub(1));
+        let open = self.epochs.last_key_value();
+        open.map_or(closed, |(epoch, _)| closed.max(*epoch))
     }
 
     /// Drops the lowest epochs while they are complete and nothing unknown can lie before them.
@@ -310,7 +380,7 @@ mod tests {
     fn receive(inbox: &mut Inbox, event: &Event) -> Standing {
         let standing = inbox.standing(event, Inbox::MAX_RUNS, &Rules::default());
         if standing == Standing::New {
-            inbox.insert(event, &name());
+            inbox.insert(event, &name(), &Rules::default());
         }
         standing
     }

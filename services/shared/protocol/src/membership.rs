@@ -6,8 +6,9 @@
 
 use crate::outbox::{self, OutboxTables};
 use crate::receipt::ReceiverName;
-use crate::rules::Rules;
-use crate::sequence::{Epoch, Source};
+use crate::resync::{self, Resync};
+use crate::rules::{Rule, Rules};
+use crate::sequence::{Epoch, Incarnation, Source};
 use crate::settings::Generation;
 use crate::time::Timestamp;
 
@@ -31,12 +32,14 @@ pub struct Changed {
     pub begin: Vec<Source>,
     /// Those who left.
     pub left: Vec<ReceiverName>,
+    /// All receivers begin there, and not only those who joined: a [resync](crate::resync) began.
+    pub resync: bool,
 }
 
 impl Changed {
-    /// Whether nobody joined or left.
+    /// Whether nobody joined or left, and all begin where they did.
     pub fn is_nothing(&self) -> bool {
-        self.joined.is_empty() && self.left.is_empty()
+        self.joined.is_empty() && self.left.is_empty() && !self.resync
     }
 }
 
@@ -56,8 +59,9 @@ pub fn open<T: OutboxTables>(
         Some(receivers) => changes(tables, receivers)?,
         None => Changed::default(),
     };
+    changed.resync = !changed.joined.is_empty() && resync::begins_anew(tables, rules)?;
     changed.begin = outbox::open(tables, &changed.joined, new, rules)?;
-    put(tables, &changed)?;
+    put(tables, &changed, new.wall, rules)?;
     Ok(changed)
 }
 
@@ -76,10 +80,12 @@ pub fn follow<T: OutboxTables>(
         return Ok(Changed::default());
     }
     let mut changed = changes(tables, receivers)?;
+    let new = new();
     if !changed.joined.is_empty() {
-        changed.begin = outbox::open(tables, &changed.joined, new(), rules)?;
+        changed.resync = resync::begins_anew(tables, rules)?;
+        changed.begin = outbox::open(tables, &changed.joined, new, rules)?;
     }
-    put(tables, &changed)?;
+    put(tables, &changed, new.wall, rules)?;
     if !changed.is_nothing() {
         tables.changed(&changed)?;
     }
@@ -97,29 +103,56 @@ fn changes<T: OutboxTables>(
     };
     Ok(Changed {
         joined: but(receivers, &known),
-        begin: Vec::new(),
         left: but(&known, receivers),
+        ..Changed::default()
     })
 }
 
-fn put<T: OutboxTables>(tables: &mut T, changed: &Changed) -> Result<(), T::Error> {
+pub(crate) fn put<T: OutboxTables>(
+    tables: &mut T,
+    changed: &Changed,
+    at: Timestamp,
+    rules: &Rules,
+) -> Result<(), T::Error> {
     for name in &changed.left {
         tables.remove_receiver(name)?;
     }
     for name in &changed.joined {
         tables.add_receiver(name)?;
+    }
+    let begin = match changed.resync {
+        true => tables.receivers()?,
+        false => changed.joined.clone(),
+    };
+    for name in &begin {
         for source in &changed.begin {
             tables.put_begin(name, *source)?;
         }
     }
+    if changed.resync {
+        // One that was restored with its clock set back speaks under an older one for good.
+        for name in begin
+            .iter()
+            .filter(|_| rules.holds(Rule::ResyncForgetsIncarnations))
+        {
+            tables.put_incarnation(name, Incarnation::ZERO)?;
+        }
+        tables.put_resync(&Resync {
+            begun: at,
+            sources: changed.begin.clone(),
+            after: None,
+            announced: 0,
+            sweeps: Vec::new(),
+        })?;
+    }
     if changed.is_nothing() {
         return Ok(());
     }
-    // Those who joined hold all that is older, and those who left are not asked.
+    // Those who begin hold all that is older, and those who left are not asked.
     for partition in 0..tables.partitions()? {
         let lane = outbox::lane(tables, crate::sequence::Partition(partition))?;
         for epoch in tables.unforgotten(lane, Epoch(u64::MAX))? {
-            outbox::forget_what_all_hold(tables, lane.source(epoch))?;
+            outbox::forget_what_all_hold(tables, lane.source(epoch), rules)?;
         }
     }
     Ok(())

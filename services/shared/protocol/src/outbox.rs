@@ -3,9 +3,10 @@
 use std::ops::RangeInclusive;
 
 use crate::accept::Dispatch;
-use crate::event::{Body, Event, RollingHash, Seal, TraceContext};
+use crate::event::{Body, Event, EventId, RollingHash, Seal, TraceContext};
 use crate::membership::{Changed, NewEpochs};
 use crate::receipt::ReceiverName;
+use crate::resync::{self, Resync, Stage};
 use crate::rules::{Rule, Rules};
 use crate::sequence::{Epoch, Incarnation, Lane, Partition, Sequence, Source, StoreId};
 
@@ -65,6 +66,15 @@ pub trait OutboxTables {
     /// Deletes a source's events up to and including `up_to`, keeping their hash in its [`EpochState`].
     fn forget(&mut self, source: Source, up_to: Sequence) -> Result<(), Self::Error>;
 
+    /// The highest epoch that any receiver was seen to hold, of whichever store; zero if none was told of.
+    fn seen(&mut self) -> Result<Epoch, Self::Error>;
+    /// Stores it.
+    fn put_seen(&mut self, seen: Epoch) -> Result<(), Self::Error>;
+    /// The last resync; `None` if there never was one.
+    fn resync(&mut self) -> Result<Option<Resync>, Self::Error>;
+    /// Stores it.
+    fn put_resync(&mut self, resync: &Resync) -> Result<(), Self::Error>;
+
     /// The Channel's receivers.
     fn receivers(&mut self) -> Result<Vec<ReceiverName>, Self::Error>;
     /// Whether these are the Channel's receivers, in any order. Asked for each event that is accepted.
@@ -81,7 +91,7 @@ pub trait OutboxTables {
     ) -> Result<Epoch, Self::Error>;
     /// Stores the source of a partition that a receiver begins with.
     fn put_begin(&mut self, receiver: &ReceiverName, source: Source) -> Result<(), Self::Error>;
-    /// Receivers joined or left, between the events that were appended before and those that are appended later: told to the sender
+    /// Receivers joined, left or begin anew, between the events that were appended before and those that are appended later: told to the sender
     /// in that order, once it is committed.
     fn changed(&mut self, changed: &Changed) -> Result<(), Self::Error>;
     /// The newest incarnation that a receiver spoke under; zero if it never spoke.
@@ -122,8 +132,10 @@ pub(crate) fn concerns<T: OutboxTables + ?Sized>(
     tables: &mut T,
     receiver: &ReceiverName,
     source: Source,
+    rules: &Rules,
 ) -> Result<bool, T::Error> {
-    Ok(tables.begin(receiver, source.lane.partition)? <= source.epoch)
+    let begins_later = tables.begin(receiver, source.lane.partition)? > source.epoch;
+    Ok(!(begins_later && rules.holds(Rule::ConcernsFromBegin)))
 }
 
 /// Up to where a receiver holds a source: all of it, if it never was to have it.
@@ -131,8 +143,9 @@ pub(crate) fn holds_up_to<T: OutboxTables + ?Sized>(
     tables: &mut T,
     receiver: &ReceiverName,
     source: Source,
+    rules: &Rules,
 ) -> Result<Sequence, T::Error> {
-    if !concerns(tables, receiver, source)? {
+    if !concerns(tables, receiver, source, rules)? {
         return Ok(Sequence(u64::MAX));
     }
     Ok(tables.mark(receiver, source)?.watermark)
@@ -142,10 +155,11 @@ pub(crate) fn holds_up_to<T: OutboxTables + ?Sized>(
 pub(crate) fn forget_what_all_hold<T: OutboxTables + ?Sized>(
     tables: &mut T,
     source: Source,
+    rules: &Rules,
 ) -> Result<(), T::Error> {
     let mut slowest = None;
     for receiver in tables.receivers()? {
-        let held = holds_up_to(tables, &receiver, source)?;
+        let held = holds_up_to(tables, &receiver, source, rules)?;
         slowest = Some(slowest.map_or(held, |other: Sequence| other.min(held)));
     }
     let (Some(slowest), Some(state)) = (slowest, tables.epoch(source)?) else {
@@ -158,12 +172,28 @@ pub(crate) fn forget_what_all_hold<T: OutboxTables + ?Sized>(
     Ok(())
 }
 
-/// Whether every receiver has said that it holds the event.
+/// The next event of a partition.
+pub(crate) fn next<T: OutboxTables + ?Sized>(
+    tables: &mut T,
+    partition: Partition,
+) -> Result<EventId, T::Error> {
+    let head = tables.head(partition)?.unwrap_or_default();
+    let source = lane(tables, partition)?.source(head);
+    let sequence = tables.epoch(source)?.unwrap_or_default().last.next();
+    Ok(EventId { source, sequence })
+}
+
+/// Whether every receiver has said that it holds the event; or, of one that a resync overtook, that it holds all that was told anew.
 pub(crate) fn received_by_all<T: OutboxTables + ?Sized>(
     tables: &mut T,
     source: Source,
     sequence: Sequence,
+    rules: &Rules,
 ) -> Result<bool, T::Error> {
+    let overtook = resync::overtook(tables, source)?;
+    if overtook.is_some_and(|stage| stage != Stage::Done) && rules.holds(Rule::ReceivedOnceSwept) {
+        return Ok(false);
+    }
     if tables
         .epoch(source)?
         .is_some_and(|epoch| sequence <= epoch.forgotten)
@@ -171,7 +201,8 @@ pub(crate) fn received_by_all<T: OutboxTables + ?Sized>(
         return Ok(true);
     }
     for receiver in tables.receivers()? {
-        if concerns(tables, &receiver, source)? && !tables.mark(&receiver, source)?.covers(sequence)
+        if concerns(tables, &receiver, source, rules)?
+            && !tables.mark(&receiver, source)?.covers(sequence)
         {
             return Ok(false);
         }
@@ -201,8 +232,13 @@ pub(crate) fn open<T: OutboxTables>(
                 last: state.last,
             }),
         };
+        let mut above = before.unwrap_or(Epoch::ZERO);
+        let seen = tables.seen()?;
+        if seen > above && rules.holds(Rule::EpochAboveSeen) {
+            above = seen;
+        }
         let source = lane.source(Epoch::next(
-            before.unwrap_or(Epoch::ZERO),
+            above,
             new.wall,
             new.random.wrapping_add(u32::from(partition)),
         ));

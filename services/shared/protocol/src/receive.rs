@@ -10,8 +10,9 @@ use crate::event::{Body, Data, Event, EventId, Key};
 use crate::inbox::{Inbox, Standing};
 use crate::receipt::ReceiverName;
 use crate::rules::{Rule, Rules};
-use crate::sequence::{Lane, Version};
+use crate::sequence::{Lane, StoreId, Version};
 use crate::settings::DeliverySettings;
+use crate::sweep::{Sweep, Sweeping, Swept};
 use crate::time::Timestamp;
 
 mod parked; // what is done with what is in the parked table
@@ -107,6 +108,8 @@ pub trait InboxTables {
     /// Why the transaction can't go on; everything in it is rolled back.
     type Error;
 
+    /// The lanes of a sender's store of which anything was received; of every store, if none is named.
+    fn lanes(&mut self, store: Option<StoreId>) -> Result<Vec<Lane>, Self::Error>;
     /// What has been received of `lane`.
     fn inbox(&mut self, lane: Lane) -> Result<Inbox, Self::Error>;
     /// Stores what [`InboxTables::inbox`] gave, changed.
@@ -131,6 +134,15 @@ pub trait InboxTables {
     ) -> Result<(), Self::Error>;
     /// Takes an event out of the parked table.
     fn unpark(&mut self, id: EventId) -> Result<(), Self::Error>;
+    /// Takes at most `limit` events out of it, dead ones included, that a sweep takes; how many it took.
+    fn drop_parked(&mut self, sweep: &Sweep, limit: usize) -> Result<u64, Self::Error>;
+
+    /// The sweeps under way: at most one a lane.
+    fn sweeping(&mut self) -> Result<Vec<Sweeping>, Self::Error>;
+    /// Stores one, in place of its lane's.
+    fn put_sweeping(&mut self, sweeping: &Sweeping) -> Result<(), Self::Error>;
+    /// One is done.
+    fn end_sweeping(&mut self, sweeping: &Sweeping) -> Result<(), Self::Error>;
 }
 
 /// The receiving service's own rows, in the transaction that the inbox is in.
@@ -165,6 +177,14 @@ pub trait Apply {
     ) -> Result<Vec<Key>, Self::Error>;
     /// Drops a key's tombstone.
     fn drop_tombstone(&mut self, key: &Key) -> Result<(), Self::Error>;
+    /// Looks at up to `limit` rows after the one of `after`, in an order of the service's own, and drops those that a sweep takes,
+    /// tombstones included, with all that hangs on them.
+    fn sweep(
+        &mut self,
+        sweep: &Sweep,
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<Swept, Self::Error>;
 }
 
 /// A receiver's transaction: the inbox, the service's rows beside it, and what decides over them.
@@ -203,7 +223,7 @@ impl<I: InboxTables, A: Apply<Error = I::Error>> Receiving<'_, I, A> {
             let inbox = match inboxes.entry(event.source.lane) {
                 Entry::Occupied(entry) => &mut entry.into_mut().0,
                 Entry::Vacant(entry) => {
-                    let inbox = self.inbox.inbox(event.source.lane)?;
+                    let inbox = self.inbox_of(event.source.lane)?;
                     let complete = inbox.complete_up_to();
                     &mut entry.insert((inbox, complete)).0
                 }
@@ -212,7 +232,7 @@ impl<I: InboxTables, A: Apply<Error = I::Error>> Receiving<'_, I, A> {
                 Standing::New => {
                     let outcome = self.first_copy(event, arrival)?;
                     if outcome.is_final() {
-                        inbox.insert(event, self.receiver);
+                        inbox.insert(event, self.receiver, self.rules);
                     }
                     outcome
                 }
@@ -222,8 +242,14 @@ impl<I: InboxTables, A: Apply<Error = I::Error>> Receiving<'_, I, A> {
             };
             outcomes.push(outcome);
         }
-        for (lane, (inbox, complete_before)) in &inboxes {
+        for (lane, (inbox, _)) in &inboxes {
             self.inbox.put_inbox(*lane, inbox)?;
+        }
+        for (lane, (inbox, complete_before)) in &mut inboxes {
+            if inbox.sweep.is_some() {
+                *inbox = self.inbox.inbox(*lane)?; // another lane's sweep may have closed it
+                self.begin_sweep(*lane, inbox)?;
+            }
             if inbox.complete_up_to() > *complete_before {
                 self.drop_tombstones(*lane, inbox)?;
             }

@@ -2,9 +2,11 @@
 
 use crate::outbox::{self, Mark, OutboxTables};
 use crate::receipt::{Receipt, ReceiverName};
+use crate::receive::InboxTables;
+use crate::resync;
 use crate::rules::{Rule, Rules};
 
-use crate::sequence::{Incarnation, Sequence, Source};
+use crate::sequence::{Epoch, Incarnation, Sequence, Source, StoreId};
 
 /// Why a receipt can't be the whole truth: the sender says hello to learn more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,6 +17,8 @@ pub enum Suspicion {
     BeyondEnd,
     /// The rolling hash at the watermark differs.
     HashDiffers,
+    /// The receiver holds open lanes of another store: there was another sender under this one's name. Only a hello's answer tells.
+    AnotherStore,
 }
 
 /// What a receipt changed.
@@ -26,7 +30,8 @@ pub struct Recorded {
     pub new_incarnation: Option<Incarnation>,
     /// What does not fit.
     pub suspicion: Option<Suspicion>,
-    /// It said nothing that this store should listen to: from an older incarnation, to another store, from a stranger.
+    /// It said nothing that this store should listen to: from an older incarnation, to another store, of an epoch that is none of its
+    /// business, from a stranger.
     pub ignored: bool,
 }
 
@@ -49,6 +54,9 @@ pub fn record<T: OutboxTables>(
     {
         return Ok(ignored);
     }
+    if !outbox::concerns(tables, &receipt.receiver, receipt.source, rules)? {
+        return Ok(ignored); // from before it joined again, or before a resync
+    }
     let mut recorded = Recorded::default();
     let known = tables.incarnation(&receipt.receiver)?;
     if receipt.incarnation < known && rules.holds(Rule::NewestIncarnation) {
@@ -66,15 +74,13 @@ pub fn record<T: OutboxTables>(
         forget_below(tables, receipt, &mut recorded, rules)?;
     }
     let Some(epoch) = tables.epoch(receipt.source)? else {
+        see(tables, receipt.source.epoch)?;
         recorded.suspicion = Some(Suspicion::UnknownEpoch);
         return Ok(recorded);
     };
     if receipt.highest() > epoch.last {
         recorded.suspicion = Some(Suspicion::BeyondEnd);
         return Ok(recorded);
-    }
-    if !outbox::concerns(tables, &receipt.receiver, receipt.source)? {
-        return Ok(recorded); // from before it joined again
     }
     let mark = tables.mark(&receipt.receiver, receipt.source)?;
     if receipt.watermark < mark.watermark.max(epoch.forgotten) {
@@ -92,8 +98,19 @@ pub fn record<T: OutboxTables>(
         receipt.source,
         merged(&mark, receipt),
         &mut recorded,
+        rules,
     )?;
     Ok(recorded)
+}
+
+/// An epoch that a receiver holds: new ones are taken above it.
+fn see<T: OutboxTables>(tables: &mut T, epoch: Epoch) -> Result<(), T::Error> {
+    /// Of the year 2248: nothing that a clock made, and above it there is no room for new ones.
+    const NONSENSE: Epoch = Epoch(i64::MAX as u64);
+    if epoch < NONSENSE && epoch > tables.seen()? {
+        tables.put_seen(epoch)?;
+    }
+    Ok(())
 }
 
 /// Everything under the lowest open epoch is held. [A closed epoch sends no more receipts; its last one may have been lost.]
@@ -117,6 +134,7 @@ fn forget_below<T: OutboxTables>(
                     runs: Vec::new(),
                 },
                 recorded,
+                rules,
             )?;
         }
     }
@@ -129,12 +147,13 @@ fn hold<T: OutboxTables>(
     source: Source,
     mark: Mark,
     recorded: &mut Recorded,
+    rules: &Rules,
 ) -> Result<(), T::Error> {
-    if !outbox::concerns(tables, receiver, source)? {
+    if !outbox::concerns(tables, receiver, source, rules)? {
         return Ok(());
     }
     tables.put_mark(receiver, source, &mark)?;
-    outbox::forget_what_all_hold(tables, source)?;
+    outbox::forget_what_all_hold(tables, source, rules)?;
     recorded.marks.push((source, mark));
     Ok(())
 }
@@ -176,6 +195,8 @@ pub struct Asked {
     pub incarnation: Incarnation,
     /// Up to where each source was forgotten. One that is not named was forgotten whole, long before.
     pub forgotten: Vec<(Source, Sequence)>,
+    /// Whether a resync was under way: what the receiver still held of other stores then, it was about to drop.
+    pub resyncing: bool,
 }
 
 /// A receiver's answer to a hello.
@@ -187,6 +208,48 @@ pub struct HelloAnswer {
     pub incarnation: Incarnation,
     /// A receipt for each open epoch of the asker's store; none if the receiver knows nothing of it.
     pub receipts: Vec<Receipt>,
+    /// The highest epoch of which it ever received anything, of whichever store; zero if there is none.
+    pub highest: Epoch,
+    /// The other stores of which it holds open lanes, at most [`HelloAnswer::MAX_OTHERS`].
+    pub others: Vec<StoreId>,
+}
+
+impl HelloAnswer {
+    /// The most other stores that an answer names.
+    pub const MAX_OTHERS: usize = 16;
+
+    /// What is held of a store's sources, and of others, as an inbox has it.
+    ///
+    /// # Errors
+    /// Those of the tables.
+    pub fn from_tables<T: InboxTables>(
+        tables: &mut T,
+        store: StoreId,
+        receiver: &ReceiverName,
+        incarnation: Incarnation,
+    ) -> Result<Self, T::Error> {
+        let mut answer = HelloAnswer {
+            receiver: receiver.clone(),
+            incarnation,
+            receipts: Vec::new(),
+            highest: Epoch::ZERO,
+            others: Vec::new(),
+        };
+        for lane in tables.lanes(None)? {
+            let inbox = tables.inbox(lane)?;
+            answer.highest = answer.highest.max(inbox.highest());
+            if lane.store == store {
+                let receipts = inbox.receipts(lane, receiver, incarnation);
+                answer.receipts.extend(receipts);
+            } else if !inbox.epochs.is_empty()
+                && !answer.others.contains(&lane.store)
+                && answer.others.len() < Self::MAX_OTHERS
+            {
+                answer.others.push(lane.store);
+            }
+        }
+        Ok(answer)
+    }
 }
 
 /// What a hello found.
@@ -199,6 +262,8 @@ pub enum Health {
     SenderRegressed(Suspicion),
     /// The receiver lacks what this store has forgotten: its store was restored or lost. Heal it with `duet resync`.
     ReceiverRegressed,
+    /// A resync is under way that heals whatever was wrong.
+    Resyncing,
 }
 
 /// How many of a lane's newest epochs a hello is about.
@@ -222,6 +287,7 @@ pub fn judge<T: OutboxTables>(
         let regressed = answer.incarnation < asked.incarnation;
         return Ok(regressed.then(|| (Health::ReceiverRegressed, Vec::new())));
     }
+    see(tables, answer.highest)?;
     let mut recorded = Vec::with_capacity(answer.receipts.len());
     for receipt in &answer.receipts {
         recorded.push(record(tables, receipt, rules)?);
@@ -239,7 +305,7 @@ pub fn judge<T: OutboxTables>(
     };
     let as_asked = rules.holds(Rule::HelloAsAsked);
     for (source, forgotten) in &asked.forgotten {
-        if !outbox::concerns(tables, &answer.receiver, *source)? {
+        if !outbox::concerns(tables, &answer.receiver, *source, rules)? {
             continue;
         }
         let up_to = if as_asked {
@@ -252,26 +318,39 @@ pub fn judge<T: OutboxTables>(
         }
     }
     for receipt in &answer.receipts {
-        if !outbox::concerns(tables, &answer.receiver, receipt.source)? {
+        if !outbox::concerns(tables, &answer.receiver, receipt.source, rules)? {
             continue;
         }
+        // What was opened since it was asked was not forgotten then.
         let is_asked = asked
             .forgotten
             .iter()
             .any(|(source, _)| *source == receipt.source);
+        let is_older = asked.forgotten.iter().any(|(source, _)| {
+            source.lane == receipt.source.lane && source.epoch > receipt.source.epoch
+        });
         let forgotten = tables.epoch(receipt.source)?.unwrap_or_default().forgotten;
-        if !is_asked && receipt.watermark < forgotten {
+        let judged = !is_asked && (is_older || !as_asked);
+        if judged && receipt.watermark < forgotten {
             return Ok(Some((Health::ReceiverRegressed, recorded)));
         }
     }
-    Ok(Some((Health::Sound, recorded)))
+    let resyncing =
+        resync::is_under_way(tables)? || (asked.resyncing && rules.holds(Rule::ResyncAsAsked));
+    let health = if resyncing {
+        Health::Resyncing
+    } else if !answer.others.is_empty() && rules.holds(Rule::OneStoreAName) {
+        Health::SenderRegressed(Suspicion::AnotherStore)
+    } else {
+        Health::Sound
+    };
+    Ok(Some((health, recorded)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::event::RollingHash;
-    use crate::sequence::Epoch;
 
     fn receipt(watermark: u64, runs: &[std::ops::RangeInclusive<u64>]) -> Receipt {
         Receipt {

@@ -89,6 +89,32 @@ rules! {
     LossByAge = "loss-by-age",
     /// When a stream was made anew or went back, all that is unreceived counts as unsent.
     StreamReset = "stream-reset",
+    /// A receiver begins with the epoch that it joined with: its inbox has nothing before.
+    JoinBeginsAnew = "join-begins-anew",
+    /// A receiver is sent, and asked for, nothing of epochs before the one that it begins with.
+    ConcernsFromBegin = "concerns-from-begin",
+    /// A new epoch is above every one that a receiver was seen to hold.
+    EpochAboveSeen = "epoch-above-seen",
+    /// A receiver that holds open lanes of another store had another sender under this one's name.
+    OneStoreAName = "one-store-a-name",
+    /// A hello that was asked while a resync was under way says nothing of other stores.
+    ResyncAsAsked = "resync-as-asked",
+    /// What is older than a resync is received by all only once its sweep is.
+    ReceivedOnceSwept = "received-once-swept",
+    /// A call that a resync overtook is not taken back: its row is told anew as it stands.
+    ResyncKeepsCalls = "resync-keeps-calls",
+    /// A resync forgets which incarnations spoke: one that was restored with its clock set back is listened to again.
+    ResyncForgetsIncarnations = "resync-forgets-incarnations",
+    /// A receiver that joins while rows are told anew makes that begin anew.
+    JoinRestartsResync = "join-restarts-resync",
+    /// A sweep is carried out only once all from its epoch up to it is received.
+    SweepWhenComplete = "sweep-when-complete",
+    /// A sweep closes the older epochs of its lane.
+    SweepClosesOlder = "sweep-closes-older",
+    /// A sweep closes the lanes of other stores.
+    SweepClosesOthers = "sweep-closes-others",
+    /// A sweep takes what is parked and dead, before it takes rows.
+    SweepParkedFirst = "sweep-parked-first",
     /// An unanswered publish is repeated under its old name; a retransmission is a new message.
     RepeatUnanswered = "repeat-unanswered",
 }

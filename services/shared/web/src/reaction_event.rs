@@ -80,9 +80,12 @@ pub struct Told {
     /// Since when.
     #[serde(deserialize_with = "crate::time::from_rfc3339")]
     pub at: Timestamp,
-    /// It takes a failed change back: nobody is notified anew.
+    /// It takes a failed change back, or tells again what stands: nobody is notified anew.
     #[serde(default)]
     pub restores: bool,
+    /// It tells again what stands, after a resync.
+    #[serde(default)]
+    pub announces: bool,
 }
 
 /// Why an event can't be applied. It may be once its receiver is newer.

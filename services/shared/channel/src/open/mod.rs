@@ -48,8 +48,10 @@ pub use crate::transport::http::intake;
 use crate::brokers::Brokers;
 use crate::clock::Clock;
 use crate::settings::{FileSource, SettingsSource, SettingsState};
+pub use crate::store::StoreError;
 use crate::store::sqlite::{OpenError, Options};
-use crate::store::{CommittedGroup, StoreError};
+
+use crate::store::CommittedGroup;
 use crate::transport::http::HttpCallError;
 use crate::transport::jetstream::{Nats, NatsError};
 

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::{
     Connection, End, Error, Mode, Open, Parts, Receiver, Side, SqliteStore, receiver_name,
 };
-use crate::receiver::{ConsumerParts, ConsumerTask, ParkedTask, ReceivingService};
+use crate::receiver::{ConsumerParts, ConsumerTask, ParkedTask, ReceivingService, SweepTask};
 
 /// A receiver that takes from the broker. What comes by HTTP it is given by a handler of the service's own server, which answers with
 /// [`intake::answer`](crate::transport::http::intake::answer).
@@ -43,6 +43,7 @@ impl Open {
         let tasks = &mut end.tasks;
         tasks.spawn(consumer.run(stop.clone()));
         tasks.spawn(ParkedTask::new(receiver.clone()).run(stop.clone()));
+        tasks.spawn(SweepTask::new(receiver.clone()).run(stop.clone()));
         Ok(ReceivingEnd { receiver, end })
     }
 }

@@ -411,7 +411,7 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
     async fn tell_all(&self, consumer: &dyn Consume) -> Result<(), Failed> {
         let (name, incarnation) = (self.0.name.clone(), self.0.store.identity().incarnation);
         let job = move |tx: &mut S::Tx<'_>| {
-            let lanes = crate::store::Transaction::lanes(tx, None)?;
+            let lanes = duet_protocol::receive::InboxTables::lanes(tx, None)?;
             let receipts = super::receive::receipts(tx, &lanes, &name, incarnation)?;
             Ok((lanes, receipts))
         };

@@ -12,6 +12,7 @@ use duet_protocol::receipt::ReceiverName;
 use duet_protocol::receive::{Apply, Failure};
 use duet_protocol::sequence::{Lane, Version};
 use duet_protocol::settings::Faults;
+use duet_protocol::sweep::{Sweep, Swept};
 use duet_protocol::time::Moment;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::time::sleep;
@@ -203,5 +204,14 @@ impl<R: Apply, F: FnMut(&Event) -> bool> Apply for Faulty<R, F> {
 
     fn drop_tombstone(&mut self, key: &Key) -> Result<(), Self::Error> {
         self.rows.drop_tombstone(key)
+    }
+
+    fn sweep(
+        &mut self,
+        sweep: &Sweep,
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<Swept, Self::Error> {
+        self.rows.sweep(sweep, after, limit)
     }
 }

@@ -2,7 +2,7 @@
 //! parked again.
 //!
 //! [`Receiver`] is what the intake's handlers and the consumer's task share; [`ConsumerTask`] takes from a broker and tells over it;
-//! [`ParkedTask`] works through the parked table.
+//! [`ParkedTask`] works through the parked table, [`SweepTask`] through what a resync leaves over.
 
 mod arrivals;
 mod consumer;
@@ -11,12 +11,14 @@ mod jobs;
 mod letters;
 mod parked;
 mod receive;
+mod sweep;
 
 pub use arrivals::Arrivals;
 pub use consumer::{BrokerSide, ConsumerParts, ConsumerTask};
 pub use faults::AllowedFaults;
 pub use parked::ParkedTask;
 pub use receive::Received;
+pub use sweep::SweepTask;
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -31,6 +33,7 @@ use duet_protocol::receive::{Apply, Failure, Outcome, Receiving};
 use duet_protocol::rules::Rules;
 use duet_protocol::sequence::Lane;
 use duet_protocol::settings::{DeliverySettings, Faults};
+use duet_protocol::sweep::Sweeping;
 use duet_protocol::time::Moment;
 use opentelemetry::KeyValue;
 use tokio::sync::{Notify, watch};
@@ -160,6 +163,8 @@ struct Inner<S, A> {
     jobs: Notify,
     /// A redrive was begun.
     redriven: Notify,
+    /// A sweep may have begun.
+    sweeps: Notify,
     waiters: Waiters,
     faults: OnceLock<AllowedFaults>,
 }
@@ -192,6 +197,7 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
             parked: Notify::new(),
             jobs: Notify::new(),
             redriven: Notify::new(),
+            sweeps: Notify::new(),
             waiters: Waiters::default(),
             faults: OnceLock::new(),
         }))
@@ -229,6 +235,14 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
     /// What could not be applied.
     pub fn dead_letters(&self) -> DeadLetters<S, A> {
         DeadLetters(self.clone())
+    }
+
+    /// What sweeps have left to do here: none but for a while after a resync.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn sweeping(&self) -> Result<Vec<Sweeping>, StoreError> {
+        self.0.store.sweeping().await
     }
 
     /// How often each rule of the protocol decided something.

@@ -106,9 +106,13 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
                 }
             }
             let receipts = receipts(tx, &lanes, &inner.name, incarnation)?;
-            Ok((outcomes, receipts, begun, tried))
+            let sweeps = !tx.sweeping()?.is_empty();
+            Ok((outcomes, receipts, begun, tried, sweeps))
         };
-        let (outcomes, receipts, begun, tried) = inner.store.write(job).await?;
+        let (outcomes, receipts, begun, tried, sweeps) = inner.store.write(job).await?;
+        if sweeps {
+            inner.sweeps.notify_one();
+        }
         if let Some(struck) = struck {
             struck.tried(tried);
         }
@@ -138,23 +142,15 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
         }
     }
 
-    /// Answers a hello: what is held of a store's sources.
+    /// Answers a hello: what is held of a store's sources, and of others.
     ///
     /// # Errors
     /// Those of the store.
     pub async fn hello(&self, store: StoreId) -> Result<HelloAnswer, StoreError> {
         let (receiver, incarnation) = (self.0.name.clone(), self.0.store.identity().incarnation);
-        let name = receiver.clone();
-        let job = move |tx: &mut S::Tx<'_>| {
-            let lanes = tx.lanes(Some(store))?;
-            receipts(tx, &lanes, &name, incarnation)
-        };
-        let receipts = self.0.store.write(job).await?;
-        Ok(HelloAnswer {
-            receiver,
-            incarnation,
-            receipts,
-        })
+        let job =
+            move |tx: &mut S::Tx<'_>| HelloAnswer::from_tables(tx, store, &receiver, incarnation);
+        self.0.store.write(job).await
     }
 }
 

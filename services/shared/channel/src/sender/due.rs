@@ -36,6 +36,7 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
         if stopping {
             return;
         }
+        self.announce();
         while let Some(load) = self.machine.poll_load() {
             let store = self.store.clone();
             self.tasks.spawn(async move {

@@ -9,6 +9,7 @@ mod due;
 mod observe;
 mod record;
 mod request;
+mod resync;
 mod service;
 mod task;
 mod transmit;
@@ -16,6 +17,7 @@ mod transmit;
 pub use broker::MakeBroker;
 pub use counted::{AcceptedByMode, Achieved};
 pub use request::{Delivery, Reply, SendError};
+pub use resync::{BeginResyncError, ResyncPreview, ResyncState};
 pub use service::SendingService;
 pub use task::{MakeCall, Parts, SenderTask};
 

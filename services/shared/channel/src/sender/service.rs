@@ -29,4 +29,12 @@ pub trait SendingService<C>: Send + Sync + 'static {
 
     /// Its rows, inside a transaction.
     fn rows<'t>(&self, connection: &'t C) -> Self::Rows<'t>;
+
+    /// How many rows stand. A service that can count without looking at all of them says it itself.
+    ///
+    /// # Errors
+    /// Those of the store.
+    fn count(&self, connection: &C) -> Result<u64, StoreError> {
+        super::resync::count(&mut self.rows(connection))
+    }
 }

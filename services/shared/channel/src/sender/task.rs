@@ -12,6 +12,7 @@ use duet_protocol::membership::{self, Changed, NewEpochs};
 use duet_protocol::outbox::OutboxTables;
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::record::{Health, HelloAnswer, Recorded};
+use duet_protocol::resync::Stage;
 use duet_protocol::rules::Rules;
 use duet_protocol::sender::{
     Backlog, HelloId, Load, Path, Policy, Sender as Machine, Standing, Timing, Transmission,
@@ -26,8 +27,9 @@ use tokio_util::sync::CancellationToken;
 use super::broker::{self, Broker, MakeBroker};
 use super::counted::Counted;
 use super::observe::Told;
+use super::resync::Announcing;
 use super::transmit::Carried;
-use super::{Sender, SendingService, SharedCalls};
+use super::{Sender, SendingService, SharedCalls, lock};
 use crate::clock::Clock;
 use crate::failing::{Failing, Reason};
 use crate::settings::SettingsState;
@@ -75,6 +77,8 @@ pub(super) enum Done {
     Asked(HelloId, Option<HelloAnswer>),
     NotAsked(ReceiverName, HelloId),
     Judged(ReceiverName, HelloId, Option<(Health, Vec<Recorded>)>),
+    /// Rows were told anew.
+    Announced(Result<Option<Stage>, StoreError>),
     /// The store has the receivers that the settings name.
     Followed(Result<(), StoreError>),
 }
@@ -101,6 +105,7 @@ pub struct SenderTask<S: Store, V: SendingService<S::Connection>> {
     pub(super) receipts: Unrecorded,
     pub(super) answers: VecDeque<(HelloId, HelloAnswer)>,
     pub(super) recording: bool,
+    pub(super) announcing: Announcing,
     pub(super) told: Told,
     failing: watch::Sender<BTreeMap<ReceiverName, Failing>>,
     pub(super) counted: Arc<Counted>,
@@ -166,6 +171,13 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
         {
             machine.receiver_known(name.clone(), *incarnation, begin, marks, clock.now());
         }
+        let mut announcing = Announcing::Nothing;
+        if let Some((resync, stage)) = &standing.resync {
+            machine.resync_known(resync, *stage);
+            if *stage == Stage::Announcing {
+                announcing = Announcing::Next;
+            }
+        }
         let (questions, questions_in) = mpsc::channel(8);
         let pending = SharedCalls::<V::Value>::default();
         let failing = watch::Sender::default();
@@ -201,6 +213,7 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
             receipts: Unrecorded::default(),
             answers: VecDeque::new(),
             recording: false,
+            announcing,
             failing,
             counted,
             waiters,
@@ -253,6 +266,9 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
                 () = wake_up => {}
                 _ = strikes_due.tick() => {
                     self.strikes.tell(&self.rules);
+                    if self.announcing == Announcing::Failed {
+                        self.announcing = Announcing::Next;
+                    }
                     if self.is_behind && !stopping {
                         self.follow();
                     }
@@ -339,7 +355,16 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
             tracing::info!(receiver = %name, "a receiver joined: it is sent what is accepted from now on");
             self.receivers.insert(name.clone());
         }
+        if change.resync {
+            tracing::info!("a resync begins: every row is told anew");
+            self.announcing = Announcing::Next;
+            lock(&self.pending).overtaken(&change.begin);
+        }
         self.machine.receivers_changed(change, self.clock.now());
+        self.wake_received();
+    }
+
+    fn wake_received(&self) {
         let waited_for = self.waiters.all().into_iter();
         self.waiters
             .wake(waited_for.filter(|event| self.machine.is_received(*event)));
@@ -395,6 +420,7 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
             Done::Loaded(load, events) => self.machine.loaded(load, events, now),
             Done::Backlog(receiver, backlog) => self.machine.backlog(&receiver, backlog, now),
             Done::Asked(id, Some(answer)) => self.judge(id, answer),
+            Done::Announced(announced) => self.announced(announced),
             Done::Followed(Ok(())) => {}
             Done::Followed(Err(error)) => {
                 self.is_behind = true;
@@ -407,7 +433,8 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
             Done::Judged(receiver, id, judged) => {
                 self.recording = false;
                 let health = judged.as_ref().map(|(health, _)| *health);
-                if let Some(health) = health.filter(|health| *health != Health::Sound) {
+                let is_well = |health: &Health| matches!(health, Health::Sound | Health::Resyncing);
+                if let Some(health) = health.filter(|health| !is_well(health)) {
                     tracing::error!(%receiver, ?health, "the two stores do not fit: one was restored or lost");
                 }
                 for recorded in judged.iter().flat_map(|(_, recorded)| recorded) {
@@ -444,7 +471,12 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
 
     fn take_recorded(&mut self, receiver: &ReceiverName, recorded: &Recorded) {
         let now = self.clock.now();
+        let was_resyncing = self.machine.is_resyncing();
         self.machine.recorded(receiver, recorded, now);
+        if was_resyncing && !self.machine.is_resyncing() {
+            tracing::info!("the resync is done: every receiver holds what this store holds");
+            self.wake_received();
+        }
         for (source, mark) in &recorded.marks {
             self.told.received(receiver, *source, mark, now);
             let waited_for = self.waiters.of_source(*source).into_iter();

@@ -16,8 +16,10 @@ use duet_protocol::membership::Changed;
 use duet_protocol::outbox::{EpochState, Mark, OutboxTables};
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::receive::InboxTables;
-use duet_protocol::sequence::{Incarnation, Lane, Sequence, Source, StoreId};
+use duet_protocol::resync::{Resync, Stage};
+use duet_protocol::sequence::{Incarnation, Sequence, Source, StoreId};
 use duet_protocol::settings::Generation;
+use duet_protocol::sweep::Sweeping;
 use duet_protocol::time::Timestamp;
 
 use crate::dead_letters::{Cause, Cursor, Filter, Page, Redrive};
@@ -59,9 +61,6 @@ pub trait Transaction<'t>:
 
     /// Keeps a message of `path` that could not be decoded, under its place; once, however often it comes.
     fn put_undecodable(&mut self, path: &str, undecodable: &Undecodable) -> Result<(), StoreError>;
-
-    /// The lanes of a sender's store that the inbox knows of; of every store, if none is named.
-    fn lanes(&mut self, store: Option<StoreId>) -> Result<Vec<Lane>, StoreError>;
 
     /// Remembers how far the consumer of `path` has come, in the transaction that applied it.
     fn put_position(&mut self, path: &str, position: &Position) -> Result<(), StoreError>;
@@ -132,6 +131,8 @@ pub struct OutboxStanding {
     pub sources: Vec<(Source, EpochState)>,
     /// What each receiver said of them.
     pub receivers: Vec<ReceiverStanding>,
+    /// The last resync, and how far it is.
+    pub resync: Option<(Resync, Stage)>,
 }
 
 /// What one receiver said.
@@ -303,6 +304,18 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// # Errors
     /// As [`Store::read`].
     fn is_done(&self, event: EventId) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// The last resync of the outbox, and how far it is; `None` if there never was one.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    fn resync(&self) -> impl Future<Output = Result<Option<(Resync, Stage)>, StoreError>> + Send;
+
+    /// The sweeps under way here, as a receiver's.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    fn sweeping(&self) -> impl Future<Output = Result<Vec<Sweeping>, StoreError>> + Send;
 
     /// How far the consumer of `path` had come when it was last committed.
     ///

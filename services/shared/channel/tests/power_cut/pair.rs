@@ -12,8 +12,8 @@ use actix_web::dev::ServerHandle;
 use actix_web::web::{self, Bytes};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, http::StatusCode};
 use duet_channel::open::{
-    Changed, Changes, Connection, Data, Documents, Event, Kept, Open, Receiver, ReceivingEnd,
-    SendingEnd, SqliteStore, Store, Versioned, documents, intake,
+    Changed, Changes, Connection, Data, Documents, Event, Kept, Key, Open, Receiver, ReceivingEnd,
+    SendingEnd, SqliteStore, Store, StoreError, Versioned, documents, intake,
 };
 use duet_channel::sender::SendError;
 use duet_testkit::{NatsServer, until};
@@ -49,6 +49,11 @@ impl Changes for Numbers {
         } else {
             Kept::Nothing
         }))
+    }
+
+    fn remove(&self, table: &Connection, key: &Key) -> Result<(), StoreError> {
+        table.execute("DELETE FROM numbers WHERE number = ?1", [key.as_str()])?;
+        Ok(())
     }
 }
 

@@ -11,6 +11,7 @@ use duet_protocol::decision::Decision;
 use duet_protocol::event::{self, Event, Key};
 use duet_protocol::receive::{Apply, Failure};
 use duet_protocol::sequence::{Epoch, Lane, Sequence, Version};
+use duet_protocol::sweep::{Sweep, Swept};
 use rusqlite::{Connection, OptionalExtension, params};
 
 /// Its table.
@@ -87,6 +88,10 @@ impl Apply for Rows<'_> {
 
     fn drop_tombstone(&mut self, _: &Key) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    fn sweep(&mut self, _: &Sweep, _: Option<&Key>, _: usize) -> Result<Swept, StoreError> {
+        unreachable!("nothing here ends a resync")
     }
 }
 

@@ -122,6 +122,7 @@ mod tests {
         Asked {
             incarnation: crate::sequence::Epoch::ZERO,
             forgotten: Vec::new(),
+            resyncing: false,
         }
     }
 

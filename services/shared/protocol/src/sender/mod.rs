@@ -10,6 +10,7 @@ mod loss;
 mod outcome;
 mod path_state;
 mod peer;
+mod resyncing;
 mod sorted;
 mod timing;
 mod track;
@@ -38,6 +39,7 @@ use crate::sequence::{Epoch, Incarnation, Sequence, Source};
 use crate::time::Moment;
 use call::CallUnderWay;
 use peer::Peer;
+use resyncing::Resyncing;
 use timing::{Jitter, sooner};
 
 /// What of one source is kept in memory, for all receivers.
@@ -89,6 +91,7 @@ pub struct Sender {
     deadlines: BTreeSet<(Moment, EventId)>,
     steps: VecDeque<(EventId, CallStep)>,
     hellos: u64,
+    resyncing: Option<Resyncing>,
     next_scan: Moment,
 }
 
@@ -119,6 +122,7 @@ impl Sender {
             steps: VecDeque::new(),
             // An answer to an earlier process's hello must not pass for one to ours.
             hellos: process.0,
+            resyncing: None,
             next_scan: Moment::START,
         }
     }
@@ -150,10 +154,13 @@ impl Sender {
         self.peers.insert(name, peer);
     }
 
-    /// Receivers joined or left, in a transaction after all that was committed so far. To be told in that order.
+    /// Receivers joined, left or begin anew, in a transaction after all that was committed so far. To be told in that order.
     pub fn receivers_changed(&mut self, changed: &Changed, now: Moment) {
         for name in &changed.left {
             self.receiver_left(name);
+        }
+        if changed.resync {
+            self.begin_resync(&changed.begin);
         }
         for name in &changed.joined {
             let incarnation = Incarnation::ZERO;
@@ -163,6 +170,7 @@ impl Sender {
             }
             self.peers.insert(name.clone(), peer);
         }
+        self.may_end_resync(now);
     }
 
     /// What was on its way to it is nobody's any more, and calls that wait for it alone are over.
@@ -207,6 +215,9 @@ impl Sender {
     ) {
         for (event, dispatch) in events {
             let EventId { source, sequence } = event.id();
+            if let Some(resyncing) = &mut self.resyncing {
+                resyncing.committed(&event);
+            }
             let kept = self.sources.entry(source).or_default();
             kept.last = kept.last.max(sequence);
             let is_wanted = self.peers.values().any(|peer| peer.concerns(source));
@@ -445,10 +456,15 @@ impl Sender {
         }
         self.drop_kept(receiver);
         self.retire_sources();
+        self.may_end_resync(now);
     }
 
-    /// Whether every receiver is known to hold an event that was accepted.
+    /// Whether every receiver is known to hold an event that was accepted; or, of one that a resync overtook, all that it tells.
     pub fn is_received(&self, event: EventId) -> bool {
+        let resyncing = self.resyncing.as_ref();
+        if resyncing.is_some_and(|resyncing| resyncing.overtook(event.source)) {
+            return false;
+        }
         self.peers.values().all(|peer| peer.is_received(event))
     }
 
@@ -529,6 +545,7 @@ impl Sender {
                 .forgotten()
                 .filter(|(source, _)| peer.concerns(*source))
                 .collect(),
+            resyncing: self.is_resyncing(),
         };
         self.hellos += 1;
         let id = HelloId(self.hellos);
@@ -583,24 +600,29 @@ impl Sender {
         wake
     }
 
+    /// Events that the slowest receiver is not known to hold.
+    pub fn unacknowledged(&self) -> u64 {
+        let all = self.peers.values().map(Peer::all_unreceived);
+        all.max().unwrap_or(0)
+    }
+
     /// How it stands.
     pub fn standing(&self) -> Standing {
         let of = |peer: &Peer| ReceiverStanding {
             name: peer.name.clone(),
             unacknowledged: peer.all_unreceived(),
             openings: peer.openings(),
-            health: peer.hello.health,
+            health: match peer.hello.health {
+                Health::Sound if self.is_resyncing() => Health::Resyncing,
+                health => health,
+            },
             undelivered: peer.most_sends() >= self.common.timing.sends_before_condition,
         };
         Standing {
-            unacknowledged: self
-                .peers
-                .values()
-                .map(Peer::all_unreceived)
-                .max()
-                .unwrap_or(0),
+            unacknowledged: self.unacknowledged(),
             calls: self.calls.len(),
             kept: self.kept,
+            is_resyncing: self.is_resyncing(),
             receivers: self.peers.values().map(of).collect(),
         }
     }

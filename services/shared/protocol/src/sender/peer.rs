@@ -14,7 +14,7 @@ use super::{Common, Kept};
 use crate::event::{Event, EventId};
 use crate::outbox::Mark;
 use crate::receipt::ReceiverName;
-use crate::record::Recorded;
+use crate::record::{Health, Recorded};
 use crate::sequence::{Epoch, Incarnation, Lane, Sequence, Source};
 use crate::time::Moment;
 
@@ -76,6 +76,28 @@ impl Peer {
     pub(super) fn concerns(&self, source: Source) -> bool {
         let begin = self.begins.get(&source.lane);
         begin.is_none_or(|begin| *begin <= source.epoch)
+    }
+
+    /// It begins at these sources, with a resync: what is older is sent no more.
+    pub(super) fn begin_anew(&mut self, sources: &[Source]) {
+        self.begins = sources
+            .iter()
+            .map(|source| (source.lane, source.epoch))
+            .collect();
+        let begins = &self.begins;
+        let is_older = |source: &Source| {
+            let begin = begins.get(&source.lane);
+            begin.is_some_and(|begin| source.epoch < *begin)
+        };
+        self.tracks.retain(|source, _| !is_older(source));
+        self.held.retain(|source, _| !is_older(source));
+        // What is under way has its answer; what only waited to be repeated is over.
+        self.under_way.retain(|_, under_way| {
+            let mut events = under_way.transmission.events.iter();
+            under_way.repeat_at.is_none() || !events.all(|(event, _)| is_older(&event.source))
+        });
+        self.hello.health = Health::Resyncing;
+        self.incarnation = Incarnation::ZERO;
     }
 
     pub(super) fn track(&mut self, source: Source, mark: &Mark, last: Sequence, common: &Common) {

@@ -36,6 +36,8 @@ pub struct Standing {
     pub calls: usize,
     /// Events kept whole in memory.
     pub kept: usize,
+    /// Whether a resync is under way.
+    pub is_resyncing: bool,
     /// How each receiver stands, by name.
     pub receivers: Vec<ReceiverStanding>,
 }

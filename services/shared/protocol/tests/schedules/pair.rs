@@ -269,12 +269,15 @@ impl Pair {
         mark.covers(id.sequence)
     }
 
-    pub(crate) fn answer(&self) -> HelloAnswer {
-        HelloAnswer {
-            receiver: notification(),
-            incarnation: self.receiver.incarnation,
-            receipts: self.receipts(),
-        }
+    pub(crate) fn answer(&mut self) -> HelloAnswer {
+        let store = must(self.sender.outbox.store());
+        let (received, incarnation) = (&mut self.receiver.received, self.receiver.incarnation);
+        must(HelloAnswer::from_tables(
+            received,
+            store,
+            &notification(),
+            incarnation,
+        ))
     }
 
     pub(crate) fn judges(&mut self, asked: &Asked, answer: &HelloAnswer) -> Option<Health> {

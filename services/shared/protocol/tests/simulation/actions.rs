@@ -34,6 +34,8 @@ pub(crate) enum Action {
     BackUpReceiver(usize),
     RestoreSender,
     RestoreReceiver(usize),
+    ReplaceSender,
+    Resync,
 }
 
 pub(crate) fn key(index: usize) -> Key {
@@ -100,6 +102,10 @@ impl Action {
             Action::RestoreSender
         } else if strikes(Fault::RestoreReceiver, dice) {
             Action::RestoreReceiver(node)
+        } else if strikes(Fault::ReplaceSender, dice) {
+            Action::ReplaceSender
+        } else if strikes(Fault::Resync, dice) {
+            Action::Resync
         } else if faults.may(Fault::RestoreSender) && dice.chance(300) {
             Action::BackUpSender
         } else if faults.may(Fault::RestoreReceiver) && dice.chance(1_500) {

@@ -8,7 +8,7 @@ use duet_protocol::inbox::Inbox;
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::record::Health;
 use duet_protocol::sender::{Transmission, Urgency};
-use duet_protocol::sequence::{Sequence, Source};
+use duet_protocol::sequence::{Lane, Sequence, Source};
 
 use crate::tables::{Outbox, Received};
 use crate::world::{Node, World};
@@ -85,6 +85,7 @@ pub(crate) fn way(world: &World, transmission: &Transmission) -> Result<(), Stri
 pub(crate) fn verdict(world: &World, node: usize, health: Health) -> Result<(), String> {
     match health {
         Health::Sound => Ok(()),
+        Health::Resyncing if world.store.outbox.last_resync().is_some() => Ok(()),
         Health::SenderRegressed(_) if world.sender_damaged => Ok(()),
         Health::ReceiverRegressed if world.sender_damaged || world.nodes[node].lacks => Ok(()),
         alarm => Err(format!("a false alarm: {alarm:?}")),
@@ -109,6 +110,30 @@ pub(crate) fn delivered(world: &World, key: &Key, id: EventId) -> Result<(), Str
     }
 }
 
+/// Whether a caller may be told that every receiver holds `id`: it does, or all that a resync told anew since.
+pub(crate) fn received(world: &World, id: EventId) -> Result<(), String> {
+    let resync = world.store.outbox.last_resync();
+    let lacks = |node: &&Node| {
+        let inbox = node.store.received.inboxes.get(&id.source.lane);
+        is_due(world, node, id)
+            && inbox.is_none_or(|inbox| match resync {
+                Some(resync) if resync.is_after(id.source) => {
+                    let mut sweeps = resync.sweeps.iter();
+                    let sweep = sweeps.find(|sweep| sweep.source.lane == id.source.lane);
+                    sweep.is_none_or(|sweep| !inbox.holds(*sweep))
+                }
+                _ => !inbox.holds(id),
+            })
+    };
+    match world.nodes.iter().find(lacks) {
+        Some(node) if !world.damaged => Err(format!(
+            "{id:?} is told to be received, and {} does not hold it",
+            node.name
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// Whether every event is received, and the sender has nothing left to do.
 pub(crate) fn is_received(world: &World) -> bool {
     let to: BTreeSet<_> = world.settings.to.iter().collect();
@@ -117,14 +142,18 @@ pub(crate) fn is_received(world: &World) -> bool {
         && world.nodes.iter().all(|node| node.broker.len() == 0)
         && world.sender.as_ref().is_some_and(|sender| {
             let standing = sender.machine.standing();
-            standing.calls == 0 && standing.unacknowledged == 0 && sender.jobs.is_empty()
+            let waits = !sender.jobs.is_empty() || standing.is_resyncing;
+            standing.calls == 0 && standing.unacknowledged == 0 && !waits
         })
 }
 
 /// Whether every event that was received is applied, too.
 pub(crate) fn is_applied(world: &World) -> bool {
     let mut nodes = world.nodes.iter();
-    nodes.all(|node| node.store.received.parked.is_empty())
+    nodes.all(|node| {
+        let received = &node.store.received;
+        received.parked.is_empty() && received.sweeping.is_empty()
+    })
 }
 
 /// What is bounded is empty once nothing is on its way.
@@ -149,7 +178,12 @@ fn is_corruption_missed(world: &World, node: &Node, id: EventId) -> bool {
 
 /// What holds once all is quiet.
 pub(crate) fn finally(world: &World) -> Result<(), String> {
+    let resync = world.store.outbox.last_resync();
+    let is_older = |id: &EventId| resync.is_some_and(|resync| resync.is_after(id.source));
     for (id, written) in &world.model.writes {
+        if is_older(id) {
+            continue; // what it came to was told anew
+        }
         for node in &world.nodes {
             if is_due(world, node, *id) && !node.store.rows.witness.has(&written.key, *id) {
                 return Err(format!("{id:?} is lost: {} has not applied it", node.name));
@@ -164,7 +198,7 @@ pub(crate) fn finally(world: &World) -> Result<(), String> {
             sequence: row.version.sequence,
         };
         for node in &world.nodes {
-            if !is_due(world, node, id) {
+            if !(is_due(world, node, id) || is_older(&id) && world.was_told_all(node)) {
                 continue;
             }
             let held = node.store.rows.rows.get(key);
@@ -187,13 +221,15 @@ pub(crate) fn finally(world: &World) -> Result<(), String> {
         let keys = node.store.rows.rows.iter();
         for (key, (value, id)) in keys {
             let is_older = |begin: &Source| begin.lane == id.source.lane && id.source < *begin;
-            let is_older = begins.iter().any(is_older);
+            let is_older = begins.iter().any(is_older) && !world.was_told_all(node);
             if value.is_some() && !is_older && !world.store.rows.0.contains_key(key) {
                 return Err(format!("{} keeps a ghost of {key}: {id:?}", node.name));
             }
         }
-        let open = |inbox: &Inbox| inbox.epochs.len() == 1;
-        if !world.damaged && !node.store.received.inboxes.values().all(open) {
+        let own = begins[0].lane.store;
+        let open =
+            |(lane, inbox): (&Lane, &Inbox)| inbox.epochs.len() == usize::from(lane.store == own);
+        if !world.damaged && !node.store.received.inboxes.iter().all(open) {
             return Err(format!("{} does not close old epochs", node.name));
         }
     }

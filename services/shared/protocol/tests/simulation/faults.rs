@@ -96,6 +96,10 @@ faults! {
     RestoreSender up to 150,
     /// A receiver's store is restored from a backup.
     RestoreReceiver up to 150,
+    /// The sender's store is replaced by a new one.
+    ReplaceSender up to 50,
+    /// A person begins a resync.
+    Resync up to 400,
 }
 
 /// The faults of a run, as probabilities in ten thousand, and how often each struck.
@@ -118,7 +122,10 @@ impl Faults {
         for &fault in Fault::ALL {
             let rare = matches!(
                 fault,
-                Fault::RestoreSender | Fault::RestoreReceiver | Fault::Corrupt
+                Fault::RestoreSender
+                    | Fault::RestoreReceiver
+                    | Fault::ReplaceSender
+                    | Fault::Corrupt
             );
             let in_force = dice.chance(if rare { 1_000 } else { 5_500 });
             let share = dice.one_of(&[1, 2, 5, 10]);

@@ -28,6 +28,10 @@ pub(crate) struct Plan {
     pub(crate) max_ack_pending: usize,
     /// Whether the broker can say what it is done with.
     pub(crate) tells_places: bool,
+    /// How many rows a page of a resync or a sweep looks at.
+    pub(crate) page: usize,
+    /// While so much is unacknowledged, no more rows are told anew.
+    pub(crate) most_unacknowledged: u64,
 }
 
 impl Plan {
@@ -61,6 +65,8 @@ impl Plan {
             broker_capacity: dice.one_of(&[3, 20, 1_000_000, 1_000_000]),
             max_ack_pending: dice.one_of(&[1, 4, 4096, 4096]),
             tells_places: dice.chance(8_500),
+            page: dice.one_of(&[1, 2, 256]),
+            most_unacknowledged: dice.one_of(&[1, 1, 8, 4_096]),
         }
     }
 }

@@ -16,8 +16,9 @@ use duet_protocol::time::{Moment, Timestamp};
 use crate::broker::Published;
 use crate::faults::Fault;
 use crate::happening::{Attempt, Happening, Request};
-use crate::tables::DELIVERY;
-use crate::world::{World, all_late};
+use crate::sending::must;
+use crate::tables::{DELIVERY, ReceiverStore};
+use crate::world::{Node, World, all_late};
 
 /// What is in memory.
 pub(crate) struct ReceiverProcess {
@@ -27,6 +28,7 @@ pub(crate) struct ReceiverProcess {
 }
 
 const FULL_PAUSE: Duration = Duration::from_secs(1);
+const SWEEP_PAUSE: Duration = Duration::from_millis(5);
 
 impl World {
     pub(crate) fn receiver_starts(&mut self, node: usize) {
@@ -295,16 +297,13 @@ impl World {
             return;
         };
         let incarnation = runs.incarnation;
-        let lanes = self.nodes[node].store.received.inboxes.keys();
-        let lanes: Vec<Lane> = lanes.copied().collect();
-        let answer = HelloAnswer {
-            receiver: self.nodes[node].name.clone(),
-            incarnation,
-            receipts: lanes
-                .into_iter()
-                .flat_map(|lane| self.receipts(node, lane))
-                .collect(),
-        };
+        let store = must(self.store.outbox.store());
+        let Node {
+            name,
+            store: ReceiverStore { received, .. },
+            ..
+        } = &mut self.nodes[node];
+        let answer = must(HelloAnswer::from_tables(received, store, name, incarnation));
         if !self.strikes(Fault::LoseHello) {
             let wait = self.dice.mostly_short(Duration::from_secs(4));
             self.schedule(
@@ -331,6 +330,7 @@ impl World {
     fn drive_receiver(&mut self, node: usize) {
         let now = self.now;
         self.retry_parked(node);
+        let sweeps = self.sweep(node);
         while let Some(process) = &mut self.nodes[node].process
             && let Some(lane) = process.receipts.poll(now)
         {
@@ -357,6 +357,7 @@ impl World {
             .wake_at()
             .into_iter()
             .chain(parked_due)
+            .chain(sweeps.then_some(now + SWEEP_PAUSE))
             .min();
         if let Some(wake) = wake
             && process

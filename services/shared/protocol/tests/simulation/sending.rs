@@ -8,6 +8,7 @@ use duet_protocol::calls::Calls;
 use duet_protocol::event::{Key, TraceContext};
 use duet_protocol::membership::{self, NewEpochs};
 use duet_protocol::outbox::OutboxTables;
+use duet_protocol::resync;
 use duet_protocol::sender::{Answer, Path, Policy, Sender};
 use duet_protocol::sequence::Epoch;
 use duet_protocol::settings::Mode;
@@ -18,6 +19,7 @@ use crate::checks;
 use crate::faults::Fault;
 use crate::happening::Happening;
 use crate::model::Caller;
+use crate::resyncing::Announcing;
 use crate::tables::Value;
 use crate::transactions::Job;
 use crate::world::World;
@@ -33,6 +35,7 @@ pub(crate) struct SenderProcess {
     pub(crate) sources: usize,
     pub(crate) unrecorded: Unrecorded,
     pub(crate) recording: bool,
+    pub(crate) announcing: Announcing,
     pub(crate) jobs: VecDeque<Job>,
     pub(crate) commits: bool,
     pub(crate) hands_over_at: Moment,
@@ -96,6 +99,10 @@ impl World {
             let begin = self.store.outbox.begins(&name);
             machine.receiver_known(name, incarnation, &begin, &marks, self.now);
         }
+        if let Some((resync, stage)) = must(resync::standing(&mut self.store.outbox)) {
+            machine.resync_known(&resync, stage);
+        }
+        let announcing = self.announcing();
         self.note(|_| format!("the sender starts with epoch {process}"));
         self.sender = Some(Box::new(SenderProcess {
             number: self.processes,
@@ -105,6 +112,7 @@ impl World {
             sources,
             unrecorded: Unrecorded::default(),
             recording: false,
+            announcing,
             jobs: VecDeque::new(),
             commits: false,
             hands_over_at: self.now,
@@ -175,6 +183,7 @@ impl World {
             self.transmit(transmission);
         }
         self.record_receipts();
+        self.announce_next();
         while let Some(load) = machine!().poll_load() {
             let (wait, fails) = (self.soon(), self.strikes(Fault::LoadFails));
             let process = self.processes;

@@ -17,11 +17,13 @@ use duet_protocol::outbox::{EpochState, Mark, OutboxTables};
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::receive::{Apply, Failure, InboxTables};
 use duet_protocol::record::HELLO_EPOCHS;
+use duet_protocol::resync::Resync;
 use duet_protocol::sender::Sender;
 use duet_protocol::sequence::{
     Epoch, Incarnation, Lane, Partition, Sequence, Source, StoreId, Version,
 };
 use duet_protocol::settings::DeliverySettings;
+use duet_protocol::sweep::{Sweep, Sweeping, Swept};
 use duet_protocol::time::{Moment, Timestamp};
 
 use crate::witness::Witness;
@@ -45,6 +47,8 @@ pub(crate) struct Outbox {
     events: BTreeMap<EventId, (Arc<Event>, RollingHash)>,
     receivers: BTreeMap<ReceiverName, Receiver>,
     joins: u64,
+    seen: Epoch,
+    resync: Option<Resync>,
     /// What the transaction under way has appended.
     pub(crate) appended: Vec<Appended>,
 }
@@ -85,6 +89,8 @@ impl Outbox {
             events: BTreeMap::new(),
             receivers: BTreeMap::new(),
             joins: 0,
+            seen: Epoch::ZERO,
+            resync: None,
             appended: Vec::new(),
         }
     }
@@ -123,6 +129,10 @@ impl Outbox {
             partitions: self.partitions,
             partition,
         }
+    }
+
+    pub(crate) fn last_resync(&self) -> Option<&Resync> {
+        self.resync.as_ref()
     }
 
     /// How the outbox stands when a sender starts: sources with events in it, and each lane's newest that a hello is about.
@@ -247,6 +257,24 @@ impl OutboxTables for Outbox {
         }
         state.forgotten = up_to;
         self.epochs.insert(source, state);
+        Ok(())
+    }
+
+    fn seen(&mut self) -> Result<Epoch, Infallible> {
+        Ok(self.seen)
+    }
+
+    fn put_seen(&mut self, seen: Epoch) -> Result<(), Infallible> {
+        self.seen = seen;
+        Ok(())
+    }
+
+    fn resync(&mut self) -> Result<Option<Resync>, Infallible> {
+        Ok(self.resync.clone())
+    }
+
+    fn put_resync(&mut self, resync: &Resync) -> Result<(), Infallible> {
+        self.resync = Some(resync.clone());
         Ok(())
     }
 
@@ -396,6 +424,24 @@ impl Rows for ReactionRows {
         self.0.insert(key.clone(), row);
         Ok(data)
     }
+
+    fn page(
+        &mut self,
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<Vec<(Key, Row<Value>)>, Infallible> {
+        let rows = self.0.iter().filter(|(key, _)| Some(*key) > after);
+        let rows = rows.map(|(key, row)| (key.clone(), row.clone()));
+        Ok(rows.take(limit).collect())
+    }
+
+    fn announce(&mut self, key: &Key, value: &Value) -> Result<Data, Infallible> {
+        Ok(Data {
+            kind: "announced".into(),
+            key: key.clone(),
+            json: json(Some(*value)),
+        })
+    }
 }
 
 /// A receiver's store.
@@ -411,6 +457,7 @@ pub(crate) struct ReceiverStore {
 pub(crate) struct Received {
     pub(crate) inboxes: BTreeMap<Lane, Inbox>,
     pub(crate) parked: BTreeMap<EventId, (Event, Parked)>,
+    pub(crate) sweeping: BTreeMap<Lane, Sweeping>,
 }
 
 impl Received {
@@ -437,6 +484,12 @@ impl Received {
 
 impl InboxTables for Received {
     type Error = Infallible;
+
+    fn lanes(&mut self, store: Option<StoreId>) -> Result<Vec<Lane>, Infallible> {
+        let lanes = self.inboxes.keys().copied();
+        let is_of = |lane: &Lane| store.is_none_or(|store| lane.store == store);
+        Ok(lanes.filter(is_of).collect())
+    }
 
     fn inbox(&mut self, lane: Lane) -> Result<Inbox, Infallible> {
         Ok(self.inboxes.get(&lane).cloned().unwrap_or_default())
@@ -480,6 +533,30 @@ impl InboxTables for Received {
 
     fn unpark(&mut self, id: EventId) -> Result<(), Infallible> {
         self.parked.remove(&id);
+        Ok(())
+    }
+
+    fn drop_parked(&mut self, sweep: &Sweep, limit: usize) -> Result<u64, Infallible> {
+        let takes = |(id, (event, _)): (&EventId, &(Event, Parked))| {
+            let key = &event.data()?.key;
+            sweep.takes(key, id.source.epoch).then_some(*id)
+        };
+        let taken: Vec<EventId> = self.parked.iter().filter_map(takes).take(limit).collect();
+        taken.iter().for_each(|id| drop(self.parked.remove(id)));
+        Ok(taken.len() as u64)
+    }
+
+    fn sweeping(&mut self) -> Result<Vec<Sweeping>, Infallible> {
+        Ok(self.sweeping.values().cloned().collect())
+    }
+
+    fn put_sweeping(&mut self, sweeping: &Sweeping) -> Result<(), Infallible> {
+        self.sweeping.insert(sweeping.sweep.lane, sweeping.clone());
+        Ok(())
+    }
+
+    fn end_sweeping(&mut self, sweeping: &Sweeping) -> Result<(), Infallible> {
+        self.sweeping.remove(&sweeping.sweep.lane);
         Ok(())
     }
 }
@@ -530,6 +607,26 @@ impl Apply for NotificationRows {
     fn drop_tombstone(&mut self, key: &Key) -> Result<(), Infallible> {
         self.rows.remove(key);
         Ok(())
+    }
+
+    fn sweep(
+        &mut self,
+        sweep: &Sweep,
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<Swept, Infallible> {
+        let keys = self.rows.keys().filter(|key| Some(*key) > after);
+        let keys: Vec<Key> = keys.take(limit).cloned().collect();
+        let mut swept = Swept::default();
+        for key in keys {
+            let epoch = self.rows.get(&key).map(|(_, id)| id.source.epoch);
+            if epoch.is_some_and(|epoch| sweep.takes(&key, epoch)) {
+                self.rows.remove(&key);
+                swept.removed += 1;
+            }
+            swept.last = Some(key);
+        }
+        Ok(swept)
     }
 }
 

@@ -8,12 +8,14 @@ use duet_protocol::membership::{self, NewEpochs};
 use duet_protocol::outbox::OutboxTables;
 use duet_protocol::receipt::{Receipt, ReceiverName};
 use duet_protocol::record::{Asked, Health, HelloAnswer, Recorded, judge, record};
+use duet_protocol::resync::Stage;
 use duet_protocol::sender::{Answer, CallStep, HelloId};
 
 use crate::checks;
 use crate::faults::Fault;
 use crate::happening::Happening;
 use crate::model::{Caller, Told};
+use crate::resyncing::Announcing;
 use crate::sending::{SenderProcess, must};
 use crate::tables::{self, Appended, Outbox, ReactionRows, Value};
 use crate::world::World;
@@ -27,6 +29,9 @@ pub(crate) enum Job {
     Judge(HelloId, Asked, HelloAnswer),
     /// Receivers join and leave, though nobody asks for anything.
     Follow,
+    Resync,
+    /// Tells rows anew.
+    Announce,
 }
 
 /// What a transaction did, told once it is durable.
@@ -38,12 +43,15 @@ pub(crate) enum Done {
     Recorded(Vec<(ReceiverName, Recorded)>),
     Judged(HelloId, ReceiverName, Option<(Health, Vec<Recorded>)>),
     Followed,
+    Announced(Option<Stage>),
 }
 
 impl Done {
     fn recorded(&self) -> Vec<&Recorded> {
         match self {
-            Done::Accepted(..) | Done::Compensated(..) | Done::Followed => Vec::new(),
+            Done::Accepted(..) | Done::Compensated(..) | Done::Followed | Done::Announced(_) => {
+                Vec::new()
+            }
             Done::Recorded(all) => all.iter().map(|(_, recorded)| recorded).collect(),
             Done::Judged(_, _, judged) => judged.iter().flat_map(|(_, all)| all).collect(),
         }
@@ -89,6 +97,8 @@ impl World {
                     }
                     Job::Record(_) => undone.push(Done::Recorded(Vec::new())),
                     Job::Follow => undone.push(Done::Followed),
+                    Job::Resync => {}
+                    Job::Announce => undone.push(Done::Announced(Some(Stage::Announcing))),
                     Job::Accept(..) => sender.rolled_back += 1,
                 }
             }
@@ -130,6 +140,13 @@ impl World {
     pub(crate) fn committed(&mut self, process: u64, appended: Vec<Appended>) {
         if self.is_current(process) {
             if let Some(sender) = &mut self.sender {
+                for what in &appended {
+                    if let Appended::Receivers(changed) = what
+                        && changed.resync
+                    {
+                        sender.calls.overtaken(&changed.begin);
+                    }
+                }
                 tables::tell(&mut sender.machine, appended, self.now);
             }
             self.drive_sender();
@@ -146,8 +163,16 @@ impl World {
 
     pub(crate) fn run_job(&mut self, sender: &mut SenderProcess, job: Job) -> Done {
         let at = self.sender_wall();
-        if matches!(job, Job::Accept(..) | Job::Compensate(..) | Job::Follow) {
+        if matches!(
+            job,
+            Job::Accept(..) | Job::Compensate(..) | Job::Follow | Job::Resync
+        ) {
             self.follow();
+        }
+        match job {
+            Job::Resync => return self.begin_resync(),
+            Job::Announce => return self.announce(),
+            _ => {}
         }
         let mut accepting = Accepting {
             outbox: &mut self.store.outbox,
@@ -193,7 +218,11 @@ impl World {
                     Accepted::Unchanged { last: None } => None,
                     Accepted::Unchanged {
                         last: Some((id, true)),
-                    } => Some((*id, Told::Delivered)),
+                    } => {
+                        let held = checks::received(self, *id);
+                        self.check(held);
+                        Some((*id, Told::Delivered))
+                    }
                     Accepted::Unchanged {
                         last: Some((id, false)),
                     } => Some((*id, Told::Accepted)),
@@ -210,7 +239,7 @@ impl World {
                 }
                 Done::Compensated(id, compensated)
             }
-            Job::Follow => Done::Followed,
+            Job::Follow | Job::Resync | Job::Announce => Done::Followed,
             Job::Record(receipts) => {
                 let mut all = Vec::with_capacity(receipts.len());
                 for receipt in receipts {
@@ -264,6 +293,7 @@ impl World {
                 Done::Judged(id, receiver, _) => sender.machine.judged(&receiver, id, None, now),
                 Done::Recorded(_) => sender.recording = false,
                 Done::Followed => follows = true,
+                Done::Announced(_) => sender.announcing = Announcing::Next,
                 Done::Accepted(..) => {}
             }
         }
@@ -287,6 +317,7 @@ impl World {
                 }
             }
             Done::Followed => {}
+            Done::Announced(stage) => self.announced(stage),
             Done::Recorded(recorded) => {
                 if let Some(sender) = &mut self.sender {
                     sender.recording = false;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use duet_protocol::event::{Body, Data, Event, EventId, Key};
 use duet_protocol::receive::Outcome;
-use duet_protocol::sequence::{Sequence, Source, Version};
+use duet_protocol::sequence::{Sequence, Source, StoreId, Version};
 
 use crate::tables::version;
 
@@ -13,7 +13,8 @@ use crate::tables::version;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Witness {
     applied: BTreeSet<EventId>,
-    newest: BTreeMap<Key, Version>,
+    /// Of each key, by the store that wrote it: what another wrote is another's until a resync.
+    newest: BTreeMap<(Key, StoreId), Version>,
     /// Where epochs ended, as far as `opened` events tell.
     seals: BTreeMap<Source, Sequence>,
     /// What was received before it could be applied, perhaps before its epoch's end was known.
@@ -27,7 +28,8 @@ impl Witness {
         if !self.applied.insert(id) {
             self.violation = Some(format!("{id:?} is applied twice"));
         }
-        let newest = self.newest.entry(data.key.clone()).or_default();
+        let of = (data.key.clone(), id.source.lane.store);
+        let newest = self.newest.entry(of).or_default();
         let ended = self.seals.get(&event.source);
         if ended.is_some_and(|last| event.sequence > *last) && !self.parked.contains(&id) {
             self.violation = Some(format!("{id:?} is from a store that is gone, and applied"));
@@ -62,7 +64,7 @@ impl Witness {
     /// Whether the event, or something newer of its key, is applied.
     pub(crate) fn has(&self, key: &Key, id: EventId) -> bool {
         self.newest
-            .get(key)
+            .get(&(key.clone(), id.source.lane.store))
             .is_some_and(|newest| *newest >= version(id))
     }
 }

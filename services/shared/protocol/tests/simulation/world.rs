@@ -61,6 +61,8 @@ pub(crate) struct World {
     pub(crate) corrupted: BTreeSet<EventId>,
     pub(crate) processes: u64,
     pub(crate) callers: u32,
+    /// How often what was damaged was healed.
+    pub(crate) resyncs: u64,
     sender_clock_back: Duration,
     backup: Option<SenderStore>,
     queue: BinaryHeap<Reverse<Scheduled>>,
@@ -74,6 +76,7 @@ pub(crate) struct Run {
     pub(crate) faults: Faults,
     pub(crate) told: [u64; 4],
     pub(crate) noticed: bool,
+    pub(crate) resyncs: u64,
     pub(crate) result: Result<(), String>,
     pub(crate) log: Vec<String>,
 }
@@ -122,6 +125,7 @@ impl World {
             corrupted: BTreeSet::new(),
             processes: 0,
             callers: 0,
+            resyncs: 0,
             sender_clock_back: Duration::ZERO,
             backup: None,
             queue: BinaryHeap::new(),
@@ -152,6 +156,7 @@ impl World {
             faults: world.faults,
             told: world.model.told,
             noticed,
+            resyncs: world.resyncs,
             result: world.violation.map_or(Ok(()), Err),
             log: world.log.unwrap_or_default(),
         }
@@ -257,6 +262,11 @@ impl World {
                     self.model.forget_unless(|id| outbox.knows(id));
                     (self.damaged, self.sender_damaged) = (true, true);
                 }
+            }
+            Action::ReplaceSender => self.replace_sender(),
+            Action::Resync => {
+                self.submit(Job::Resync);
+                self.drive_sender();
             }
             Action::RestoreReceiver(node) => {
                 let backup = self.nodes[node].backup.clone();
@@ -444,20 +454,26 @@ impl World {
         let rest = self.now + Duration::from_secs(30) + 4 * self.plan.timing.quiet;
         let damaged = self.damaged;
         self.run_until(|world| !damaged || world.now >= rest);
-        if self.is_noticed() {
-            return true;
+        let noticed = self.is_noticed();
+        if noticed {
+            self.heal();
         }
         if self.violation.is_none() {
             let held = checks::finally(self).and_then(|()| checks::at_rest(self));
             self.check(held);
         }
-        false
+        noticed
     }
 
+    /// Runs until something is so, or what was damaged is noticed.
     fn run_until(&mut self, done: impl Fn(&World) -> bool) {
+        self.run_through(|world| done(world) || world.is_noticed());
+    }
+
+    pub(crate) fn run_through(&mut self, done: impl Fn(&mut World) -> bool) {
         const PATIENCE: Duration = Duration::from_secs(4 * 3_600);
         let began = self.now;
-        while self.violation.is_none() && !done(self) && !self.is_noticed() {
+        while self.violation.is_none() && !done(self) {
             if self.now.since(began) > PATIENCE {
                 let standing = self.sender.as_ref().map(|sender| sender.machine.standing());
                 self.check(Err(format!(
@@ -469,11 +485,13 @@ impl World {
         }
     }
 
-    fn is_noticed(&self) -> bool {
+    pub(crate) fn is_noticed(&self) -> bool {
         self.damaged
             && self.sender.as_ref().is_some_and(|sender| {
                 let receivers = sender.machine.standing().receivers;
-                let unsound = |receiver: &ReceiverStanding| receiver.health != Health::Sound;
+                let unsound = |receiver: &ReceiverStanding| {
+                    !matches!(receiver.health, Health::Sound | Health::Resyncing)
+                };
                 receivers.iter().any(unsound)
             })
     }

@@ -8,6 +8,7 @@ use duet_protocol::event::{Body, Event, EventId, Key, Seal};
 use duet_protocol::inbox::Inbox;
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::receive::{Failure, InboxTables};
+use duet_protocol::rules::Rules;
 use duet_protocol::sender::BrokerPlace;
 use duet_protocol::sequence::{Epoch, Lane, Partition, Sequence, StoreId};
 use duet_protocol::time::Timestamp;
@@ -72,8 +73,12 @@ pub async fn an_inbox_survives_as_it_was<S: Subject>(subject: S) {
         epoch: Epoch(5),
         last: Sequence(40),
     };
-    inbox.insert(&opened(5, None), &receiver());
-    inbox.insert(&opened(u64::MAX, Some(seal)), &receiver());
+    inbox.insert(&opened(5, None), &receiver(), &Rules::default());
+    inbox.insert(
+        &opened(u64::MAX, Some(seal)),
+        &receiver(),
+        &Rules::default(),
+    );
     for (epoch, sequence) in [
         (5, 2),
         (5, 4),
@@ -82,7 +87,7 @@ pub async fn an_inbox_survives_as_it_was<S: Subject>(subject: S) {
         (7, 3),
         (u64::MAX, u64::MAX),
     ] {
-        inbox.insert(&event(epoch, sequence), &receiver());
+        inbox.insert(&event(epoch, sequence), &receiver(), &Rules::default());
     }
     put::<S>(&store, &inbox).await;
     assert_eq!(get::<S>(&store).await, inbox);
@@ -100,15 +105,15 @@ pub async fn an_inbox_survives_as_it_was<S: Subject>(subject: S) {
 pub async fn an_epoch_that_closes_goes<S: Subject>(subject: S) {
     let (store, _commits) = subject.open(Opening::default()).await;
     let mut inbox = Inbox::default();
-    inbox.insert(&opened(5, None), &receiver());
-    inbox.insert(&event(5, 3), &receiver());
+    inbox.insert(&opened(5, None), &receiver(), &Rules::default());
+    inbox.insert(&event(5, 3), &receiver(), &Rules::default());
     put::<S>(&store, &inbox).await;
     let seal = Seal {
         epoch: Epoch(5),
         last: Sequence(3),
     };
-    inbox.insert(&event(5, 2), &receiver());
-    inbox.insert(&opened(8, Some(seal)), &receiver());
+    inbox.insert(&event(5, 2), &receiver(), &Rules::default());
+    inbox.insert(&opened(8, Some(seal)), &receiver(), &Rules::default());
     assert_eq!((inbox.floor, inbox.epochs.len()), (Epoch(6), 1));
     put::<S>(&store, &inbox).await;
     store.close().await;
@@ -242,8 +247,8 @@ pub async fn an_event_is_done_once_it_is_received_and_not_parked<S: Subject>(sub
     let done = |epoch, sequence| store.is_done(event(epoch, sequence).id());
     assert!(!done(5, 2).await.unwrap(), "of a store never heard of");
     let mut inbox = Inbox::default();
-    inbox.insert(&opened(5, None), &receiver());
-    inbox.insert(&event(5, 3), &receiver());
+    inbox.insert(&opened(5, None), &receiver(), &Rules::default());
+    inbox.insert(&event(5, 3), &receiver(), &Rules::default());
     put::<S>(&store, &inbox).await;
     assert!(!done(5, 2).await.unwrap() && done(5, 3).await.unwrap());
     park::<S>(&store, 3, NOW).await;
@@ -252,12 +257,12 @@ pub async fn an_event_is_done_once_it_is_received_and_not_parked<S: Subject>(sub
     let unpark = move |tx: &mut Tx<'_, S>| tx.unpark(id);
     store.write(unpark).await.unwrap();
     assert!(done(5, 3).await.unwrap());
-    inbox.insert(&event(5, 2), &receiver());
+    inbox.insert(&event(5, 2), &receiver(), &Rules::default());
     let seal = Seal {
         epoch: Epoch(5),
         last: Sequence(3),
     };
-    inbox.insert(&opened(8, Some(seal)), &receiver());
+    inbox.insert(&opened(8, Some(seal)), &receiver(), &Rules::default());
     put::<S>(&store, &inbox).await;
     assert!(done(5, 2).await.unwrap() && done(8, 1).await.unwrap());
     assert!(!done(8, 2).await.unwrap());

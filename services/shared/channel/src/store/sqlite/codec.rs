@@ -20,6 +20,9 @@ use crate::store::StoreError;
 /// What an `opened` event has in the column `type`; its `key` is NULL, which no event of a service's has.
 const OPENED: &str = "dev.duet.opened";
 
+/// What the event that ends a resync has there; its `key` is NULL, too.
+const SWEEP: &str = "dev.duet.sweep";
+
 /// What an `opened` event has in the column `data`.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,6 +31,13 @@ struct Opened {
     /// Absent if nobody joined.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     joined: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Swept {
+    /// As 16 hexadecimal digits.
+    below: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -66,6 +76,15 @@ pub(super) fn body(body: &Body) -> Result<BodyColumns<'_>, StoreError> {
                     .into(),
             })
         }
+        Body::Sweep { below } => {
+            let below = below.to_string();
+            let data = serde_json::to_vec(&Swept { below }).map_err(corrupt)?;
+            Ok(BodyColumns {
+                kind: SWEEP,
+                key: None,
+                data: data.into(),
+            })
+        }
     }
 }
 
@@ -98,6 +117,12 @@ pub(super) fn event(
                 json: data.into(),
             }),
             None if &*kind == OPENED => opened(&data)?,
+            None if &*kind == SWEEP => {
+                let Swept { below } = serde_json::from_slice(&data).map_err(corrupt)?;
+                Body::Sweep {
+                    below: epoch(&below)?,
+                }
+            }
             None => {
                 return Err(corrupt(format_args!(
                     "an event of type {kind} without a key"
@@ -116,7 +141,7 @@ fn opened(data: &[u8]) -> Result<Body, StoreError> {
     let Opened { previous, joined } = serde_json::from_slice(data).map_err(corrupt)?;
     let seal = |Previous { epoch, last }| {
         Ok::<_, StoreError>(Seal {
-            epoch: Epoch(u64::from_str_radix(&epoch, 16).map_err(corrupt)?),
+            epoch: self::epoch(&epoch)?,
             last: Sequence(last),
         })
     };
@@ -127,6 +152,10 @@ fn opened(data: &[u8]) -> Result<Body, StoreError> {
         previous: previous.map(seal).transpose()?,
         joined: joined.into_iter().map(name).collect::<Result<_, _>>()?,
     })
+}
+
+fn epoch(text: &str) -> Result<Epoch, StoreError> {
+    Ok(Epoch(u64::from_str_radix(text, 16).map_err(corrupt)?))
 }
 
 /// A number's bits as SQLite keeps them.

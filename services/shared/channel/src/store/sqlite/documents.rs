@@ -46,6 +46,14 @@ impl<T> Documents<T> {
             value: PhantomData,
         }
     }
+
+    fn data(&self, key: &Key, json: String) -> Data {
+        Data {
+            kind: self.kind.clone(),
+            key: key.clone(),
+            json: Bytes::from(json),
+        }
+    }
 }
 
 /// The document that an event of [`Documents`] tells, at a receiver; none if it was undone.
@@ -96,26 +104,11 @@ impl<T: Serialize + DeserializeOwned + Clone + PartialEq> Rows for DocumentRows<
         let mut select = self.connection.prepare_cached(
             "SELECT value, epoch, sequence, provisional FROM documents WHERE key = ?1",
         )?;
-        let row = select.query_row([key.as_str()], |row| {
-            let version = Version {
-                epoch: Epoch(unsigned(row.get(1)?)),
-                sequence: Sequence(unsigned(row.get(2)?)),
-            };
-            Ok((row.get::<_, Option<String>>(0)?, version, row.get(3)?))
-        });
-        let Some((value, version, provisional)) = row.optional()? else {
-            return Ok(None);
-        };
-        let value = value.map(|json| serde_json::from_str(&json));
-        Ok(Some(Row {
-            value: value.transpose().map_err(corrupt)?,
-            version,
-            provisional,
-        }))
+        let row = select.query_row([key.as_str()], Stored::read);
+        row.optional()?.map(Stored::row).transpose()
     }
 
     fn write(&mut self, key: &Key, write: Write<'_, T>) -> Result<Data, StoreError> {
-        let refused = |error: serde_json::Error| StoreError::NotCommitted(error.to_string().into());
         let json = serde_json::to_string(&write.value).map_err(refused)?;
         self.connection
             .prepare_cached("REPLACE INTO documents VALUES (?1, ?2, ?3, ?4, ?5)")?
@@ -135,12 +128,69 @@ impl<T: Serialize + DeserializeOwned + Clone + PartialEq> Rows for DocumentRows<
                    WHERE value IS NULL AND sequence <= forgotten LIMIT 2)",
             )?
             .execute([])?;
-        Ok(Data {
-            kind: self.service.kind.clone(),
-            key: key.clone(),
-            json: Bytes::from(json),
+        Ok(self.service.data(key, json))
+    }
+
+    fn page(
+        &mut self,
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<Vec<(Key, Row<T>)>, StoreError> {
+        let mut select = self.connection.prepare_cached(
+            "SELECT value, epoch, sequence, provisional, key FROM documents
+             WHERE key > ?1 ORDER BY key LIMIT ?2",
+        )?;
+        let after = after.map_or("", Key::as_str);
+        let rows = select.query_map(
+            params![after, i64::try_from(limit).unwrap_or(i64::MAX)],
+            |row| Ok((row.get::<_, String>(4)?, Stored::read(row)?)),
+        )?;
+        let row = |row: rusqlite::Result<(String, Stored)>| {
+            let (key, stored) = row?;
+            let key = Key::new(key).ok_or_else(|| corrupt("a key of no length a key has"))?;
+            Ok((key, stored.row()?))
+        };
+        rows.map(row).collect()
+    }
+
+    fn announce(&mut self, key: &Key, value: &T) -> Result<Data, StoreError> {
+        let json = serde_json::to_string(&Some(value)).map_err(refused)?;
+        Ok(self.service.data(key, json))
+    }
+}
+
+/// A row as the table has it.
+struct Stored {
+    value: Option<String>,
+    version: Version,
+    provisional: bool,
+}
+
+impl Stored {
+    /// From the first four columns of a row.
+    fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Stored {
+            value: row.get(0)?,
+            version: Version {
+                epoch: Epoch(unsigned(row.get(1)?)),
+                sequence: Sequence(unsigned(row.get(2)?)),
+            },
+            provisional: row.get(3)?,
         })
     }
+
+    fn row<T: DeserializeOwned>(self) -> Result<Row<T>, StoreError> {
+        let value = self.value.map(|json| serde_json::from_str(&json));
+        Ok(Row {
+            value: value.transpose().map_err(corrupt)?,
+            version: self.version,
+            provisional: self.provisional,
+        })
+    }
+}
+
+fn refused(error: serde_json::Error) -> StoreError {
+    StoreError::NotCommitted(error.to_string().into())
 }
 
 #[cfg(test)]

@@ -8,11 +8,13 @@ use duet_protocol::event::{Event, EventId, Key, RollingHash};
 use duet_protocol::inbox::{EpochInbox, Inbox, Link};
 use duet_protocol::receive::{Failure, InboxTables};
 use duet_protocol::sequence::{Epoch, Lane, Partition, Sequence, StoreId};
+use duet_protocol::sweep::{Sweep, Sweeping};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::codec::{self, signed, unsigned};
 use super::error::corrupt;
 use super::parked;
+use super::sweep;
 use super::transaction::SqliteTx;
 use crate::store::StoreError;
 
@@ -22,6 +24,8 @@ pub(super) struct Memory {
     lanes: BTreeMap<Lane, Known>,
     /// How many rows the parked table has.
     pub(super) parked: Option<u64>,
+    /// The sweeps under way: mostly none.
+    sweeping: Option<Vec<Sweeping>>,
 }
 
 /// A lane's inbox as it is, and as its rows have it.
@@ -36,6 +40,18 @@ struct Known {
 impl Memory {
     /// The most lanes that are kept in memory between groups.
     const LANES: usize = 256;
+
+    /// The row of a lane of which something was received.
+    pub(super) fn row(
+        &mut self,
+        connection: &Connection,
+        lane: Lane,
+    ) -> Result<Option<i64>, StoreError> {
+        match self.lanes.get(&lane) {
+            Some(known) => Ok(known.row),
+            None => Ok(read(connection, lane)?.row),
+        }
+    }
 
     /// Writes what is only in memory yet.
     pub(super) fn write_back(&mut self, connection: &Connection) -> Result<(), StoreError> {
@@ -64,6 +80,9 @@ fn write(connection: &Connection, lane: Lane, known: &mut Known) -> Result<(), S
         }
     };
     let Known { now, written, .. } = known;
+    if (now.sweep, now.swept) != (written.sweep, written.swept) {
+        sweep::put_pending(connection, row, now.sweep, now.swept)?;
+    }
     if now.floor != written.floor {
         let mut update =
             connection.prepare_cached("UPDATE inbox_lanes SET floor = ?2 WHERE id = ?1")?;
@@ -116,20 +135,28 @@ fn put_epoch(
 /// What was received of a lane, from its rows.
 fn read(connection: &Connection, lane: Lane) -> Result<Known, StoreError> {
     let mut select = connection.prepare_cached(
-        "SELECT id, floor FROM inbox_lanes WHERE store = ?1 AND partitions = ?2 AND partition = ?3",
+        "SELECT id, floor, sweep_below, sweep_epoch, sweep_sequence, swept FROM inbox_lanes
+         WHERE store = ?1 AND partitions = ?2 AND partition = ?3",
     )?;
     let found = select
         .query_row(
             (signed(lane.store.0), lane.partitions, lane.partition.0),
-            |row| Ok((row.get::<_, i64>(0)?, Epoch(unsigned(row.get(1)?)))),
+            |row| {
+                let floor = Epoch(unsigned(row.get(1)?));
+                let swept = Epoch(unsigned(row.get(5)?));
+                let sweep = sweep::pending(row, 2)?;
+                Ok((row.get::<_, i64>(0)?, floor, sweep, swept))
+            },
         )
         .optional()?;
-    let Some((row, floor)) = found else {
+    let Some((row, floor, sweep, swept)) = found else {
         return Ok(Known::default());
     };
     let mut inbox = Inbox {
         floor,
         epochs: BTreeMap::new(),
+        sweep,
+        swept,
     };
     let mut select = connection.prepare_cached(
         "SELECT epoch, link, previous, last, watermark, hash, runs FROM inbox_epochs WHERE lane = ?1",
@@ -176,23 +203,6 @@ impl SqliteTx<'_> {
     }
 }
 
-/// The lanes of a store that the inbox knows of; of every store, if none is named.
-pub(super) fn lanes(
-    tx: &mut SqliteTx<'_>,
-    store: Option<StoreId>,
-) -> Result<Vec<Lane>, StoreError> {
-    tx.memory.inbox.write_back(tx.connection)?;
-    let mut select = tx.connection.prepare_cached(
-        "SELECT store, partitions, partition FROM inbox_lanes WHERE store = ?1 OR ?1 IS NULL",
-    )?;
-    let mut rows = select.query([store.map(|store| signed(store.0))])?;
-    let mut lanes = Vec::new();
-    while let Some(row) = rows.next()? {
-        lanes.push(lane(row)?);
-    }
-    Ok(lanes)
-}
-
 /// A lane from the first three columns of a row.
 pub(super) fn lane(row: &Row<'_>) -> rusqlite::Result<Lane> {
     Ok(Lane {
@@ -204,6 +214,15 @@ pub(super) fn lane(row: &Row<'_>) -> rusqlite::Result<Lane> {
 
 impl InboxTables for SqliteTx<'_> {
     type Error = StoreError;
+
+    fn lanes(&mut self, store: Option<StoreId>) -> Result<Vec<Lane>, StoreError> {
+        self.memory.inbox.write_back(self.connection)?;
+        let mut select = self.connection.prepare_cached(
+            "SELECT store, partitions, partition FROM inbox_lanes WHERE store = ?1 OR ?1 IS NULL",
+        )?;
+        let lanes = select.query_map([store.map(|store| signed(store.0))], |row| lane(row))?;
+        Ok(lanes.collect::<Result<_, _>>()?)
+    }
 
     fn inbox(&mut self, lane: Lane) -> Result<Inbox, StoreError> {
         Ok(self.lane(lane)?.now.clone())
@@ -242,6 +261,28 @@ impl InboxTables for SqliteTx<'_> {
 
     fn unpark(&mut self, id: EventId) -> Result<(), StoreError> {
         parked::remove(self, id)
+    }
+
+    fn drop_parked(&mut self, sweep: &Sweep, limit: usize) -> Result<u64, StoreError> {
+        parked::sweep(self, sweep, limit)
+    }
+
+    fn sweeping(&mut self) -> Result<Vec<Sweeping>, StoreError> {
+        let known = &mut self.memory.inbox.sweeping;
+        if known.is_none() {
+            *known = Some(sweep::sweeping(self.connection)?);
+        }
+        Ok(known.clone().unwrap_or_default())
+    }
+
+    fn put_sweeping(&mut self, sweeping: &Sweeping) -> Result<(), StoreError> {
+        self.memory.inbox.sweeping = None;
+        self.put_sweeping_row(sweeping)
+    }
+
+    fn end_sweeping(&mut self, sweeping: &Sweeping) -> Result<(), StoreError> {
+        self.memory.inbox.sweeping = None;
+        self.end_sweeping_row(sweeping)
     }
 }
 

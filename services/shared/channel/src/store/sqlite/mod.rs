@@ -12,6 +12,7 @@
 //! | `letters` | the same, as they are listed and redriven |
 //! | `standing` | how the outbox stands, as read beside the writer |
 //! | `readers` | the threads that read |
+//! | `resync`, `sweep` | the last resync at a sender, sweeps under way at a receiver |
 //! | `codec` | how events and runs are kept in columns |
 //! | `column` | what a service reads from a column |
 //! | `documents` | the rows of a sending service, if it has no tables of its own |
@@ -29,9 +30,11 @@ mod open;
 mod outbox;
 mod parked;
 mod readers;
+mod resync;
 mod savepoint;
 mod schema;
 mod standing;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod transaction;
@@ -43,7 +46,9 @@ use std::time::Duration;
 
 use duet_protocol::event::{Event, EventId};
 use duet_protocol::receipt::ReceiverName;
+use duet_protocol::resync::{Resync, Stage};
 use duet_protocol::sequence::{Sequence, Source};
+use duet_protocol::sweep::Sweeping;
 use duet_protocol::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 
@@ -186,6 +191,16 @@ impl Store for SqliteStore {
     async fn is_done(&self, event: EventId) -> Result<bool, StoreError> {
         self.read(move |connection| inbox::is_done(connection, event))
             .await
+    }
+
+    async fn resync(&self) -> Result<Option<(Resync, Stage)>, StoreError> {
+        let identity = self.0.identity;
+        self.read(move |connection| resync::standing(connection, identity))
+            .await
+    }
+
+    async fn sweeping(&self) -> Result<Vec<Sweeping>, StoreError> {
+        self.read(sweep::sweeping).await
     }
 
     async fn position(&self, path: &str) -> Result<Option<Position>, StoreError> {

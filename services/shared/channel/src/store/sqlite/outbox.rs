@@ -8,6 +8,7 @@ use duet_protocol::event::{Event, RollingHash};
 use duet_protocol::membership::Changed;
 use duet_protocol::outbox::{EpochState, Mark, OutboxTables};
 use duet_protocol::receipt::ReceiverName;
+use duet_protocol::resync::Resync;
 use duet_protocol::sequence::{Epoch, Incarnation, Lane, Partition, Sequence, Source, StoreId};
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -305,6 +306,22 @@ impl OutboxTables for SqliteTx<'_> {
         known.now.hash += sum(delete.query((after, up_to_row))?)?;
         known.now.forgotten = known.now.forgotten.max(up_to);
         Ok(())
+    }
+
+    fn seen(&mut self) -> Result<Epoch, StoreError> {
+        self.seen_epoch()
+    }
+
+    fn put_seen(&mut self, seen: Epoch) -> Result<(), StoreError> {
+        self.put_seen_epoch(seen)
+    }
+
+    fn resync(&mut self) -> Result<Option<Resync>, StoreError> {
+        self.last_resync()
+    }
+
+    fn put_resync(&mut self, resync: &Resync) -> Result<(), StoreError> {
+        self.put_last_resync(resync)
     }
 
     fn receivers(&mut self) -> Result<Vec<ReceiverName>, StoreError> {

@@ -6,6 +6,7 @@ use duet_protocol::delivery::{Fingerprint, Parked, State, is_retry_due};
 use duet_protocol::event::{Event, EventId, Key};
 use duet_protocol::receive::Failure;
 use duet_protocol::sequence::{Epoch, Sequence};
+use duet_protocol::sweep::Sweep;
 use duet_protocol::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -234,6 +235,35 @@ pub(super) fn remove(tx: &mut SqliteTx<'_>, id: EventId) -> Result<(), StoreErro
     let gone = delete.execute(name(id))?;
     tx.memory.inbox.parked = Some(count.saturating_sub(gone as u64));
     Ok(())
+}
+
+/// Takes at most `limit` events out of the table that a sweep takes; how many it took.
+pub(super) fn sweep(tx: &mut SqliteTx<'_>, sweep: &Sweep, limit: usize) -> Result<u64, StoreError> {
+    let count = tx.parked_rows()?;
+    if count == 0 {
+        return Ok(0);
+    }
+    let select = "SELECT id, key, epoch FROM parked WHERE epoch < ?1 ORDER BY id";
+    let mut select = tx.connection.prepare_cached(select)?;
+    let mut rows = select.query([signed(sweep.below.0)])?;
+    let mut taken = Vec::new();
+    while taken.len() < limit
+        && let Some(row) = rows.next()?
+    {
+        let key = row.get::<_, Option<String>>(1)?.and_then(Key::new);
+        let epoch = Epoch(unsigned(row.get(2)?));
+        if key.is_none_or(|key| sweep.takes(&key, epoch)) {
+            taken.push(row.get::<_, i64>(0)?);
+        }
+    }
+    let delete = "DELETE FROM parked WHERE id = ?1";
+    let mut delete = tx.connection.prepare_cached(delete)?;
+    for id in &taken {
+        delete.execute([id])?;
+    }
+    let taken = taken.len() as u64;
+    tx.memory.inbox.parked = Some(count.saturating_sub(taken));
+    Ok(taken)
 }
 
 /// How many are to be tried again, and how many are dead.

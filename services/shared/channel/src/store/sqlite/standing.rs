@@ -14,6 +14,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::codec::{self, signed, unsigned};
 use super::error::corrupt;
 use super::outbox::EpochRow;
+use super::resync;
 use super::transaction::Receiver;
 use crate::store::{Identity, Oldest, OutboxStanding, ReceiverStanding, StoreError};
 
@@ -158,6 +159,7 @@ pub(super) fn outbox(
         .into_iter()
         .map(|(_, source, state)| (source, state));
     standing.sources = known.collect();
+    standing.resync = resync::standing(connection, identity)?;
     Ok(standing)
 }
 
@@ -196,7 +198,7 @@ pub(super) fn events(
 }
 
 /// The row of an epoch, and what is known of it.
-fn epoch(
+pub(super) fn epoch(
     connection: &Connection,
     partition: Partition,
     epoch: Epoch,
@@ -229,6 +231,22 @@ pub(super) fn receivers_of(
     };
     if sequence > state.last {
         return Ok(None);
+    }
+    if let Some((resync, _)) = resync::standing(connection, identity)?
+        && resync.is_after(source)
+    {
+        // Who holds all that was told anew.
+        return match resync
+            .sweeps
+            .iter()
+            .find(|sweep| sweep.source.lane == source.lane)
+        {
+            Some(sweep) => receivers_of(connection, identity, *sweep),
+            None => {
+                let receivers = receivers(connection)?.into_iter();
+                Ok(Some(receivers.map(|known| (known.name, false)).collect()))
+            }
+        };
     }
     let mut receivers_of = Vec::new();
     for Receiver { id, name, begins } in receivers(connection)? {
@@ -265,7 +283,9 @@ pub(super) fn oldest_of_each(
     connection: &Connection,
     identity: Identity,
 ) -> Result<Vec<(ReceiverName, Timestamp)>, StoreError> {
-    let OutboxStanding { sources, receivers } = outbox(connection, identity)?;
+    let OutboxStanding {
+        sources, receivers, ..
+    } = outbox(connection, identity)?;
     let mut oldest = Vec::new();
     for receiver in receivers {
         let mut first = None;
@@ -291,7 +311,9 @@ pub(super) fn unacknowledged(
     connection: &Connection,
     identity: Identity,
 ) -> Result<Vec<(ReceiverName, u64)>, StoreError> {
-    let OutboxStanding { sources, receivers } = outbox(connection, identity)?;
+    let OutboxStanding {
+        sources, receivers, ..
+    } = outbox(connection, identity)?;
     let of = |marks: &[(Source, Mark)]| {
         let missing = sources
             .iter()

@@ -10,10 +10,10 @@ use duet_protocol::accept::Dispatch;
 use duet_protocol::event::Event;
 use duet_protocol::membership::Changed;
 use duet_protocol::receipt::ReceiverName;
-use duet_protocol::sequence::{Epoch, Lane, Partition, StoreId};
+use duet_protocol::sequence::{Epoch, Partition};
 use rusqlite::{Connection, params};
 
-use super::{codec, inbox, letters, outbox, savepoint};
+use super::{codec, inbox, letters, outbox, resync, savepoint};
 use crate::clock::Clock;
 use crate::dead_letters::{Cursor, Filter, Page, Redrive};
 use crate::store::{Committed, Identity, StoreError, Transaction};
@@ -34,6 +34,8 @@ pub(super) struct Memory {
     pub(super) clock: Clock,
     pub(super) outbox: outbox::Memory,
     pub(super) inbox: inbox::Memory,
+    /// The last resync; `None` until it is read.
+    pub(super) resync: Option<resync::Known>,
     /// What the group has appended, in order.
     appended: Vec<Committed>,
     /// Who joined and left, each after so many of those.
@@ -67,6 +69,7 @@ impl Memory {
         Memory {
             identity,
             receivers: None,
+            resync: None,
             limits,
             clock,
             outbox: outbox::Memory::default(),
@@ -87,6 +90,7 @@ impl Memory {
     /// What was written since `mark` is rolled back; what was known may rest on it.
     pub(super) fn rolled_back(&mut self, mark: Mark) {
         self.receivers = None;
+        self.resync = None;
         self.outbox = outbox::Memory::default();
         self.inbox = inbox::Memory::default();
         self.appended.truncate(mark.appended);
@@ -127,10 +131,6 @@ impl<'t> Transaction<'t> for SqliteTx<'t> {
 
     fn connection(&self) -> &'t Connection {
         self.connection
-    }
-
-    fn lanes(&mut self, store: Option<StoreId>) -> Result<Vec<Lane>, StoreError> {
-        inbox::lanes(self, store)
     }
 
     fn put_position(&mut self, path: &str, position: &Position) -> Result<(), StoreError> {

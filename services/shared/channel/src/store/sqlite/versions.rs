@@ -9,12 +9,14 @@ use duet_protocol::decision::Decision;
 use duet_protocol::event::{Data, Event, Key};
 use duet_protocol::receive::{Apply, Failure};
 use duet_protocol::sequence::{Epoch, Lane, Sequence, Version};
+use duet_protocol::sweep::{Sweep, Swept};
 use futures::future::BoxFuture;
 use opentelemetry::KeyValue;
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio_util::sync::CancellationToken;
 
 use super::codec::{signed, unsigned};
+use super::error::corrupt;
 use super::savepoint::in_savepoint;
 use crate::receiver::ReceivingService;
 use crate::store::StoreError;
@@ -67,6 +69,12 @@ pub trait Changes: Send + Sync + 'static {
         let _ = (event, stop);
         Box::pin(async { Err(Failure::new("the service has no jobs")) })
     }
+
+    /// Drops what the service has of a key: after a resync, because the sender has nothing of it. It may have nothing of it already.
+    ///
+    /// # Errors
+    /// Those of the tables.
+    fn remove(&self, connection: &Connection, key: &Key) -> Result<(), StoreError>;
 
     /// What an event's spans tell of it, asked of recorded events only.
     fn describe(&self, event: &Event) -> Vec<KeyValue> {
@@ -201,6 +209,41 @@ impl Apply for VersionedRows<'_> {
             .execute([key.as_str()])?;
         Ok(())
     }
+
+    fn sweep(
+        &mut self,
+        sweep: &Sweep,
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<Swept, StoreError> {
+        let mut select = self.connection.prepare_cached(
+            "SELECT key, epoch, gone FROM versions WHERE key > ?1 ORDER BY key LIMIT ?2",
+        )?;
+        let after = after.map_or("", Key::as_str);
+        let looked_at = select.query_map(
+            params![after, i64::try_from(limit).unwrap_or(i64::MAX)],
+            |row| {
+                let epoch = Epoch(unsigned(row.get(1)?));
+                Ok((row.get::<_, String>(0)?, epoch, row.get::<_, bool>(2)?))
+            },
+        )?;
+        let looked_at = looked_at.collect::<Result<Vec<_>, _>>()?;
+        let mut swept = Swept::default();
+        for (key, epoch, is_gone) in looked_at {
+            let key = Key::new(key).ok_or_else(|| corrupt("a key of no length a key has"))?;
+            if sweep.takes(&key, epoch) {
+                if !is_gone {
+                    self.service.remove(self.connection, &key)?;
+                }
+                self.connection
+                    .prepare_cached("DELETE FROM versions WHERE key = ?1")?
+                    .execute([key.as_str()])?;
+                swept.removed += 1;
+            }
+            swept.last = Some(key);
+        }
+        Ok(swept)
+    }
 }
 
 /// The service has nothing of a key any more, by its own doing and not by an event: it was too old, say. Its version is kept as long
@@ -234,6 +277,11 @@ mod tests {
                 "" => Ok(Kept::Nothing),
                 _ => Ok(Kept::Something),
             })
+        }
+
+        fn remove(&self, connection: &Connection, key: &Key) -> Result<(), StoreError> {
+            connection.execute("DELETE FROM texts WHERE key = ?1", [key.as_str()])?;
+            Ok(())
         }
     }
 

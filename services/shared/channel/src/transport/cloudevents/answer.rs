@@ -248,14 +248,21 @@ struct WireHello<'a> {
     incarnation: Hex,
     #[serde(borrow)]
     receipts: Vec<WireReceipt<'a>>,
+    /// Absent from older receivers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    highest: Option<Hex>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    others: Vec<Hex>,
 }
 
-/// The answer to a hello: `{"receiver", "incarnation", "receipts"}`.
+/// The answer to a hello: `{"receiver", "incarnation", "receipts", "highest", "others"}`; the last may be absent.
 pub fn hello_to_json(answer: &HelloAnswer) -> Vec<u8> {
     json(&WireHello {
         receiver: answer.receiver.as_str().into(),
         incarnation: Hex(answer.incarnation.0),
         receipts: to_wire(&answer.receipts),
+        highest: Some(Hex(answer.highest.0)),
+        others: answer.others.iter().map(|store| Hex(store.0)).collect(),
     })
 }
 
@@ -265,10 +272,13 @@ pub fn hello_to_json(answer: &HelloAnswer) -> Vec<u8> {
 /// [`NotAnAnswer`].
 pub fn hello_from_json(bytes: &[u8]) -> Result<HelloAnswer, NotAnAnswer> {
     let wire: WireHello<'_> = serde_json::from_slice(bytes)?;
+    let others = wire.others.into_iter().take(HelloAnswer::MAX_OTHERS);
     Ok(HelloAnswer {
         receiver: receiver(&wire.receiver)?,
         incarnation: Epoch(wire.incarnation.0),
         receipts: from_wire(wire.receipts)?,
+        highest: Epoch(wire.highest.map_or(0, |highest| highest.0)),
+        others: others.map(|store| StoreId(store.0)).collect(),
     })
 }
 

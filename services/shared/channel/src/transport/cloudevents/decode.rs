@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::name::Attribute;
-use super::{DATA, MAX_BYTES, MAX_EVENTS, MAX_TYPE, OPENED};
+use super::{DATA, MAX_BYTES, MAX_EVENTS, MAX_TYPE, OPENED, SWEEP};
 
 /// A `traceparent` of a later version may be longer than today's 55 bytes; this is the most that is kept.
 const MAX_TRACEPARENT: usize = 128;
@@ -207,6 +207,9 @@ fn content(wire: &Wire<'_>, body: &Bytes) -> Result<Body, Wrong> {
     if kind == OPENED {
         return opened(data);
     }
+    if kind == SWEEP {
+        return sweep(data);
+    }
     if !(1..=MAX_TYPE).contains(&kind.len()) {
         return Err(Wrong::new(
             "type",
@@ -260,6 +263,21 @@ fn opened(data: &RawValue) -> Result<Body, Wrong> {
     Ok(Body::Opened {
         previous: opened.previous.map(seal).transpose()?,
         joined: opened.joined.iter().map(name).collect::<Result<_, _>>()?,
+    })
+}
+
+fn sweep(data: &RawValue) -> Result<Body, Wrong> {
+    #[derive(Deserialize)]
+    struct Sweep<'a> {
+        #[serde(borrow)]
+        below: Cow<'a, str>,
+    }
+    let sweep: Sweep<'_> =
+        serde_json::from_str(data.get()).map_err(|error| Wrong::new("data", error))?;
+    let below =
+        hex(&sweep.below).ok_or_else(|| Wrong::new("data", "below has 16 hexadecimal digits"))?;
+    Ok(Body::Sweep {
+        below: Epoch(below),
     })
 }
 

@@ -12,7 +12,7 @@ use duet_telemetry::propagation::{self, TRACEPARENT, TRACESTATE};
 use opentelemetry::trace::SpanContext;
 
 use super::name::Attribute;
-use super::{DATA, OPENED};
+use super::{DATA, OPENED, SWEEP};
 use crate::transport::{Batch, Outgoing};
 
 /// The trace context that an event travels under.
@@ -103,6 +103,7 @@ pub fn binary_body(event: &Event) -> Bytes {
     match &event.body {
         Body::Data(data) => data.json.clone(),
         Body::Opened { previous, joined } => opened(*previous, joined),
+        Body::Sweep { below } => format!("{{\"below\":\"{below}\"}}").into(),
     }
 }
 
@@ -149,6 +150,7 @@ fn attributes(event: &Event, carried: &Carried<'_>, mut set: impl FnMut(Attribut
             set(Attribute::Subject, data.key.as_str());
         }
         Body::Opened { .. } => set(Attribute::Type, OPENED),
+        Body::Sweep { .. } => set(Attribute::Type, SWEEP),
     }
     carried.each(|name, value| {
         set(

@@ -8,8 +8,8 @@
 //! |---|---|
 //! | `source` | the [`Source`](duet_protocol::sequence::Source) |
 //! | `id`, `duetsequence` | the place in it: decimal digits (a CloudEvents integer has 32 bits) |
-//! | `type` | the event's, or [`OPENED`] |
-//! | `subject` | the key; none for [`OPENED`] |
+//! | `type` | the event's, or [`OPENED`] or [`SWEEP`] |
+//! | `subject` | the key; none for [`OPENED`] and [`SWEEP`] |
 //! | `time` | when it was accepted |
 //! | `duetgeneration` | the Channel's generation it was accepted under: decimal digits |
 //! | `traceparent`, `tracestate` | the span that sent it (the distributed tracing extension) |
@@ -28,6 +28,9 @@ pub use encode::{Carried, batch_to_json, binary_body, binary_headers};
 
 /// The type of the first event of every epoch. Its data is `{"previous": {"epoch": "…", "last": n} | null}`.
 pub const OPENED: &str = "dev.duet.opened";
+
+/// The type of the event that ends a resync. Its data is `{"below": "…"}`.
+pub const SWEEP: &str = "dev.duet.sweep";
 
 /// The media type of several events.
 pub const BATCH: &str = "application/cloudevents-batch+json";

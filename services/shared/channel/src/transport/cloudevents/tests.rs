@@ -321,8 +321,13 @@ fn what_a_receiver_says_arrives_as_it_was() {
         receiver: ReceiverName::new("trending").unwrap(),
         incarnation: Epoch(5),
         receipts: receipts.clone(),
+        highest: Epoch(u64::MAX),
+        others: vec![StoreId(7), StoreId(u64::MAX)],
     };
     assert_eq!(hello_from_json(&hello_to_json(&hello)).unwrap(), hello);
+    let older = br#"{"receiver":"n","incarnation":"0000000000000005","receipts":[]}"#;
+    let older = hello_from_json(older).unwrap();
+    assert_eq!((older.highest, older.others), (Epoch::ZERO, Vec::new()));
     assert_eq!(
         hello_question_from_json(&hello_question_to_json(StoreId(9))).unwrap(),
         StoreId(9)

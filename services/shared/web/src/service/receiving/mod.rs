@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use actix_web::web::{Data, ServiceConfig};
 use duet_channel::receiver::{
-    AllowedFaults, ConsumerParts, ConsumerTask, ParkedTask, Receiver, ReceivingService,
+    AllowedFaults, ConsumerParts, ConsumerTask, ParkedTask, Receiver, ReceivingService, SweepTask,
 };
 use duet_channel::settings::Side;
 use duet_channel::store::Store;
@@ -116,6 +116,7 @@ impl Receiving {
         let failing = consumer.failing();
         tasks.spawn("consumer", consumer.run(end.clone()));
         tasks.spawn("parked", ParkedTask::new(receiver.clone()).run(end.clone()));
+        tasks.spawn("sweep", SweepTask::new(receiver.clone()).run(end.clone()));
         let instruments = observer.instruments.clone();
         tasks.spawn("measure", status::measure(store.clone(), instruments, end));
 

@@ -7,7 +7,7 @@ pub const HEAL: &str = "heal it with `duet resync`; look first with `duet resync
 /// The reason and the sentence for a receiver whose last hello found that one of the two stores was restored or lost; none if they fit.
 pub fn regressed(receiver: &ReceiverName, health: Health) -> Option<(&'static str, String)> {
     match health {
-        Health::Sound => None,
+        Health::Sound | Health::Resyncing => None,
         Health::SenderRegressed(_) => Some((
             "SenderRegressed",
             format!(

@@ -4,6 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use duet_protocol::outbox::{Mark, OutboxTables};
+use duet_protocol::receive::InboxTables;
 use duet_protocol::record::HELLO_EPOCHS;
 use duet_protocol::sequence::Epoch;
 use tempfile::TempDir;
@@ -100,7 +101,9 @@ async fn a_store_of_the_first_schema_keeps_what_is_in_it_and_who_receives() {
     let options = sending(&["notification", "trending"]);
     let (store, _commits) = SqliteStore::open(&path, options).unwrap();
     assert_eq!(store.read(rows).await.unwrap(), [1]);
-    let OutboxStanding { sources, receivers } = store.outbox().await.unwrap();
+    let OutboxStanding {
+        sources, receivers, ..
+    } = store.outbox().await.unwrap();
     let [(older, state), (newer, _)] = sources[..] else {
         panic!("{sources:?}");
     };

@@ -36,6 +36,8 @@ pub async fn what_a_receiver_tells_reaches_its_store_alone(broker: impl BrokerSu
             receiver: ReceiverName::new("notification").unwrap(),
             incarnation: Epoch(9),
             receipts: vec![receipt(mine.source(), 5)],
+            highest: Epoch(8),
+            others: vec![others.store()],
         },
     );
     both.consume

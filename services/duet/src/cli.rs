@@ -38,8 +38,8 @@ enum Verb {
     DeadLetters(dead_letters::Options),
     /// Show what each service says of the channel, and what is down
     ///
-    /// In a Kubernetes cluster also what the operator observed, and each pod. Exits with 3 unless all is ready, with 9 if all is and
-    /// something is degraded.
+    /// In a Kubernetes cluster also what the operator observed, and each pod. Exits with 3 unless all is ready; with 9 if all is
+    /// and something is degraded, with 5 if the newest Channel is not in force.
     Status(status::Options),
     /// Show one trace as a tree
     ///

@@ -5,7 +5,7 @@
 mod common;
 
 use common::{PATIENCE, Up, duet};
-use duet_testkit::{Exit, NatsServer, eventually, running};
+use duet_testkit::{Exit, NatsServer, eventually, running, until};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -343,4 +343,28 @@ async fn status_says_that_something_keeps_events_from_getting_through_though_all
         said.stderr.contains("degraded: reaction: NoWay"),
         "{said:?}"
     );
+}
+
+#[tokio::test]
+async fn status_says_that_the_newest_channel_is_not_in_force_though_all_is_ready() {
+    let dir = Dir::new();
+    let up = Up::start(&dir.data(), &[]).await;
+    let channel = dir.data().join("channel.yaml");
+    let good = std::fs::read_to_string(&channel).unwrap();
+    let bad = good.replacen("mode: Sync", "mode: Later", 1);
+    std::fs::write(&channel, bad).unwrap();
+    until(PATIENCE, || async {
+        let said = up.duet("status", &[]);
+        let all = [
+            "not accepted: reaction: Invalid; notification: Invalid",
+            "still is",
+        ];
+        let says = all.iter().all(|told| said.stderr.contains(told));
+        (says && said.code == Some(5))
+            .then_some(())
+            .ok_or(format!("{said:?}"))
+    })
+    .await;
+    std::fs::write(&channel, good).unwrap();
+    up.ready().await;
 }

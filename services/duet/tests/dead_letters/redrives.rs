@@ -154,3 +154,33 @@ async fn a_receiver_that_is_killed_in_the_middle_of_one_applies_nothing_twice() 
     stage.until_dead("notification", 0).await;
     stage.up.ready().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_can_not_be_written_for_a_while_makes_one_wait_and_refuses_what_else_is_asked()
+{
+    let stage = Stage::open(&[]).await;
+    stage.dead(60).await;
+    stage.mend();
+    let mut following = stage.beside("redrive", &["--rate", "20"]);
+    under_way(&stage, 0).await;
+    let file = stage.data().join("notification/notification.sqlite");
+    let other = rusqlite::Connection::open(file).unwrap();
+    other.busy_timeout(PATIENCE).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let none = json!({"filter": {"kind": "nothing"}});
+    let refused = stage.ask("/v1/dead-letters/discard", &none).await;
+    let refused = refused.problem(503, "store-unavailable");
+    assert_eq!(refused["applied"], "unknown", "{refused}");
+    // What only reads is answered all the same.
+    assert_eq!(stage.progress().await["state"], "running");
+    other.execute_batch("ROLLBACK").unwrap();
+
+    let exit = following.ended(PATIENCE).await;
+    let all = "notification: 60 applied, 0 superseded, 0 failed of 60\n";
+    assert!(
+        following.output().contains(all),
+        "{exit:?}: {}",
+        following.output()
+    );
+    assert_eq!(stage.notified("walk").await, 60);
+}

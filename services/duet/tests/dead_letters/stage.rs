@@ -102,6 +102,16 @@ impl Stage {
         .await;
     }
 
+    /// Waits until Notification has that many dead letters, and that many that are parked.
+    pub(crate) async fn until_left(&self, dead: u64, parked: u64) {
+        until(PATIENCE, || async {
+            let told = self.channel("notification").await;
+            let is_so = told["deadLetters"] == dead && told["parked"] == parked;
+            is_so.then_some(()).ok_or(told.to_string())
+        })
+        .await;
+    }
+
     /// What a service tells of the channel.
     pub(crate) async fn channel(&self, service: &str) -> Value {
         self.get(service, "/v1/channel").await.ok(200)

@@ -57,8 +57,8 @@ async fn a_channel_file_that_cannot_be_right_leaves_the_last_good_settings_in_fo
         ("not YAML", Some("spec: [".to_owned()), "is no good"),
         (
             "a field that is not in force",
-            Some(good.replace("  mode: Sync", "  delivery: {maxAttempts: 8}\n  mode: Sync")),
-            "delivery",
+            Some(good.replace("  mode: Sync", "  retry: {maxAttempts: 8}\n  mode: Sync")),
+            "retry",
         ),
         (
             "a mode that does not exist",
@@ -156,7 +156,13 @@ async fn a_stream_that_the_server_cannot_hold_is_told_of_by_both_until_it_can() 
     pair.switch(Mode::Async);
     pair.follows(Mode::Async).await;
     assert_eq!(pair.react("ana", "walk").await.status, 202);
-    degraded(&pair.reaction, "True", "NotStored", "no stream").await;
+    degraded(
+        &pair.reaction,
+        "True",
+        "NotStored",
+        "for what notification receives",
+    )
+    .await;
 
     let document = std::fs::read_to_string(pair.channel()).unwrap();
     let fits = document.replace("maxBytes: 1Pi", "maxBytes: 64Mi");

@@ -67,7 +67,10 @@ pub(super) async fn run(options: Options) -> Result<(), Failure> {
     }
     match options.json {
         true => print_json(&shown)?,
-        false => shown.iter().for_each(print),
+        false => {
+            let shown: Vec<_> = shown.iter().map(Shown::to_string).collect();
+            print(shown.join("\n"));
+        }
     }
     Ok(())
 }

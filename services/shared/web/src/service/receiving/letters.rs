@@ -158,11 +158,18 @@ async fn discard<A: ReceivingService<Connection>>(
     body: body::Json<Discard>,
 ) -> Result<Json<Discarded>, Problem> {
     let filter = body.0.filter.into();
-    let discarded = letters.discard(&filter).await.map_err(not_written)?;
+    let discarded = letters.discard(&filter).await;
+    // Page by page: some of them may be gone.
+    let discarded =
+        discarded.map_err(|error| Problem::not_read(error).applied(Applied::Unknown))?;
     Ok(Json(Discarded { discarded }))
 }
 
-/// The store did not take it, wholly or in part: asking again is safe.
+/// The store did not take it, or can't tell.
 fn not_written(error: StoreError) -> Problem {
-    Problem::not_read(error).applied(Applied::Unknown)
+    let applied = match error {
+        StoreError::Unknown(_) => Applied::Unknown,
+        _ => Applied::No,
+    };
+    Problem::not_read(error).applied(applied)
 }

@@ -48,6 +48,18 @@ pub(crate) struct Observed {
     /// Events that were sent once more since the process began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) retransmissions: Option<u64>,
+    /// Events that were taken for lost on their way, and are not received yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) lost: Option<u64>,
+    /// Loss that was repaired.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) repaired: Option<Box<Repaired>>,
+    /// How often its consumer was begun anew.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) rebuilt: Option<Box<Mended>>,
+    /// How often something at the broker was put right.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) corrected: Option<Box<Mended>>,
     /// What is good and what is wrong, each with its reason.
     #[serde(default)]
     pub(crate) conditions: Vec<Condition>,
@@ -67,6 +79,24 @@ pub(crate) struct Canary {
     pub(crate) achieved_percent: Option<f64>,
     #[serde(default)]
     pub(crate) requests: u64,
+}
+
+/// Events that had been lost, were sent again and are received.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Repaired {
+    pub(crate) events: u64,
+    pub(crate) last: String,
+    #[serde(default)]
+    pub(crate) why: String,
+}
+
+/// Something that was put right.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Mended {
+    pub(crate) times: u64,
+    pub(crate) last: String,
+    #[serde(default)]
+    pub(crate) why: String,
 }
 
 impl fmt::Display for Canary {
@@ -91,6 +121,21 @@ pub(crate) struct Condition {
 }
 
 impl Observed {
+    /// What was put right by itself since the process began, a sentence each.
+    pub(crate) fn mended(&self) -> impl Iterator<Item = String> {
+        let repaired = self.repaired.as_deref().map(|it| {
+            let Repaired { events, last, why } = it;
+            format!("loss repaired: {events} events, the last at {last}; {why}")
+        });
+        let mended = |what: &str, it: &Option<Box<Mended>>| {
+            let Mended { times, last, why } = it.as_deref()?;
+            Some(format!("{what}: {times} times, the last at {last}; {why}"))
+        };
+        let rebuilt = mended("consumer begun anew", &self.rebuilt);
+        let corrected = mended("broker put right", &self.corrected);
+        [repaired, rebuilt, corrected].into_iter().flatten()
+    }
+
     /// Why it is degraded, if it is.
     pub(crate) fn degraded(&self) -> Option<&str> {
         self.reason("Degraded", "True")
@@ -212,6 +257,27 @@ pub(crate) fn why(error: &reqwest::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_put_right_is_told_with_how_often_when_and_why() {
+        let told = serde_json::json!({
+            "mode": "Async",
+            "observedGeneration": 1,
+            "lost": 2,
+            "repaired": { "events": 12, "last": "2026-11-30T02:00:00Z", "why": "it was lost" },
+            "corrected": { "times": 1, "last": "2026-11-30T02:00:01Z", "why": "stream REACTIONS: made" },
+        });
+        let observed: Observed = serde_json::from_value(told).unwrap();
+        let told: Vec<_> = observed.mended().collect();
+        assert_eq!(
+            told,
+            [
+                "loss repaired: 12 events, the last at 2026-11-30T02:00:00Z; it was lost",
+                "broker put right: 1 times, the last at 2026-11-30T02:00:01Z; stream REACTIONS: made",
+            ]
+        );
+        assert!(observed.more.is_empty(), "{observed:?}");
+    }
 
     #[test]
     fn samples_of_one_name_are_added_up_and_those_of_a_longer_name_are_not() {

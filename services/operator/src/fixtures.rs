@@ -100,7 +100,10 @@ pub(crate) fn provisioned(
             Action::CreateStream(config)
             | Action::UpdateStream { config, .. }
             | Action::TakeSubject(config) => seen.stream = Some(*config),
-            Action::RemoveConsumer(name) => unreachable!("{name}"),
+            Action::RemakeConsumer { .. }
+            | Action::ResumeConsumer(_)
+            | Action::RemoveConsumer(_)
+            | Action::Purge(_) => unreachable!("{action}"),
             Action::PutConsumer { config, .. } => {
                 seen.consumers = BTreeMap::from([(receivers[0].clone(), *config)]);
                 seen.unsettled = BTreeMap::from([(receivers[0].clone(), 0)]);

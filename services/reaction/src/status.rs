@@ -10,11 +10,11 @@ use duet_channel::failing::Failing;
 use duet_channel::sender::{AcceptedByMode, Achieved};
 use duet_channel::store::Store;
 use duet_protocol::receipt::ReceiverName;
-use duet_protocol::sender::{ReceiverStanding, Standing};
+use duet_protocol::sender::{ReceiverStanding, Standing, Undelivered};
 use duet_protocol::time::Timestamp;
 use duet_telemetry::Instruments;
 use duet_telemetry::instruments::Outbox;
-use duet_web::channel::{Canary, Condition, Observed, Receiver};
+use duet_web::channel::{Canary, Condition, Observed, Receiver, Repaired};
 use duet_web::service::sending::{HEAL, regressed};
 use duet_web::time;
 use tokio::time::sleep;
@@ -35,6 +35,7 @@ pub(crate) async fn channel(sending: web::Data<Sending>) -> web::Json<Observed> 
     );
     let mut observed = Observed {
         retransmissions: Some(sending.retransmissions()),
+        repaired: sending.repaired().as_ref().map(Repaired::from),
         slowest_caller: sending.slowest_caller().map(millis),
         canary: sending.canary().map(|(canary, achieved)| Canary {
             mode: canary.mode.as_str(),
@@ -64,6 +65,8 @@ pub(crate) async fn channel(sending: web::Data<Sending>) -> web::Json<Observed> 
         let degraded = degraded(&standing, &failing);
         observed.unacknowledged = Some(standing.accepted());
         observed.opening = standing.is_opening();
+        let lost: u64 = standing.receivers.iter().map(|it| it.lost).sum();
+        observed.lost = Some(lost).filter(|lost| *lost > 0);
         let waiting = standing.receivers.iter().filter(waits);
         let oldest_of_all = waiting
             .filter_map(|receiver| of_each.get(&receiver.name))
@@ -132,8 +135,17 @@ fn fails(
         let message = format!("nothing gets to {name} since {since}: {}", failing.cause);
         return Some((failing.reason.as_str(), message));
     }
-    receiver.undelivered.then(|| {
-        let message = format!("some event was sent to {name} often and is still not received");
+    receiver.undelivered.map(|undelivered| {
+        let Undelivered {
+            events,
+            first,
+            sends,
+        } = undelivered;
+        let message = format!(
+            "{events} events were sent to {name} again and again, the most sent {sends} times, and are not received; the first is {} of {}. \
+             They are sent ever more rarely, until a receipt comes: see whether {name} runs, and what it says",
+            first.sequence, first.source
+        );
         ("Undelivered", message)
     })
 }
@@ -190,7 +202,8 @@ mod tests {
             unacknowledged: 1,
             openings: 0,
             health,
-            undelivered: false,
+            lost: 0,
+            undelivered: None,
         }
     }
 

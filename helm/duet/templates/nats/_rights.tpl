@@ -37,7 +37,9 @@ operator:
     # Consumers of any name: a receiver may join later.
     - $JS.API.CONSUMER.INFO.{{ $stream }}.*
     - $JS.API.CONSUMER.CREATE.{{ $stream }}.*
-    # Of receivers that the Channel has no more.
+    # One that somebody paused gives out again.
+    - $JS.API.CONSUMER.PAUSE.{{ $stream }}.*
+    # Of receivers that the Channel has no more, and what is to be made anew.
     - $JS.API.CONSUMER.NAMES.{{ $stream }}
     - $JS.API.CONSUMER.DELETE.{{ $stream }}.*
     - $JS.API.STREAM.PURGE.{{ $stream }}

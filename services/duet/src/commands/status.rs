@@ -201,6 +201,9 @@ impl fmt::Display for Status {
                     for it in channel.iter().flat_map(|it| &it.conditions) {
                         writeln!(f, "{:<wide$} {it}", "")?;
                     }
+                    for it in channel.iter().flat_map(Observed::mended) {
+                        writeln!(f, "{:<wide$} {it}", "")?;
+                    }
                 }
             }
         }
@@ -224,6 +227,7 @@ fn line(observed: &Observed) -> String {
             "retransmissions",
             number(observed.retransmissions.filter(|it| *it > 0)),
         ),
+        ("lost", number(observed.lost)),
     ];
     let mut line = observed
         .mode

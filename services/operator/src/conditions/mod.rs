@@ -180,7 +180,17 @@ fn broker_ready(
         (Broker::Seen(_), Err(ProvisionError::Denied(why))) => {
             verdict(Holds::False, BROKER_DENIES, why.to_string())
         }
-        (Broker::Seen(_), Ok(_)) => verdict(Holds::True, "Provisioned", ""),
+        (Broker::Seen(seen), Ok(_)) => match seen.strangers.as_slice() {
+            [] => verdict(Holds::True, "Provisioned", ""),
+            held => {
+                let each = held.iter().map(|it| it.name.clone());
+                let message = format!(
+                    "consumers that are not Duet's keep messages of the stream, until it is full: {}",
+                    listed(each)
+                );
+                verdict(Holds::True, "ForeignConsumer", message)
+            }
+        },
     })
 }
 

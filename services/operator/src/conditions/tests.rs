@@ -1,8 +1,10 @@
+use duet_channel::transport::Holder;
 use duet_crd::Mode;
 use duet_crd::kubernetes::Rival;
+use duet_protocol::sender::BrokerPlace;
 
 use super::*;
-use crate::fixtures::{at, condition, done, follower, observed, subject, told};
+use crate::fixtures::{at, condition, done, follower, observed, provisioned, subject, told};
 use crate::participants::{Answer, Role};
 
 /// What is changed of a Channel that is well, and `status reason: message` of the condition then.
@@ -149,6 +151,19 @@ fn broker_ready() {
                 "none is known",
                 |o, _| o.broker = Broker::NotConfigured,
                 "False NotConfigured: the operator knows no NATS server; start it with --nats",
+            ),
+            (
+                "a stranger holds messages",
+                |o, _| {
+                    let mut seen = provisioned("demo/reactions", |_| {});
+                    seen.strangers.push(Holder {
+                        name: "stranger".to_owned(),
+                        ack_floor: BrokerPlace(3),
+                        holds: 7,
+                    });
+                    o.broker = Broker::Seen(seen);
+                },
+                "True ForeignConsumer: consumers that are not Duet's keep messages of the stream, until it is full: stranger",
             ),
             (
                 "silent",

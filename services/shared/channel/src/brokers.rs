@@ -13,7 +13,7 @@ use crate::transport::jetstream::{
     JetStreamConsume, JetStreamProvision, JetStreamPublish, Nats, ensure,
 };
 use crate::transport::spans::Observer;
-use crate::transport::{Consume, ProvisionError, Publish, Steps};
+use crate::transport::{Consume, ProvisionError, Provisioned, Publish};
 
 /// How long a connection is waited for before the broker counts as silent.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -27,6 +27,26 @@ pub struct Brokers {
     pub observer: Observer,
     /// Whether this process makes what the broker needs. Where an operator does it, no.
     pub provision: bool,
+    /// How often it looks after what is there.
+    pub watch: Watch,
+}
+
+/// How often a receiver looks whether the broker serves it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// Whether its consumer works.
+    pub consumer: Duration,
+    /// Whether what it needs of the broker is there, and as it should be.
+    pub provision: Duration,
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        Watch {
+            consumer: Duration::from_secs(30),
+            provision: Duration::from_secs(5),
+        }
+    }
 }
 
 impl Brokers {
@@ -73,21 +93,37 @@ impl BrokerSide for Brokers {
             settings,
             receiver.clone(),
             self.observer.clone(),
+            self.watch.consumer,
         );
         Some(Box::new(consume))
     }
 
-    async fn provision(&self, settings: &Settings) -> Result<Steps, ProvisionError> {
+    async fn provision(&self, settings: &Settings) -> Result<Provisioned, ProvisionError> {
         match self.provisions(settings).await {
             Some(provision) => ensure(&provision).await,
-            None => Ok(Steps::default()),
+            None => Ok(Provisioned::default()),
         }
     }
 
-    async fn tidy(&self, settings: &Settings) -> Result<Steps, ProvisionError> {
+    async fn tidy(&self, settings: &Settings) -> Result<Provisioned, ProvisionError> {
         match self.provisions(settings).await {
             Some(provision) => ensure(&provision.of_all_receivers()).await,
-            None => Ok(Steps::default()),
+            None => Ok(Provisioned::default()),
+        }
+    }
+
+    fn looks_every(&self) -> Option<Duration> {
+        self.provision.then_some(self.watch.provision)
+    }
+
+    async fn take_away(
+        &self,
+        settings: &Settings,
+        receiver: &ReceiverName,
+    ) -> Result<(), ProvisionError> {
+        match self.provisions(settings).await {
+            Some(provision) => provision.take_away(receiver).await,
+            None => Ok(()),
         }
     }
 }

@@ -20,7 +20,9 @@ pub struct Failing {
 pub enum Reason {
     /// This process knows no way to the receiver.
     NoWay,
-    /// The broker is full: back-pressure.
+    /// The stream holds all that it may: back-pressure.
+    StreamFull,
+    /// The broker itself, or the account there, holds all that it may: back-pressure.
     BrokerFull,
     /// The broker did not store a message.
     NotStored,
@@ -34,8 +36,16 @@ pub enum Reason {
     NoAnswer,
     /// What the broker needs could not be made.
     NotProvisioned,
+    /// What is there at the broker is another's, or can't become what it should be.
+    StreamRefused,
+    /// A consumer that is not Duet's holds messages, which fill the stream.
+    ForeignConsumer,
     /// The broker gives nothing out.
     NotConsumed,
+    /// The consumer gives nothing while messages wait; it is begun anew.
+    ConsumerDeaf,
+    /// The stream, or what was settled in it, went back or was made anew.
+    StreamReset,
     /// The store fails.
     StoreFails,
     /// The parked table is full: back-pressure.
@@ -47,6 +57,7 @@ impl Reason {
     pub fn as_str(self) -> &'static str {
         match self {
             Reason::NoWay => "NoWay",
+            Reason::StreamFull => "StreamFull",
             Reason::BrokerFull => "BrokerFull",
             Reason::NotStored => "NotStored",
             Reason::BrokerDenies => "BrokerDenies",
@@ -54,6 +65,10 @@ impl Reason {
             Reason::Overloaded => "Overloaded",
             Reason::NoAnswer => "NoAnswer",
             Reason::NotProvisioned => "NotProvisioned",
+            Reason::StreamRefused => "StreamRefused",
+            Reason::ForeignConsumer => "ForeignConsumer",
+            Reason::ConsumerDeaf => "ConsumerDeaf",
+            Reason::StreamReset => "StreamReset",
             Reason::NotConsumed => "NotConsumed",
             Reason::StoreFails => "StoreFails",
             Reason::ParkedFull => "ParkedFull",

@@ -47,6 +47,7 @@ struct Inner {
     events: Counter<u64>,
     strikes: Counter<u64>,
     rebuilds: Counter<u64>,
+    repaired: Counter<u64>,
 }
 
 impl Instruments {
@@ -129,6 +130,11 @@ impl Instruments {
                 metric::CONSUMER_REBUILDS,
                 "{rebuild}",
                 "Consumers that the watchdog rebuilt",
+            ),
+            repaired: count(
+                metric::REPAIRED_EVENTS,
+                "{event}",
+                "Events that had been lost on their way, were sent again and are received",
             ),
             metrics: metrics.clone(),
         }))
@@ -243,6 +249,13 @@ impl Instruments {
         self.0
             .rebuilds
             .add(1, &[KeyValue::new(attribute::REASON, reason)]);
+    }
+
+    /// So many events that had been lost are received; `reason` is by what they were taken for lost.
+    pub fn repaired(&self, reason: &'static str, events: u64) {
+        self.0
+            .repaired
+            .add(events, &[KeyValue::new(attribute::REASON, reason)]);
     }
 
     /// From now on, `/metrics` asks `accepted` how many changes were accepted by each mode.

@@ -215,6 +215,8 @@ pub mod metric {
     pub const RULE_STRIKES: &str = "duet.rule.strikes";
     /// Consumers that the watchdog rebuilt.
     pub const CONSUMER_REBUILDS: &str = "duet.consumer.rebuilds";
+    /// Events that had been lost on their way, were sent again and are received (ours).
+    pub const REPAIRED_EVENTS: &str = "duet.repaired.events";
 
     /// How long the operator takes to look after a Channel once.
     pub const OPERATOR_RECONCILE_DURATION: &str = "duet.operator.reconcile.duration";

@@ -56,7 +56,8 @@ async fn every_instrument_is_in_the_text_under_its_conventional_name() {
     instruments.committed(64);
     instruments.received("applied", 2);
     instruments.rule_struck("duplicate", 4);
-    instruments.consumer_rebuilt("stalled");
+    instruments.consumer_rebuilt("deaf");
+    instruments.repaired("reset", 3);
     let accepted = SystemTime::UNIX_EPOCH;
     instruments.notified("async", accepted, accepted + took);
     instruments.notified("async", accepted + took, accepted);
@@ -89,7 +90,8 @@ async fn every_instrument_is_in_the_text_under_its_conventional_name() {
         ("duet_commit_size_sum".into(), 64.0),
         (r#"duet_events_total{duet_outcome="applied"}"#.into(), 2.0),
         (r#"duet_rule_strikes_total{duet_rule="duplicate"}"#.into(), 4.0),
-        (r#"duet_consumer_rebuilds_total{duet_reason="stalled"}"#.into(), 1.0),
+        (r#"duet_consumer_rebuilds_total{duet_reason="deaf"}"#.into(), 1.0),
+        (r#"duet_repaired_events_total{duet_reason="reset"}"#.into(), 3.0),
         (r#"duet_outbox_unacknowledged{duet_receiver="notification"}"#.into(), 7.0),
         (r#"duet_outbox_oldest_age_seconds{duet_receiver="notification"}"#.into(), 1.5),
         ("duet_parked".into(), 2.0),

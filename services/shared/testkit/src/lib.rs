@@ -16,13 +16,14 @@ mod otlp;
 mod pair;
 mod process;
 mod toxiproxy;
+mod wire;
 
 /// Waiting for a condition instead of for a time.
 pub use eventually::{eventually, until};
 /// A service in the test's own process, and what it answers.
 pub use in_process::{Answer, answer, configured, listening, raw};
 /// A real nats-server with JetStream on free ports, with the faults a broker has.
-pub use nats::NatsServer;
+pub use nats::{NatsServer, NatsStorage};
 /// A collector that keeps what it is sent, for tests to read.
 pub use otlp::{Event, Export, Kind, Link, LogLine, OtlpReceiver, Point, Span, Status, drawn};
 /// Reaction and Notification as separate processes, with a broker between them.
@@ -31,3 +32,5 @@ pub use pair::{Load, Mode, Pair, PairBuilder, Reply, Service, Told, group};
 pub use process::{Exit, Process, running};
 /// Links that can be cut, slowed and left half-open.
 pub use toxiproxy::{Toxiproxy, Wrong};
+/// The wire between a client and nats-server, with the faults a wire has.
+pub use wire::{Acks, Wire};

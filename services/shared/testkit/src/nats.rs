@@ -107,14 +107,37 @@ impl NatsServer {
     /// # Panics
     /// If the server runs: it would write back what it remembers.
     pub fn wipe(&mut self) {
-        assert!(
-            self.process.exit().is_some(),
-            "wipe needs a nats-server that was killed before"
-        );
+        self.is_killed();
         let storage = storage(self.dir.path());
         if storage.exists() {
             std::fs::remove_dir_all(&storage).expect("JetStream's storage can be removed");
         }
+    }
+
+    /// Copies JetStream's storage as it is now.
+    ///
+    /// # Panics
+    /// If the server runs, or it can't be copied.
+    pub fn storage(&mut self) -> NatsStorage {
+        self.is_killed();
+        let dir = tempfile::tempdir().expect("a temporary directory can be made");
+        copy(&storage(self.dir.path()), dir.path()).expect("JetStream's storage can be copied");
+        NatsStorage(dir)
+    }
+
+    /// Puts back what the storage was.
+    ///
+    /// # Panics
+    /// As [`NatsServer::wipe`], or if it can't be copied.
+    pub fn put_back(&mut self, before: &NatsStorage) {
+        self.wipe();
+        copy(before.0.path(), &storage(self.dir.path()))
+            .expect("JetStream's storage can be put back");
+    }
+
+    fn is_killed(&mut self) {
+        let has_ended = self.process.exit().is_some();
+        assert!(has_ended, "this needs a nats-server that was killed before");
     }
 
     /// Starts it again at the same address, over the storage as it is, and waits until JetStream is ready.
@@ -142,6 +165,24 @@ impl NatsServer {
         })
         .await;
     }
+}
+
+/// A copy of JetStream's storage: [`NatsServer::storage`].
+#[derive(Debug)]
+pub struct NatsStorage(tempfile::TempDir);
+
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let to = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &to)?;
+        } else {
+            std::fs::copy(entry.path(), to)?;
+        }
+    }
+    Ok(())
 }
 
 fn storage(dir: &Path) -> PathBuf {

@@ -1,5 +1,6 @@
 //! `GET /v1/channel` on the internal port: what this process observes of the channel.
 
+use duet_channel::mended;
 use duet_channel::settings::{Problem, SettingsState};
 use duet_protocol::settings::Faults;
 use duet_protocol::time::Timestamp;
@@ -43,6 +44,18 @@ pub struct Observed {
     /// Events that were sent again since the process began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retransmissions: Option<u64>,
+    /// Events that were taken for lost on their way, are sent again, and are not received yet; left out where there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lost: Option<u64>,
+    /// Loss that was repaired: what had been lost was sent again, and is received. Left out before the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repaired: Option<Repaired>,
+    /// How often consuming was begun anew by the watchdog; only a receiver tells. Left out before the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rebuilt: Option<Mended>,
+    /// How often stream or consumers were put right that had been made otherwise; only a receiver tells. Left out before the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub corrected: Option<Mended>,
     /// The longest that a caller waited since the generation is in force: `12ms`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slowest_caller: Option<String>,
@@ -70,6 +83,50 @@ pub struct Receiver {
     /// What keeps events from it, in a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failing: Option<String>,
+}
+
+/// Loss that was repaired.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Repaired {
+    /// How many events, since the process began.
+    pub events: u64,
+    /// When the last of them was received.
+    #[serde(serialize_with = "crate::time::rfc3339")]
+    pub last: Timestamp,
+    /// By what it had been taken for lost.
+    pub why: String,
+}
+
+impl From<&mended::Mended> for Repaired {
+    fn from(mended: &mended::Mended) -> Self {
+        Repaired {
+            events: mended.count,
+            last: mended.last,
+            why: mended.why.to_string(),
+        }
+    }
+}
+
+/// Something that was put right.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Mended {
+    /// How often, since the process began.
+    pub times: u64,
+    /// When it was last.
+    #[serde(serialize_with = "crate::time::rfc3339")]
+    pub last: Timestamp,
+    /// What it was then.
+    pub why: String,
+}
+
+impl From<&mended::Mended> for Mended {
+    fn from(mended: &mended::Mended) -> Self {
+        Mended {
+            times: mended.count,
+            last: mended.last,
+            why: mended.why.to_string(),
+        }
+    }
 }
 
 /// The share of pairs that takes another mode, and what came of it.

@@ -45,7 +45,7 @@ pub use crate::store::sqlite::documents::{self, Documents};
 pub use crate::store::sqlite::versions::{Changed, Changes, Kept, Versioned};
 pub use crate::transport::http::intake;
 
-use crate::brokers::Brokers;
+use crate::brokers::{Brokers, Watch};
 use crate::clock::Clock;
 use crate::settings::{FileSource, SettingsSource, SettingsState};
 pub use crate::store::StoreError;
@@ -161,6 +161,7 @@ impl Open {
             observer: observer.clone(),
             // Who receives is there before who sends, and makes what the broker needs.
             provision: side == Side::Receives,
+            watch: Watch::default(),
         };
         let parts = Parts {
             store,

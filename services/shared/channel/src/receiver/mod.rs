@@ -14,7 +14,7 @@ mod receive;
 mod sweep;
 
 pub use arrivals::Arrivals;
-pub use consumer::{BrokerSide, ConsumerParts, ConsumerTask};
+pub use consumer::{BrokerSide, ConsumerParts, ConsumerStanding, ConsumerTask};
 pub use faults::AllowedFaults;
 pub use parked::ParkedTask;
 pub use receive::Received;

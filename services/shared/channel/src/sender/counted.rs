@@ -5,7 +5,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use duet_protocol::event::Key;
+use duet_protocol::sender::Repair;
 use duet_protocol::settings::{Generation, Mode, Settings};
+use duet_protocol::time::Timestamp;
+
+use crate::mended::Mended;
 
 /// Which way an accepted change took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +56,7 @@ pub(super) struct Counted {
     /// Under the newest generation that something was accepted under; held for a few instructions a request, and only where there is a canary.
     canary: Mutex<(Generation, Achieved)>,
     retransmissions: AtomicU64,
+    repaired: Mutex<Option<Mended>>,
     /// The longest wait that ended under a generation, the newest that one ended under. Held for a few instructions a request.
     slowest: Mutex<Option<(Generation, Duration)>>,
 }
@@ -99,6 +104,18 @@ impl Counted {
 
     pub(super) fn retransmissions(&self) -> u64 {
         self.retransmissions.load(Ordering::Relaxed)
+    }
+
+    /// What had been lost is received.
+    pub(super) fn repaired(&self, repair: &Repair, now: Timestamp) {
+        let mut repaired = self.repaired.lock().unwrap_or_else(PoisonError::into_inner);
+        let why = format!("on the way to {}: {}", repair.receiver, repair.why);
+        *repaired = Some(Mended::more(repaired.as_ref(), repair.events, now, why));
+    }
+
+    pub(super) fn all_repaired(&self) -> Option<Mended> {
+        let repaired = self.repaired.lock().unwrap_or_else(PoisonError::into_inner);
+        repaired.clone()
     }
 
     /// A caller's wait ended while this generation was in force.

@@ -30,6 +30,10 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
         {
             self.transmit(transmission);
         }
+        while let Some(repair) = self.machine.poll_repair() {
+            self.told.repaired(&repair);
+            self.counted.repaired(&repair, self.clock.wall());
+        }
         if !self.recording {
             self.record();
         }

@@ -37,6 +37,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use self::counted::Counted;
 use crate::clock::Clock;
 use crate::failing::Failing;
+use crate::mended::Mended;
 use crate::settings::SettingsState;
 use crate::store::{Store, StoreError};
 use crate::waiters::{TooMany, Waiters};
@@ -119,6 +120,12 @@ impl<S: Store, V: SendingService<S::Connection>> Sender<S, V> {
     /// How many events were sent again since the process began, whatever became of them before.
     pub fn retransmissions(&self) -> u64 {
         self.counted.retransmissions()
+    }
+
+    /// Events that had been lost on their way, were sent again and are received: how many since the process began, when last, and by
+    /// what they had been taken for lost.
+    pub fn repaired(&self) -> Option<Mended> {
+        self.counted.all_repaired()
     }
 
     /// How many changes were accepted since the process began, by the mode that they took.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use duet_protocol::outbox::Mark;
 use duet_protocol::receipt::ReceiverName;
+use duet_protocol::sender::Repair;
 use duet_protocol::sequence::{Sequence, Source};
 use duet_protocol::time::Moment;
 use duet_telemetry::Span;
@@ -81,6 +82,17 @@ impl Told {
         commits
             .into_iter()
             .for_each(|commit| commit.end_at(durable));
+    }
+
+    /// What had been lost on its way is received.
+    pub(super) fn repaired(&self, repair: &Repair) {
+        let Repair {
+            receiver,
+            why,
+            events,
+        } = repair;
+        tracing::warn!(%receiver, events, "loss was repaired: {why}");
+        self.observer.instruments.repaired(why.word(), *events);
     }
 
     /// A receiver holds more of a source: one measurement for each commit that is now covered.

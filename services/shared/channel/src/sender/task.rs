@@ -256,7 +256,7 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
                         return;
                     }
                 },
-                feedback = self.broker.feedback() => self.take_feedback(feedback),
+                feedback = self.broker.feedback() => self.take_feedback(feedback).await,
                 changed = self.settings.changed(), if !settings_end => match changed {
                     Ok(()) => self.configure().await,
                     Err(_) => settings_end = true,
@@ -379,10 +379,13 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
         let _ = answer.send(self.machine.standing());
     }
 
-    fn take_feedback(&mut self, feedback: Feedback) {
+    async fn take_feedback(&mut self, feedback: Feedback) {
         let now = self.clock.now();
         match feedback {
-            Feedback::Connected => self.machine.reconnected(Path::Broker, now),
+            Feedback::Connected => {
+                self.machine.reconnected(Path::Broker, now);
+                self.reach().await; // what a message may carry, the server says when it is connected to
+            }
             Feedback::Receipts(receipts) => self.receipts.add(receipts),
             Feedback::Hello(id, answer) => self.judge(id, answer),
         }

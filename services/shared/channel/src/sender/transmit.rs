@@ -121,6 +121,10 @@ async fn publish(broker: &dyn Publish, batch: &Batch, transmission: &Transmissio
     let (sent, reason) = match error {
         PublishError::Full(_) => {
             let retry_after = Some(FULL_PAUSE);
+            (Sent::NotSent { retry_after }, Reason::StreamFull)
+        }
+        PublishError::BrokerFull(_) => {
+            let retry_after = Some(FULL_PAUSE);
             (Sent::NotSent { retry_after }, Reason::BrokerFull)
         }
         PublishError::NotStored(_) => (Sent::NotSent { retry_after: None }, Reason::NotStored),

@@ -9,6 +9,7 @@ pub mod conformance;
 pub mod http;
 pub mod jetstream;
 pub mod spans;
+mod trouble;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,8 @@ use duet_protocol::record::HelloAnswer;
 use duet_protocol::sender::{Backlog, BrokerPlace, HelloId, MessageId};
 use duet_protocol::sequence::StoreId;
 use futures::stream::BoxStream;
+
+pub use trouble::Trouble;
 
 /// How much one message or request may carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,9 +150,12 @@ pub trait Call: Send + Sync + 'static {
 /// Why a broker did not say that it stored a message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PublishError {
-    /// It is full: back-pressure. The message was not stored.
-    #[error("the broker is full: {0}")]
+    /// The stream holds all that it may: back-pressure. The message was not stored.
+    #[error("{0}")]
     Full(Arc<str>),
+    /// The broker itself, or the account there, holds all that it may: back-pressure. The message was not stored.
+    #[error("the broker takes no more: {0}")]
+    BrokerFull(Arc<str>),
     /// It was not stored: there is no stream, no connection, or it was refused.
     #[error("not stored: {0}")]
     NotStored(Arc<str>),
@@ -239,6 +245,9 @@ pub enum ConsumeError {
     /// This process lacks the right to.
     #[error("nothing can be consumed: {0}")]
     Denied(Arc<str>),
+    /// It answers, and has to be begun anew.
+    #[error("{0}")]
+    Trouble(Trouble),
 }
 
 /// Takes messages from a broker. Cancelling [`Consume::next`] loses nothing.
@@ -248,8 +257,9 @@ pub trait Consume: Send + Sync + 'static {
     fn features(&self) -> Features;
     /// The name under which its [`Position`] is stored.
     fn path(&self) -> String;
-    /// Begins after `position`, or where the broker says if there is none. Called again after an error.
-    async fn start(&mut self, position: Option<Position>) -> Result<(), ConsumeError>;
+    /// Begins after `position`, or where the broker says if there is none. Called again after an error. If what is there is not what
+    /// the position is of, it says so: what was in it is sent again.
+    async fn start(&mut self, position: Option<Position>) -> Result<Option<Trouble>, ConsumeError>;
     /// Waits for what comes next: all messages that are there, up to a bound.
     async fn next(&mut self) -> Result<Incoming, ConsumeError>;
     /// Lets the broker forget everything up to and including `position`, which is committed.
@@ -271,6 +281,33 @@ pub trait Consume: Send + Sync + 'static {
 /// What `provision` found, what it would do, or did: one line each, for a person.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Steps(pub Vec<String>);
+
+/// What came of provisioning.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Provisioned {
+    /// What was done.
+    pub steps: Steps,
+    /// Who else holds messages there.
+    pub holders: Vec<Holder>,
+}
+
+/// A consumer that is not Duet's and holds messages of Duet's stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Its name.
+    pub name: String,
+    /// Up to here it has settled all.
+    pub ack_floor: BrokerPlace,
+    /// How many messages it has not settled.
+    pub holds: u64,
+}
+
+impl Holder {
+    /// Whether it has settled nothing since it was seen before.
+    pub fn keeps(&self, before: &Holder) -> bool {
+        (&self.name, self.ack_floor) == (&before.name, before.ack_floor)
+    }
+}
 
 /// Why a broker can't be provisioned.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -5,11 +5,11 @@ use std::time::Duration;
 use super::Common;
 use super::path_state::Stream;
 use super::peer::Peer;
+use super::repair::{Lost, Repair};
 use super::timing::Timing;
 use super::track::Slot;
 use super::wire::{Backlog, Path};
 use crate::rules::Rule;
-use crate::sequence::Sequence;
 use crate::time::Moment;
 
 impl Peer {
@@ -26,16 +26,7 @@ impl Peer {
         if self.broker_path.observe(backlog, now, &common.timing) == Stream::Reset
             && common.rules.holds(Rule::StreamReset)
         {
-            self.resend(now, |_, slot| {
-                matches!(
-                    slot,
-                    Slot::Sent {
-                        path: Path::Broker,
-                        ..
-                    }
-                )
-                .then_some(now)
-            });
+            self.lose_what_it_held(now);
         }
     }
 
@@ -46,6 +37,8 @@ impl Peer {
 
     /// What is overdue is sent again.
     pub(super) fn scan(&mut self, common: &mut Common, now: Moment) {
+        // Nothing could be sent again, and once it is back it says what it still has.
+        let is_waited_for = self.broker_path.is_away() && !common.policy.uses(Path::Call);
         let patience = common.policy.ack_wait + common.timing.order_slack;
         let (call, broker) = (&self.call_path, &self.broker_path);
         let Common {
@@ -72,52 +65,65 @@ impl Peer {
                     Path::Call => call.latest_received,
                     Path::Broker => broker.latest_received,
                 };
-                let by_age = path == Path::Call || broker.is_silent() || place.is_none();
-                let is_overdue = (order < latest
-                    && age >= patience
-                    && rules.holds(Rule::LossByOrder))
-                    || (path == Path::Broker
+                let cannot_say = broker.is_silent() || broker.is_away() || place.is_none();
+                let by_age = path == Path::Call || cannot_say && !is_waited_for;
+                let is_overtaken = || order < latest && age >= patience;
+                let is_done_with = || {
+                    path == Path::Broker
                         && place.is_some_and(|place| broker.is_long_done(place, now, timing))
-                        && rules.holds(Rule::LossByPlace))
-                    || (by_age && age >= timing.loss_age(sends) && rules.holds(Rule::LossByAge));
-                if is_overdue {
-                    overdue.push((*source, sequence, sends));
-                }
+                };
+                let is_old = || by_age && age >= timing.loss_age(sends);
+                let lost = if is_overtaken() && rules.holds(Rule::LossByOrder) {
+                    Lost::Overtaken
+                } else if is_done_with() && rules.holds(Rule::LossByPlace) {
+                    Lost::DoneWith
+                } else if is_old() && rules.holds(Rule::LossByAge) {
+                    Lost::Old
+                } else {
+                    continue;
+                };
+                overdue.push((*source, sequence, sends, lost));
             }
         }
         // They wait together, to go together and in order: the receiver may have no room for gaps.
-        let extra = overdue.iter().map(|(_, _, sends)| *sends).min();
+        let extra = overdue.iter().map(|(_, _, sends, _)| *sends).min();
         let wait = match extra.map_or(0, |sends| {
             sends.saturating_sub(timing.sends_before_condition)
         }) {
             0 => Duration::ZERO,
             extra => jitter.backoff(timing.order_slack, timing.resend_max, extra),
         };
-        for (source, sequence, sends) in overdue {
-            let not_before = now + wait;
+        for (source, sequence, _, lost) in overdue {
             if let Some(track) = self.tracks.get_mut(&source) {
-                track.set(sequence, Slot::Again { sends, not_before });
+                track.lose(sequence, lost, now + wait);
             }
         }
     }
 
-    fn resend(&mut self, now: Moment, which: impl Fn(Sequence, Slot) -> Option<Moment>) {
+    /// What the broker held counts as unsent.
+    fn lose_what_it_held(&mut self, now: Moment) {
         for track in self.tracks.values_mut() {
-            let all: Vec<(Sequence, Moment)> = track
-                .awaiting()
-                .filter_map(|(sequence, slot)| which(sequence, slot).map(|at| (sequence, at)))
-                .collect();
-            for (sequence, at) in all {
-                if let Some(Slot::Sent { sends, .. }) = track.slot(sequence) {
-                    track.set(
-                        sequence,
-                        Slot::Again {
-                            sends,
-                            not_before: at.max(now),
-                        },
-                    );
-                }
+            let held = |slot: Slot| matches!(slot, Slot::Sent { path, .. } if path == Path::Broker);
+            let sent: Vec<_> = track.awaiting().filter(|(_, slot)| held(*slot)).collect();
+            for (sequence, _) in sent {
+                track.lose(sequence, Lost::Reset, now);
             }
         }
+    }
+
+    /// How many events are taken for lost and not received yet.
+    pub(super) fn lost(&self) -> u64 {
+        self.tracks.values().map(|track| track.lost()).sum()
+    }
+
+    /// Loss that is repaired since this was asked last.
+    pub(super) fn poll_repair(&mut self) -> Option<Repair> {
+        let (why, events) = self.repaired.pop_first()?;
+        let receiver = self.name.clone();
+        Some(Repair {
+            receiver,
+            why,
+            events,
+        })
     }
 }

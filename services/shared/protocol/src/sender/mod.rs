@@ -10,6 +10,7 @@ mod loss;
 mod outcome;
 mod path_state;
 mod peer;
+mod repair;
 mod resyncing;
 mod sorted;
 mod timing;
@@ -21,8 +22,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 pub use call::{Answer, CallStep, Outcomes};
+pub use repair::{Lost, Repair};
 pub use timing::{Capacity, Policy, Timing};
-pub use wants::{Load, ReceiverStanding, SayHello, Standing};
+pub use wants::{Load, ReceiverStanding, SayHello, Standing, Undelivered};
 pub use wire::{
     Attempt, Backlog, BrokerPlace, CallEnd, FailureCause, HelloId, MayBeApplied, MessageId, Path,
     Sent, Transmission, TransmissionId, Urgency,
@@ -528,6 +530,11 @@ impl Sender {
         }
     }
 
+    /// Loss that is repaired: what had been lost is received.
+    pub fn poll_repair(&mut self) -> Option<Repair> {
+        self.peers.values_mut().find_map(Peer::poll_repair)
+    }
+
     /// A hello that is due.
     pub fn poll_hello(&mut self, now: Moment) -> Option<SayHello> {
         let due = |peer: &mut Peer| {
@@ -616,7 +623,8 @@ impl Sender {
                 Health::Sound if self.is_resyncing() => Health::Resyncing,
                 health => health,
             },
-            undelivered: peer.most_sends() >= self.common.timing.sends_before_condition,
+            lost: peer.lost(),
+            undelivered: peer.undelivered(self.common.timing.sends_before_condition),
         };
         Standing {
             unacknowledged: self.unacknowledged(),

@@ -33,6 +33,7 @@ struct BrokerView {
     /// Ascending in both: from when on everything up to a place was done with.
     done: VecDeque<(Moment, BrokerPlace)>,
     silent: bool,
+    away: bool,
 }
 
 /// What an observation of a broker means.
@@ -108,6 +109,8 @@ impl PathState {
     /// What the broker said of its backlog.
     pub(super) fn observe(&mut self, backlog: Backlog, now: Moment, timing: &Timing) -> Stream {
         let view = &mut self.broker;
+        view.away = backlog == Backlog::Away;
+        view.silent = backlog == Backlog::Unknown;
         let Backlog::Known {
             created,
             last,
@@ -115,10 +118,8 @@ impl PathState {
             outstanding,
         } = backlog
         else {
-            view.silent = true;
             return Stream::Continues;
         };
-        view.silent = false;
         let anew = view
             .known
             .is_some_and(|(was_created, was_last)| was_created != created || last < was_last);
@@ -152,6 +153,11 @@ impl PathState {
     /// Whether the broker can't say what it is done with.
     pub(super) fn is_silent(&self) -> bool {
         self.broker.silent
+    }
+
+    /// Whether the broker did not answer when it was asked last.
+    pub(super) fn is_away(&self) -> bool {
+        self.broker.away
     }
 }
 

@@ -7,8 +7,10 @@ use std::time::Duration;
 use super::call::CallUnderWay;
 use super::hello::Hello;
 use super::path_state::PathState;
+use super::repair::Lost;
 use super::timing::sooner;
 use super::track::{Slot, Track};
+use super::wants::Undelivered;
 use super::wire::{Attempt, MessageId, Path, Transmission, TransmissionId, Urgency};
 use super::{Common, Kept};
 use crate::event::{Event, EventId};
@@ -47,6 +49,8 @@ pub(super) struct Peer {
     pub(super) hello: Hello,
     /// Events that this receiver's sending needs no more.
     pub(super) released: Vec<(Source, Sequence)>,
+    /// How many events are received that had been lost, by what they were taken for it.
+    pub(super) repaired: BTreeMap<Lost, u64>,
 }
 
 impl Peer {
@@ -69,6 +73,7 @@ impl Peer {
             broker_path: PathState::default(),
             hello: Hello::new(now),
             released: Vec::new(),
+            repaired: BTreeMap::new(),
         }
     }
 
@@ -155,12 +160,24 @@ impl Peer {
         opening.count() as u64
     }
 
-    pub(super) fn most_sends(&self) -> u32 {
-        self.tracks
-            .values()
-            .map(Track::most_sends)
-            .max()
-            .unwrap_or(0)
+    /// What was sent so often and is still unreceived.
+    pub(super) fn undelivered(&self, often: u32) -> Option<Undelivered> {
+        let of_track = |(source, track): (&Source, &Track)| {
+            let (events, sequence, sends) = track.sent_often(often)?;
+            let source = *source;
+            let first = EventId { source, sequence };
+            Some(Undelivered {
+                events,
+                first,
+                sends,
+            })
+        };
+        let all = self.tracks.iter().filter_map(of_track);
+        all.reduce(|a, b| Undelivered {
+            events: a.events + b.events,
+            first: a.first,
+            sends: a.sends.max(b.sends),
+        })
     }
 
     pub(super) fn has_awaiting(&self) -> bool {
@@ -482,6 +499,9 @@ impl Peer {
                 let progress = track.receive(mark, now, common.timing.max_tracked);
                 self.call_path.received(progress.call);
                 self.broker_path.received(progress.broker);
+                for why in progress.repaired {
+                    *self.repaired.entry(why).or_default() += 1;
+                }
                 let above = progress.above.into_iter();
                 self.released
                     .extend(above.map(|sequence| (*source, sequence)));

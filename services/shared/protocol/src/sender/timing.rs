@@ -150,6 +150,11 @@ impl Policy {
         std::iter::once(main).chain(self.route.is_split().then_some(other))
     }
 
+    /// Whether some events go this way.
+    pub(super) fn uses(&self, path: Path) -> bool {
+        self.paths().any(|used| used == path)
+    }
+
     /// Which way an event goes. An epoch's opening is about no key.
     pub fn path_of(&self, event: &Event) -> Path {
         let mode = match event.data() {

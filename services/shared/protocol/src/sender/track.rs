@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+use super::repair::Lost;
 use super::sorted::Sorted;
 use super::timing::sooner;
 use super::wire::{BrokerPlace, Path, TransmissionId};
@@ -75,6 +76,8 @@ pub(super) struct Track {
     received: usize,
     /// Events of failed calls, each behind the later event that takes it back: they go out once that has.
     behind: BTreeMap<Sequence, Sequence>,
+    /// Those that were taken for lost, and why, until they are received.
+    lost: BTreeMap<Sequence, Lost>,
 }
 
 /// What became received.
@@ -85,6 +88,8 @@ pub(super) struct Progress {
     /// The latest in the order of sending, on each path.
     pub(super) call: Option<u64>,
     pub(super) broker: Option<u64>,
+    /// Why those that had been lost were taken for it.
+    pub(super) repaired: Vec<Lost>,
 }
 
 impl Progress {
@@ -269,6 +274,7 @@ impl Track {
                     Some(slot) => {
                         progress.note(slot);
                         progress.above.push(sequence);
+                        progress.repaired.extend(self.lost.remove(&sequence));
                         self.set(sequence, Slot::Received);
                     }
                 }
@@ -278,6 +284,11 @@ impl Track {
             self.slots.pop_front();
             self.received -= 1;
             self.base = self.base.next();
+        }
+        if !self.lost.is_empty() {
+            let still = self.lost.split_off(&self.base.next());
+            let found = std::mem::replace(&mut self.lost, still);
+            progress.repaired.extend(found.into_values());
         }
         let above = self.again.split_off(&self.base.next());
         for (sequence, at) in std::mem::replace(&mut self.again, above) {
@@ -290,6 +301,19 @@ impl Track {
         }
         self.grow(self.base, now, max);
         progress
+    }
+
+    /// It was sent, and is taken for lost: it goes again, not before a moment.
+    pub(super) fn lose(&mut self, sequence: Sequence, why: Lost, not_before: Moment) {
+        if let Some(Slot::Sent { sends, .. }) = self.slot(sequence) {
+            self.set(sequence, Slot::Again { sends, not_before });
+            self.lost.insert(sequence, why);
+        }
+    }
+
+    /// How many are taken for lost and not received yet.
+    pub(super) fn lost(&self) -> u64 {
+        self.lost.len() as u64
     }
 
     /// The watermark moved: what the receiver had no room for may fit now, and goes again together and in order.
@@ -417,10 +441,12 @@ impl Track {
         self.sent > 0
     }
 
-    /// How often the most sent of what is unreceived was sent.
-    pub(super) fn most_sends(&self) -> u32 {
-        let sends = self.slots.iter().map(|slot| slot.sends());
-        sends.max().unwrap_or(0)
+    /// Of what was sent at least so often: how many events, the first, and the most sendings.
+    pub(super) fn sent_often(&self, often: u32) -> Option<(u64, Sequence, u32)> {
+        let numbered = (self.base.0 + 1..).zip(&self.slots);
+        let often = numbered.filter(|(_, slot)| slot.sends() >= often);
+        let one = often.map(|(sequence, slot)| (1, Sequence(sequence), slot.sends()));
+        one.reduce(|a, b| (a.0 + b.0, a.1, a.2.max(b.2)))
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the machine wants done besides sending, and how it stands.
 
 use super::wire::{HelloId, Path};
+use crate::event::EventId;
 use crate::receipt::ReceiverName;
 use crate::record::Health;
 use crate::sequence::{Sequence, Source};
@@ -53,8 +54,21 @@ pub struct ReceiverStanding {
     pub openings: u64,
     /// What the last hello to it found.
     pub health: Health,
-    /// Whether some event was sent to it often and is still unreceived.
-    pub undelivered: bool,
+    /// Events that were taken for lost, are sent again, and are not received yet.
+    pub lost: u64,
+    /// Events that were sent to it often and are still unreceived.
+    pub undelivered: Option<Undelivered>,
+}
+
+/// What was sent often and is still unreceived: from then on it is sent ever more rarely, and told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Undelivered {
+    /// How many events.
+    pub events: u64,
+    /// The oldest of those.
+    pub first: EventId,
+    /// How often the most sent of them was sent.
+    pub sends: u32,
 }
 
 impl ReceiverStanding {

@@ -135,8 +135,10 @@ pub enum Backlog {
         /// How many messages wait to be taken or settled.
         outstanding: u64,
     },
-    /// The broker can't say, or does not answer.
+    /// The broker can't say.
     Unknown,
+    /// The broker does not answer: what it holds, it may still hold.
+    Away,
 }
 
 /// Names one hello. No two processes give the same name: a broker may bring an answer to one that has died.

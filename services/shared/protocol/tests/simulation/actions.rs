@@ -27,6 +27,10 @@ pub(crate) enum Action {
     WipeBroker(usize, Duration),
     BrokerDown(usize, Duration),
     BrokerDeaf(usize, Duration),
+    PurgeBroker(usize),
+    LoseConsumer(usize, Duration),
+    BackUpBroker(usize),
+    RestoreBroker(usize),
     FailToApply(usize, Key, Duration),
     SenderClockBack(Duration),
     ReceiverClockBack(usize, Duration),
@@ -90,6 +94,12 @@ impl Action {
             Action::BrokerDown(node, a_while(dice))
         } else if strikes(Fault::BrokerDeaf, dice) {
             Action::BrokerDeaf(node, a_while(dice))
+        } else if strikes(Fault::BrokerPurge, dice) {
+            Action::PurgeBroker(node)
+        } else if strikes(Fault::ConsumerLost, dice) {
+            Action::LoseConsumer(node, a_while(dice))
+        } else if strikes(Fault::BrokerOlder, dice) {
+            Action::RestoreBroker(node)
         } else if strikes(Fault::ApplyFails, dice) {
             Action::FailToApply(node, key(dice.index(plan.keys)), a_while(dice))
         } else if strikes(Fault::ClockBack, dice) {
@@ -106,6 +116,8 @@ impl Action {
             Action::ReplaceSender
         } else if strikes(Fault::Resync, dice) {
             Action::Resync
+        } else if faults.may(Fault::BrokerOlder) && dice.chance(300) {
+            Action::BackUpBroker(node)
         } else if faults.may(Fault::RestoreSender) && dice.chance(300) {
             Action::BackUpSender
         } else if faults.may(Fault::RestoreReceiver) && dice.chance(1_500) {

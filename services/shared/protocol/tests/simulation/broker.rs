@@ -40,6 +40,8 @@ pub(crate) struct Broker {
     /// The stream is not made until then.
     absent_until: Option<Moment>,
     deaf_until: Moment,
+    /// There is no consumer until then: what is stored is dropped.
+    alone_until: Moment,
     is_removed: bool,
     pub(crate) capacity: usize,
     pub(crate) max_ack_pending: usize,
@@ -56,6 +58,7 @@ impl Broker {
             down_until: None,
             absent_until: None,
             deaf_until: Moment::START,
+            alone_until: Moment::START,
             is_removed: false,
             capacity,
             max_ack_pending,
@@ -88,7 +91,7 @@ impl Broker {
         }
         self.last += 1;
         self.seen.insert(id, (now, self.last));
-        if !forgets {
+        if !forgets && now >= self.alone_until {
             let message = Message {
                 events: events.to_vec(),
                 out_until: None,
@@ -209,6 +212,33 @@ impl Broker {
         self.is_removed = false;
     }
 
+    /// All its messages are removed.
+    pub(crate) fn purge(&mut self) {
+        self.messages.clear();
+    }
+
+    /// The consumer is deleted, and with it what waits for it; it is made anew then.
+    pub(crate) fn lose_consumer(&mut self, until: Moment) {
+        self.created += 1;
+        self.messages.clear();
+        self.alone_until = until;
+    }
+
+    /// Whether there is a consumer to tell of.
+    pub(crate) fn tells(&self, now: Moment) -> bool {
+        now >= self.alone_until
+    }
+
+    /// It goes on with an older storage: what was settled since is there again, and what was stored since is not.
+    pub(crate) fn put_back(&mut self, older: &Broker) {
+        (self.created, self.last) = (older.created, older.last);
+        self.messages = older.messages.clone();
+        self.seen = older.seen.clone();
+        for message in self.messages.values_mut() {
+            message.out_until = None;
+        }
+    }
+
     pub(crate) fn deafen(&mut self, until: Moment) {
         self.deaf_until = until;
     }
@@ -217,7 +247,7 @@ impl Broker {
     pub(crate) fn heal(&mut self, now: Moment) -> bool {
         let was_down = self.down_until.take().is_some();
         self.absent_until = None;
-        self.deaf_until = now;
+        (self.deaf_until, self.alone_until) = (now, now);
         self.capacity = usize::MAX;
         was_down
     }

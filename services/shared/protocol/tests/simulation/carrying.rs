@@ -154,6 +154,17 @@ impl World {
             sender
                 .machine
                 .transmitted(receiver, attempt.id, sent.clone(), self.now);
+            let is_stored = matches!(sent, Sent::Stored(_));
+            if is_stored
+                && self
+                    .faults
+                    .strike(Fault::RepeatPublishAnswer, &mut self.dice)
+            {
+                let again = sent.clone();
+                sender
+                    .machine
+                    .transmitted(receiver, attempt.id, again, self.now);
+            }
             self.note(|_| format!("{:?} {sent:?}", attempt.id));
             self.feedback(receipts);
         }
@@ -178,8 +189,11 @@ impl World {
         let wait = self.soon();
         let broker = &self.nodes[node].broker;
         let down = broker.is_down();
-        let known = broker.backlog();
-        let backlog = if down || !self.plan.tells_places || self.strikes(Fault::LoseBacklog) {
+        let (known, tells) = (broker.backlog(), broker.tells(self.now));
+        let tells = tells && self.plan.tells_places;
+        let backlog = if down {
+            Backlog::Away
+        } else if !tells || self.strikes(Fault::LoseBacklog) {
             Backlog::Unknown
         } else {
             known

@@ -62,6 +62,14 @@ faults! {
     BrokerDown up to 150,
     /// The consumer gets nothing for a while, though messages wait.
     BrokerDeaf up to 150,
+    /// All messages are removed from the stream.
+    BrokerPurge up to 100,
+    /// The consumer is deleted, and made anew after a while.
+    ConsumerLost up to 100,
+    /// The broker goes on with an older storage: its stream and its ack floor go back.
+    BrokerOlder up to 150,
+    /// The broker's word that a message is stored comes twice.
+    RepeatPublishAnswer up to 1500,
     /// The stream is full: a publish is refused.
     BrokerFull up to 10000,
     /// The sender's process dies.

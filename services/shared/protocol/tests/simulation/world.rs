@@ -35,6 +35,7 @@ pub(crate) struct Node {
     pub(crate) store: ReceiverStore,
     pub(crate) process: Option<ReceiverProcess>,
     pub(crate) broker: Broker,
+    broker_backup: Option<Broker>,
     pub(crate) consume_at: Option<Moment>,
     pub(crate) clock_back: Duration,
     /// Its store was restored to before what the sender had forgotten when it heard of that.
@@ -101,6 +102,7 @@ impl World {
             store: ReceiverStore::default(),
             process: None,
             broker: Broker::new(plan.broker_capacity, plan.max_ack_pending),
+            broker_backup: None,
             consume_at: None,
             clock_back: Duration::ZERO,
             lacks: false,
@@ -242,6 +244,20 @@ impl World {
             Action::BrokerDeaf(node, time) => {
                 let until = self.now + time;
                 self.nodes[node].broker.deafen(until);
+            }
+            Action::PurgeBroker(node) => self.nodes[node].broker.purge(),
+            Action::LoseConsumer(node, time) => {
+                let until = self.now + time;
+                self.nodes[node].broker.lose_consumer(until);
+            }
+            Action::BackUpBroker(node) => {
+                self.nodes[node].broker_backup = Some(self.nodes[node].broker.clone())
+            }
+            Action::RestoreBroker(node) => {
+                if let Some(older) = self.nodes[node].broker_backup.clone() {
+                    self.nodes[node].broker.put_back(&older);
+                    self.break_broker(node, Duration::from_secs(1));
+                }
             }
             Action::FailToApply(node, key, time) => {
                 self.nodes[node].store.rows.failing.insert(key.clone());

@@ -1,7 +1,7 @@
 //! What a pair is started with, and its start.
 
 use super::{Mode, PATIENCE, Pair, Service, replace, with_mode};
-use crate::{NatsServer, Toxiproxy};
+use crate::{NatsServer, Toxiproxy, Wire};
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 
 /// What a [`Pair`] is started with.
@@ -13,6 +13,7 @@ pub struct PairBuilder {
     env: Vec<(OsString, OsString)>,
     trending: bool,
     links: bool,
+    wire: bool,
 }
 
 impl PairBuilder {
@@ -24,6 +25,7 @@ impl PairBuilder {
             env: Vec::new(),
             trending: false,
             links: false,
+            wire: false,
         }
     }
 
@@ -54,6 +56,13 @@ impl PairBuilder {
     #[must_use]
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Reaction reaches the broker over a wire that may be made to fail: [`Pair::wire`].
+    #[must_use]
+    pub fn over_a_wire(mut self) -> Self {
+        self.wire = true;
         self
     }
 
@@ -95,8 +104,15 @@ impl PairBuilder {
             Some(links) => links.link(&format!("{from}-{name}"), to).await,
             None => to,
         };
+        let wire = if self.wire {
+            Some(Wire::to(nats.address()).await)
+        } else {
+            None
+        };
         let service = async |name: &'static str, more: Vec<OsString>| {
-            let nats = reach(name, "nats", nats.address()).await;
+            let wire = wire.as_ref().filter(|_| name == "reaction");
+            let nats = wire.map_or(nats.address(), Wire::address);
+            let nats = reach(name, "nats", nats).await;
             let mut args: Vec<OsString> = vec!["--channel".into(), channel.clone().into()];
             args.extend(["--nats".into(), format!("nats://{nats}").into()]);
             args.extend(more);
@@ -127,6 +143,7 @@ impl PairBuilder {
             trending,
             links,
             nats,
+            wire,
             http,
             channel,
             _dir: dir,

@@ -12,7 +12,7 @@ pub use load::Load;
 pub use service::Service;
 pub use told::Told;
 
-use crate::{NatsServer, Toxiproxy, eventually, eventually::until};
+use crate::{NatsServer, Toxiproxy, Wire, eventually, eventually::until};
 use duet_history::Group;
 use serde_json::Value;
 use std::{
@@ -73,6 +73,8 @@ pub struct Pair {
     links: Option<Toxiproxy>,
     /// The broker between them.
     pub nats: NatsServer,
+    /// Between Reaction and the broker, where the builder was told so.
+    wire: Option<Wire>,
     http: reqwest::Client,
     channel: PathBuf,
     _dir: tempfile::TempDir,
@@ -127,6 +129,15 @@ impl Pair {
     pub fn links(&self) -> &Toxiproxy {
         let links = self.links.as_ref();
         links.expect("this pair was started with links")
+    }
+
+    /// What is between Reaction and the broker.
+    ///
+    /// # Panics
+    /// If the builder was not told of it ([`PairBuilder::over_a_wire`]).
+    pub fn wire(&self) -> &Wire {
+        let wire = self.wire.as_ref();
+        wire.expect("this pair was started over a wire")
     }
 
     /// The Channel document both services watch.

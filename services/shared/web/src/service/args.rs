@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use duet_channel::brokers::Watch;
 use duet_channel::transport::jetstream::{Login, Nats, NatsError};
 use duet_crd::names::{NotAName, ServiceName};
 use duet_protocol::receipt::ReceiverName;
@@ -44,6 +45,10 @@ pub struct Args {
     #[command(flatten)]
     pub nats: NatsArgs,
 
+    /// How often it is looked after.
+    #[command(flatten)]
+    pub watch: WatchArgs,
+
     /// Obey `spec.faults` of the Channel: where this service takes events, things go wrong on purpose. For demonstrations
     #[arg(long, env = "DUET_ALLOW_FAULTS", value_parser = clap::builder::BoolishValueParser::new())]
     pub allow_faults: bool,
@@ -59,6 +64,28 @@ pub struct Args {
     /// How long a client may take nothing of its answer; then its connection is ended
     #[arg(long, value_name = "DURATION", env = "DUET_WRITE_TIMEOUT", default_value = "30s", hide_short_help = true, value_parser = duration)]
     pub write_timeout: Duration,
+}
+
+/// How often a receiver looks whether the broker serves it: [`Watch`]'s, where nothing else is said.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct WatchArgs {
+    /// How often a receiver looks whether its consumer at the broker works; one that doesn't is begun anew [default: 30s]
+    #[arg(long, value_name = "DURATION", env = "DUET_WATCHDOG_EVERY", hide_short_help = true, value_parser = duration)]
+    pub watchdog_every: Option<Duration>,
+
+    /// On a laptop: how often a receiver looks whether stream and consumers are as the Channel has them; what is not is put right [default: 5s]
+    #[arg(long, value_name = "DURATION", env = "DUET_PROVISION_EVERY", hide_short_help = true, value_parser = duration)]
+    pub provision_every: Option<Duration>,
+}
+
+impl WatchArgs {
+    pub(super) fn watch(&self) -> Watch {
+        let usual = Watch::default();
+        Watch {
+            consumer: self.watchdog_every.unwrap_or(usual.consumer),
+            provision: self.provision_every.unwrap_or(usual.provision),
+        }
+    }
 }
 
 /// Where the broker is, and who logs in there.

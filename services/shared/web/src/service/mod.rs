@@ -10,7 +10,7 @@ mod args;
 use std::time::Duration;
 
 use actix_web::web::ServiceConfig;
-use duet_channel::brokers::Brokers;
+use duet_channel::brokers::{Brokers, Watch};
 use duet_channel::clock::Clock;
 use duet_channel::settings::{
     FileSource, KubernetesError, KubernetesSource, SettingsSource, SettingsState, Side,
@@ -21,7 +21,7 @@ use duet_channel::transport::jetstream::{Nats, NatsError};
 use duet_telemetry::Observer;
 use tokio::sync::{mpsc, watch};
 
-pub use args::{Args, NatsArgs, with_default};
+pub use args::{Args, NatsArgs, WatchArgs, with_default};
 
 use crate::drain::{Stop, Unfinished};
 use crate::health::Version;
@@ -72,6 +72,7 @@ pub struct Service {
     settings: Box<dyn SettingsSource>,
     nats: Option<Nats>,
     provision: bool,
+    watch: Watch,
 }
 
 impl Service {
@@ -106,6 +107,7 @@ impl Service {
             nats,
             // On a laptop nobody else makes what the broker needs, and who receives is there before who sends.
             provision: side == Side::To && args.service.is_none(),
+            watch: args.watch.watch(),
             process,
         })
     }
@@ -144,6 +146,7 @@ impl Service {
             nats: self.nats.clone(),
             observer: self.observer.clone(),
             provision: self.provision,
+            watch: self.watch,
         }
     }
 

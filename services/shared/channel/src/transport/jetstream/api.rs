@@ -185,3 +185,12 @@ pub(super) async fn delete_consumer(nats: &Nats, stream: &str, name: &str) -> Re
     )
     .map(drop)
 }
+
+/// A paused consumer gives out again.
+pub(super) async fn resume_consumer(nats: &Nats, stream: &str, name: &str) -> Result<(), ApiError> {
+    #[derive(Deserialize)]
+    struct Resumed {}
+    let subject = format!("CONSUMER.PAUSE.{stream}.{name}");
+    let answer = ask::<Resumed>(nats, subject, &Nothing {}).await?;
+    answer.map(drop).map_err(refused)
+}

@@ -18,12 +18,12 @@ use futures::StreamExt;
 use super::api::{self, ApiError};
 use super::connection::{Nats, PATIENCE};
 use super::position::Place;
-use super::pull::Pull;
+use super::pull::{Pull, PullError};
 use super::watchdog::{Seen, Watchdog};
 use super::{SYSTEM, message, publish, subjects};
 use crate::transport::spans::Observer;
 use crate::transport::{
-    Consume, ConsumeError, Consumed, Features, Feedback, Incoming, Position, Undecodable,
+    Consume, ConsumeError, Consumed, Features, Feedback, Incoming, Position, Trouble, Undecodable,
     cloudevents,
 };
 
@@ -57,12 +57,13 @@ pub struct JetStreamConsume {
 }
 
 impl JetStreamConsume {
-    /// Takes what `receiver`'s consumer has.
+    /// Takes what `receiver`'s consumer has, and looks so often whether that works.
     pub fn new(
         nats: Nats,
         settings: &JetStreamSettings,
         receiver: ReceiverName,
         observer: Observer,
+        watchdog: Duration,
     ) -> Self {
         let subject = settings.stream.subject.clone();
         JetStreamConsume {
@@ -76,7 +77,7 @@ impl JetStreamConsume {
             receiver,
             observer,
             created: None,
-            watchdog: Watchdog::new(Instant::now()),
+            watchdog: Watchdog::new(watchdog, Instant::now()),
             pull: None,
             hellos: None,
             taken: VecDeque::new(),
@@ -151,17 +152,19 @@ impl JetStreamConsume {
         let (Some(stream), Some(consumer)) = (stream, consumer) else {
             return Err(failed("stream or consumer are gone"));
         };
+        let out = consumer.num_ack_pending;
         let seen = Seen {
             created: publish::created(&stream),
             last: stream.state.last_sequence,
             ack_floor: consumer.ack_floor.stream_sequence,
             may_be_given: consumer.num_pending > 0
-                && (consumer.num_ack_pending as i64) < consumer.config.max_ack_pending,
+                && (out as i64) < consumer.config.max_ack_pending,
+            is_out_elsewhere: out > 0 && self.taken.is_empty() && self.left.is_empty(),
+            ack_wait: consumer.config.ack_wait,
         };
-        self.watchdog.look(seen, Instant::now()).map_err(|trouble| {
-            self.observer.instruments.consumer_rebuilt(trouble.word());
-            failed(trouble)
-        })
+        self.watchdog
+            .look(seen, Instant::now())
+            .map_err(ConsumeError::Trouble)
     }
 
     async fn answer(&self, to: Subject, kind: AckKind) -> Result<(), ConsumeError> {
@@ -219,7 +222,7 @@ impl Consume for JetStreamConsume {
     }
 
     /// The broker's consumer knows what is settled. What was committed and is not settled comes again, and changes nothing.
-    async fn start(&mut self, position: Option<Position>) -> Result<(), ConsumeError> {
+    async fn start(&mut self, position: Option<Position>) -> Result<Option<Trouble>, ConsumeError> {
         self.pull = None;
         self.taken.clear();
         self.left.clear();
@@ -228,15 +231,10 @@ impl Consume for JetStreamConsume {
             .map_err(unanswered)?
             .ok_or_else(|| failed(format!("there is no stream {}", self.stream)))?;
         let created = publish::created(&stream);
-        if let Some(before) = position.as_ref().and_then(Place::read)
-            && (before.created != created || stream.state.last_sequence < before.sequence)
-        {
-            tracing::warn!(
-                stream = self.stream,
-                "the stream is another than before, or has lost its end: what was in it is sent again"
-            );
-            self.observer.instruments.consumer_rebuilt("stream");
-        }
+        let before = position.as_ref().and_then(Place::read);
+        let is_other = before.is_some_and(|before| {
+            before.created != created || stream.state.last_sequence < before.sequence
+        });
         let consumer = api::consumer(&self.nats, &self.stream, self.receiver.as_str())
             .await
             .map_err(unanswered)?;
@@ -259,8 +257,8 @@ impl Consume for JetStreamConsume {
                 .map_err(failed)?,
         );
         self.created = Some(created);
-        self.watchdog = Watchdog::new(Instant::now());
-        Ok(())
+        self.watchdog.restart(Instant::now());
+        Ok(is_other.then_some(Trouble::Stream))
     }
 
     async fn next(&mut self) -> Result<Incoming, ConsumeError> {
@@ -280,7 +278,10 @@ impl Consume for JetStreamConsume {
             };
             tokio::select! {
                 message = pull.next() => {
-                    let message = message.map_err(failed)?;
+                    let message = message.map_err(|error| match error {
+                        PullError::Crowded => ConsumeError::Trouble(Trouble::Deaf),
+                        PullError::Failed(_) => failed(error),
+                    })?;
                     return self.collect(message).map(Incoming::Messages);
                 }
                 hello = hellos.next() => {
@@ -337,10 +338,7 @@ impl Consume for JetStreamConsume {
     }
 
     async fn backlog(&self) -> Backlog {
-        match publish::backlog(&self.nats, &self.stream, &self.receiver).await {
-            Ok(Some(backlog)) => backlog,
-            Ok(None) | Err(_) => Backlog::Unknown,
-        }
+        publish::backlog(&self.nats, &self.stream, &self.receiver).await
     }
 
     async fn tell(&self, store: StoreId, feedback: &Feedback) -> Result<(), ConsumeError> {

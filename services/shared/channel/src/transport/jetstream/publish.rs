@@ -1,5 +1,7 @@
 //! The sending half.
 
+use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_nats::client::RequestErrorKind;
@@ -17,8 +19,10 @@ use duet_telemetry::names::{attribute, span};
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt};
 use opentelemetry::KeyValue;
+use tokio::sync::Mutex;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::api::ApiError;
 use super::connection::{Nats, PATIENCE};
 use super::{SYSTEM, api, message, subjects};
 use crate::transport::spans::{Names, Observer, Sending};
@@ -43,6 +47,8 @@ pub struct JetStreamPublish {
     receiver: ReceiverName,
     destination: Destination,
     observer: Observer,
+    /// How full the stream was found to be, and when.
+    full: Mutex<Option<(Instant, Arc<str>)>>,
     end: CancellationToken,
     _end: DropGuard,
 }
@@ -68,6 +74,7 @@ impl JetStreamPublish {
             subject,
             receiver,
             observer,
+            full: Mutex::default(),
             _end: end.clone().drop_guard(),
             end,
         }
@@ -112,12 +119,49 @@ impl JetStreamPublish {
         tokio::select! {
             biased;
             answer = tokio::time::timeout(ACK, asked) => match answer {
-                Ok(Ok(message)) => acknowledged(&message),
+                Ok(Ok(message)) => match acknowledged(&message) {
+                    Err(PublishError::Full(cause)) => Err(PublishError::Full(self.how_full(&cause).await)),
+                    stored => stored,
+                },
                 Ok(Err(error)) => Err(self.if_denied(began, not_acknowledged(&error, &self.receiver))),
                 Err(_) => Err(self.if_denied(began, PublishError::Unknown("no answer in time".into()))),
             },
             _ = connections.changed() => Err(PublishError::Unknown("the connection was lost".into())),
         }
+    }
+
+    /// What the stream holds, and who has not settled how much of it: in a sentence, asked of the broker now and then.
+    async fn how_full(&self, cause: &str) -> Arc<str> {
+        /// Between two questions.
+        const EVERY: Duration = Duration::from_secs(10);
+        let mut told = self.full.lock().await;
+        if let Some((at, before)) = &*told
+            && at.elapsed() < EVERY
+        {
+            return before.clone();
+        }
+        let (stream, receiver) = (&self.stream, &self.receiver);
+        let seen = api::stream(&self.nats, stream).await.ok().flatten();
+        let consumer = api::consumer(&self.nats, stream, receiver.as_str()).await;
+        let mut says = format!("stream {stream} takes no more ({cause})");
+        if let Some(seen) = seen {
+            let (state, config) = (&seen.state, &seen.config);
+            let most = config.max_bytes;
+            let (messages, bytes) = (state.messages, state.bytes);
+            // Writing to a String can't fail.
+            let _ = write!(says, ": {bytes} of {most} bytes in {messages} messages");
+        }
+        if let Ok(Some(consumer)) = consumer {
+            let unsettled = consumer.num_pending + consumer.num_ack_pending as u64;
+            let _ = write!(says, ", of which {receiver} has not settled {unsettled}");
+        }
+        says.push_str(
+            ". What does not fit is kept here and sent when there is room: let receivers catch up, remove other consumers of the stream \
+             that hold messages, or raise spec.async.natsJetStream.stream.maxBytes",
+        );
+        let says = Arc::<str>::from(says);
+        *told = Some((Instant::now(), says.clone()));
+        says
     }
 
     /// What goes without an answer may have been denied.
@@ -138,35 +182,41 @@ impl JetStreamPublish {
             Err(_) => Err(PublishError::Unknown("no answer in time".into())),
         }
     }
-
-    async fn asked_backlog(&self) -> Result<Option<Backlog>, api::ApiError> {
-        backlog(&self.nats, &self.stream, &self.receiver).await
-    }
 }
 
 /// The stream first: what was its end then is done with if nothing is outstanding now.
-pub(super) async fn backlog(
-    nats: &Nats,
-    stream: &str,
-    receiver: &ReceiverName,
-) -> Result<Option<Backlog>, api::ApiError> {
-    let Some(seen) = api::stream(nats, stream).await? else {
-        return Ok(None);
+pub(super) async fn backlog(nats: &Nats, stream: &str, receiver: &ReceiverName) -> Backlog {
+    let asked = async {
+        let seen = api::stream(nats, stream).await?;
+        let consumer = api::consumer(nats, stream, receiver.as_str()).await?;
+        Ok(seen.zip(consumer))
     };
-    let Some(consumer) = api::consumer(nats, stream, receiver.as_str()).await? else {
-        return Ok(None);
-    };
-    Ok(Some(Backlog::Known {
-        created: created(&seen),
-        last: BrokerPlace(seen.state.last_sequence),
-        ack_floor: BrokerPlace(consumer.ack_floor.stream_sequence),
-        outstanding: consumer.num_pending + consumer.num_ack_pending as u64,
-    }))
+    match asked.await {
+        Ok(Some((seen, consumer))) => Backlog::Known {
+            // A consumer that was made anew holds nothing of what was stored before.
+            created: created(&seen).max(nanos(consumer.created.unix_timestamp_nanos())),
+            last: BrokerPlace(seen.state.last_sequence),
+            ack_floor: BrokerPlace(consumer.ack_floor.stream_sequence),
+            outstanding: consumer.num_pending + consumer.num_ack_pending as u64,
+        },
+        Ok(None) => Backlog::Unknown,
+        Err(error) => {
+            tracing::debug!(%error, "the broker does not say what is outstanding");
+            match error {
+                ApiError::Silent(_) => Backlog::Away,
+                ApiError::Refused(_) | ApiError::Denied(_) => Backlog::Unknown,
+            }
+        }
+    }
 }
 
 /// When a stream was created, in nanoseconds since 1970.
 pub(super) fn created(stream: &async_nats::jetstream::stream::Info) -> u64 {
-    u64::try_from(stream.created.unix_timestamp_nanos()).unwrap_or(0)
+    nanos(stream.created.unix_timestamp_nanos())
+}
+
+fn nanos(since_1970: i128) -> u64 {
+    u64::try_from(since_1970).unwrap_or(0)
 }
 
 fn acknowledged(message: &Message) -> Result<BrokerPlace, PublishError> {
@@ -174,10 +224,11 @@ fn acknowledged(message: &Message) -> Result<BrokerPlace, PublishError> {
         Ok(Response::Ok(PublishAck { sequence, .. })) => Ok(BrokerPlace(sequence)),
         Ok(Response::Err { error }) => {
             let cause = error.to_string().into();
-            Err(if is_full(error.error_code()) {
-                PublishError::Full(cause)
-            } else {
-                PublishError::NotStored(cause)
+            Err(match error.error_code() {
+                // discard New, or a store that can't write.
+                ErrorCode::STREAM_STORE_FAILED => PublishError::Full(cause),
+                code if is_broker_full(code) => PublishError::BrokerFull(cause),
+                _ => PublishError::NotStored(cause),
             })
         }
         Err(error) => Err(PublishError::Unknown(
@@ -186,14 +237,14 @@ fn acknowledged(message: &Message) -> Result<BrokerPlace, PublishError> {
     }
 }
 
-/// A full stream with discard New is 10077; a full account or server has codes of its own.
-fn is_full(code: ErrorCode) -> bool {
+/// The limits of an account, or of the server.
+fn is_broker_full(code: ErrorCode) -> bool {
     matches!(
         code,
-        ErrorCode::STREAM_STORE_FAILED
-            | ErrorCode::INSUFFICIENT_RESOURCES
+        ErrorCode::INSUFFICIENT_RESOURCES
             | ErrorCode::STORAGE_RESOURCES_EXCEEDED
             | ErrorCode::MEMORY_RESOURCES_EXCEEDED
+            | ErrorCode::ACCOUNT_RESOURCES_EXCEEDED
     )
 }
 
@@ -209,9 +260,10 @@ fn not_acknowledged(
             );
             PublishError::NotStored(missing.into())
         }
-        RequestErrorKind::InvalidSubject | RequestErrorKind::MaxPayloadExceeded => {
-            PublishError::NotStored(cause())
-        }
+        RequestErrorKind::InvalidSubject => PublishError::NotStored(cause()),
+        RequestErrorKind::MaxPayloadExceeded => PublishError::NotStored(
+            format!("{error}: raise max_payload in the server's configuration").into(),
+        ),
         RequestErrorKind::TimedOut | RequestErrorKind::Other => PublishError::Unknown(cause()),
     }
 }
@@ -220,6 +272,7 @@ fn not_acknowledged(
 fn error_type(error: &PublishError) -> &'static str {
     match error {
         PublishError::Full(_) => "full",
+        PublishError::BrokerFull(_) => "broker_full",
         PublishError::NotStored(_) => "not_stored",
         PublishError::Denied(_) => "denied",
         PublishError::Unknown(_) => "no_answer",
@@ -309,14 +362,7 @@ impl Publish for JetStreamPublish {
     }
 
     async fn backlog(&self) -> Backlog {
-        match self.asked_backlog().await {
-            Ok(Some(backlog)) => backlog,
-            Ok(None) => Backlog::Unknown,
-            Err(error) => {
-                tracing::debug!(%error, "the broker does not say what is outstanding");
-                Backlog::Unknown
-            }
-        }
+        backlog(&self.nats, &self.stream, &self.receiver).await
     }
 }
 

@@ -37,7 +37,22 @@ pub(super) struct Pull {
     messages: u64,
     bytes: u64,
     /// Seen by [`Pull::ready`], said by the next [`Pull::next`].
-    failed: Option<String>,
+    failed: Option<PullError>,
+}
+
+/// Why no message comes.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PullError {
+    /// Others' questions have all places at the consumer.
+    #[error("others ask the consumer for so much that it takes no more questions")]
+    Crowded,
+    /// For this reason.
+    #[error("{0}")]
+    Failed(String),
+}
+
+fn failed(why: impl std::fmt::Display) -> PullError {
+    PullError::Failed(why.to_string())
 }
 
 #[derive(Serialize)]
@@ -48,13 +63,17 @@ struct Question {
 }
 
 impl Pull {
-    pub(super) async fn begin(nats: &Nats, stream: &str, consumer: &str) -> Result<Self, String> {
+    pub(super) async fn begin(
+        nats: &Nats,
+        stream: &str,
+        consumer: &str,
+    ) -> Result<Self, PullError> {
         let inbox = nats.client().new_inbox();
         let subscriber = nats
             .client()
             .subscribe(inbox.clone())
             .await
-            .map_err(|error| error.to_string())?;
+            .map_err(failed)?;
         let mut connections = nats.connections();
         connections.mark_unchanged();
         Ok(Pull {
@@ -71,7 +90,7 @@ impl Pull {
     }
 
     /// The next message. Cancelling it loses nothing.
-    pub(super) async fn next(&mut self) -> Result<Message, String> {
+    pub(super) async fn next(&mut self) -> Result<Message, PullError> {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
@@ -84,7 +103,7 @@ impl Pull {
     }
 
     /// What comes next: a message, or how much is asked for has changed.
-    async fn heard(&mut self) -> Result<Option<Message>, String> {
+    async fn heard(&mut self) -> Result<Option<Message>, PullError> {
         let silence = tokio::time::sleep_until((self.heard + SILENCE).into());
         let lost = tokio::select! {
             biased;
@@ -104,7 +123,7 @@ impl Pull {
         };
         (self.messages, self.bytes) = (0, 0);
         let denied = self.nats.denials().since(&self.next, self.heard);
-        Err(denied.map_or_else(|| lost.to_owned(), |denied| denied.to_string()))
+        Err(denied.map_or_else(|| failed(lost), failed))
     }
 
     /// A message that is already there.
@@ -132,7 +151,7 @@ impl Pull {
                     Ok(Some(message)) => each(message),
                     Ok(None) => {}
                     Err(error) => {
-                        tracing::debug!(error, "a question did not end by itself");
+                        tracing::debug!(%error, "a question did not end by itself");
                         break;
                     }
                 }
@@ -152,7 +171,7 @@ impl Pull {
     }
 
     /// Asks for more once half of what was asked for has come, by messages or by bytes.
-    async fn ask(&mut self) -> Result<(), String> {
+    async fn ask(&mut self) -> Result<(), PullError> {
         let largest = self.nats.client().max_payload() as u64 + ENVELOPE;
         let most = BYTES.max(2 * largest);
         let enough = self.messages > MESSAGES / 2 && self.bytes > most / 2;
@@ -166,13 +185,12 @@ impl Pull {
             max_bytes: most.saturating_sub(self.bytes).max(largest),
             expires: nanos(EXPIRES),
         };
-        let payload =
-            Bytes::from(serde_json::to_vec(&question).map_err(|error| error.to_string())?);
+        let payload = Bytes::from(serde_json::to_vec(&question).map_err(failed)?);
         let asked =
             self.nats
                 .client()
                 .publish_with_reply(self.next.clone(), self.inbox.clone(), payload);
-        asked.await.map_err(|error| error.to_string())?;
+        asked.await.map_err(failed)?;
         if self.messages == 0 {
             self.heard = Instant::now();
         }
@@ -182,7 +200,7 @@ impl Pull {
     }
 
     /// A message, or what the broker says of the question.
-    fn take(&mut self, message: Message) -> Result<Option<Message>, String> {
+    fn take(&mut self, message: Message) -> Result<Option<Message>, PullError> {
         self.heard = Instant::now();
         if is_message(&message) {
             self.messages = self.messages.saturating_sub(1);
@@ -190,11 +208,11 @@ impl Pull {
             return Ok(Some(message));
         }
         let pending = message.headers.as_ref().and_then(unanswered);
+        let said = message.description.as_deref();
         match (message.status, pending) {
-            (Some(StatusCode::NO_RESPONDERS), _) => Err("there is no such consumer".to_owned()),
-            (_, _) if message.description.as_deref() == Some("Consumer Deleted") => {
-                Err("the consumer was deleted".to_owned())
-            }
+            (Some(StatusCode::NO_RESPONDERS), _) => Err(failed("there is no such consumer")),
+            (_, _) if said == Some("Consumer Deleted") => Err(failed("the consumer was deleted")),
+            (_, _) if said == Some("Exceeded MaxWaiting") => Err(PullError::Crowded),
             // A question that ended: all its messages came, or its time is over, or the next message did not fit into what was left of
             // its bytes.
             (_, Some((messages, bytes))) => {
@@ -204,10 +222,8 @@ impl Pull {
             }
             (status, None) => {
                 let status = status.map(|status| status.to_string()).unwrap_or_default();
-                Err(format!(
-                    "the consumer says {status} {}",
-                    message.description.unwrap_or_default()
-                ))
+                let said = said.unwrap_or_default();
+                Err(failed(format!("the consumer says {status} {said}")))
             }
         }
     }

@@ -1,10 +1,8 @@
 //! Looks now and then whether a consumer is one that works: it decides only; asking the broker and beginning anew is its owner's.
 
-use std::fmt;
 use std::time::{Duration, Instant};
 
-/// Between two looks.
-const EVERY: Duration = Duration::from_secs(30);
+use crate::transport::Trouble;
 
 /// What the broker says of stream and consumer.
 #[derive(Clone, Copy, Debug)]
@@ -17,55 +15,38 @@ pub(super) struct Seen {
     pub(super) ack_floor: u64,
     /// Messages are pending, and there is room for them among the unsettled ones.
     pub(super) may_be_given: bool,
-}
-
-/// Why a consumer has to be begun anew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trouble {
-    /// It gives nothing while there is something.
-    Stalled,
-    /// What was settled is not any more.
-    AckFloor,
-    /// The stream is another, or has lost its end.
-    Stream,
-}
-
-impl Trouble {
-    /// In a word.
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Trouble::Stalled => "stalled",
-            Trouble::AckFloor => "ack_floor",
-            Trouble::Stream => "stream",
-        }
-    }
-}
-
-impl fmt::Display for Trouble {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Trouble::Stalled => "the consumer gives nothing while messages are pending",
-            Trouble::AckFloor => "the consumer's ack floor went back",
-            Trouble::Stream => "the stream was made anew, or has lost its end",
-        })
-    }
+    /// Messages are out, and none of them is here.
+    pub(super) is_out_elsewhere: bool,
+    /// How long a message may be out.
+    pub(super) ack_wait: Duration,
 }
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Watchdog {
+    every: Duration,
     due: Instant,
     came: bool,
     before: Option<Seen>,
+    /// Since when all that there is has been out elsewhere, and nothing moved.
+    elsewhere: Option<Instant>,
 }
 
 impl Watchdog {
-    pub(super) fn new(now: Instant) -> Self {
+    /// One that looks so often.
+    pub(super) fn new(every: Duration, now: Instant) -> Self {
         Watchdog {
-            due: now + EVERY,
+            every,
+            due: now + every,
             came: false,
             before: None,
+            elsewhere: None,
         }
+    }
+
+    /// It begins anew, with a consumer that is.
+    pub(super) fn restart(&mut self, now: Instant) {
+        *self = Watchdog::new(self.every, now);
     }
 
     /// When to look.
@@ -80,19 +61,27 @@ impl Watchdog {
 
     /// What was seen when it was due.
     pub(super) fn look(&mut self, seen: Seen, now: Instant) -> Result<(), Trouble> {
-        self.due = now + EVERY;
+        self.due = now + self.every;
         let came = std::mem::take(&mut self.came);
         let Some(before) = self.before.replace(seen) else {
             return Ok(());
         };
         if seen.created != before.created || seen.last < before.last {
-            Err(Trouble::Stream)
-        } else if seen.ack_floor < before.ack_floor {
-            Err(Trouble::AckFloor)
-        } else if seen.may_be_given && before.may_be_given && !came {
-            Err(Trouble::Stalled)
-        } else {
-            Ok(())
+            return Err(Trouble::Stream);
+        }
+        if seen.ack_floor < before.ack_floor {
+            return Err(Trouble::AckFloor);
+        }
+        if seen.may_be_given && before.may_be_given && !came {
+            return Err(Trouble::Deaf);
+        }
+        // Whoever has them is given them again and again, if they are not given to us once they have been out for long.
+        let stands = seen.is_out_elsewhere && !came && seen.ack_floor == before.ack_floor;
+        let since = stands.then(|| *self.elsewhere.get_or_insert(now));
+        self.elsewhere = since;
+        match since {
+            Some(since) if now - since > 2 * seen.ack_wait => Err(Trouble::Deaf),
+            _ => Ok(()),
         }
     }
 }
@@ -101,21 +90,29 @@ impl Watchdog {
 mod tests {
     use super::*;
 
+    const EVERY: Duration = Duration::from_secs(30);
     const WELL: Seen = Seen {
         created: 1,
         last: 10,
         ack_floor: 5,
         may_be_given: true,
+        is_out_elsewhere: false,
+        ack_wait: EVERY,
     };
     const LATER: Seen = Seen {
         last: 20,
         ack_floor: 6,
         ..WELL
     };
+    const ELSEWHERE: Seen = Seen {
+        may_be_given: false,
+        is_out_elsewhere: true,
+        ..WELL
+    };
 
     fn looks(looks: &[(bool, Seen)]) -> Result<(), Trouble> {
         let mut now = Instant::now();
-        let mut watchdog = Watchdog::new(now);
+        let mut watchdog = Watchdog::new(EVERY, now);
         for (came, seen) in looks {
             assert!(now < watchdog.due());
             now = watchdog.due();
@@ -146,10 +143,35 @@ mod tests {
 
     #[test]
     fn one_that_gives_nothing_from_one_look_to_the_next_is_begun_anew() {
+        assert_eq!(looks(&[(true, WELL), (false, LATER)]), Err(Trouble::Deaf));
+    }
+
+    #[test]
+    fn what_another_holds_is_waited_for_as_long_as_a_message_may_be_out_twice() {
+        let moves = Seen {
+            ack_floor: 6,
+            ..ELSEWHERE
+        };
+        let twice = [(false, ELSEWHERE); 4];
+        assert_eq!(looks(&twice), Ok(()));
         assert_eq!(
-            looks(&[(true, WELL), (false, LATER)]),
-            Err(Trouble::Stalled)
+            looks(&[&twice[..], &[(false, ELSEWHERE)]].concat()),
+            Err(Trouble::Deaf)
         );
+        let ends: [&[_]; 3] = [
+            &[(true, ELSEWHERE)],
+            &[(false, moves), (false, moves)],
+            &[(
+                false,
+                Seen {
+                    is_out_elsewhere: false,
+                    ..ELSEWHERE
+                },
+            )],
+        ];
+        for end in ends {
+            assert_eq!(looks(&[&twice[..], end].concat()), Ok(()), "{end:?}");
+        }
     }
 
     #[test]

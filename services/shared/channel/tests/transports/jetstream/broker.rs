@@ -16,10 +16,10 @@ use duet_protocol::event::Event;
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::sender::{Backlog, BrokerPlace};
 use duet_protocol::settings::{JetStreamSettings, Storage};
-use duet_testkit::{NatsServer, until};
+use duet_testkit::{NatsServer, NatsStorage, until};
 use futures::StreamExt;
 
-use super::conformance::{receivers, settings};
+use super::conformance::{WATCHDOG, receivers, settings};
 use crate::observer;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -32,7 +32,10 @@ pub(super) struct Broker {
 
 impl Broker {
     pub(super) async fn start(settings: JetStreamSettings) -> Self {
-        let server = NatsServer::start().await;
+        Broker::on(NatsServer::start().await, settings).await
+    }
+
+    pub(super) async fn on(server: NatsServer, settings: JetStreamSettings) -> Self {
         let nats = Nats::connect(&server.url(), "test", None).await.unwrap();
         let broker = Broker {
             server,
@@ -46,7 +49,27 @@ impl Broker {
         broker
     }
 
-    fn provision(&self, channel: &str) -> JetStreamProvision {
+    /// A client of the test's own.
+    pub(super) async fn client(&self) -> async_nats::Client {
+        self.server.client().await
+    }
+
+    /// Its storage as it is now. It is restarted for that.
+    pub(super) async fn stopped_storage(&mut self) -> NatsStorage {
+        self.server.kill();
+        let storage = self.server.storage();
+        self.server.restart().await;
+        assert!(self.nats.connected_within(PATIENCE).await);
+        storage
+    }
+
+    pub(super) async fn put_back(&mut self, storage: &NatsStorage) {
+        self.server.kill();
+        self.server.put_back(storage);
+        self.server.restart().await;
+    }
+
+    pub(super) fn provision(&self, channel: &str) -> JetStreamProvision {
         JetStreamProvision::new(
             self.nats.clone(),
             channel,
@@ -65,11 +88,16 @@ impl Broker {
     }
 
     pub(super) async fn consume(&self) -> JetStreamConsume {
+        self.consume_watched(WATCHDOG).await
+    }
+
+    pub(super) async fn consume_watched(&self, every: Duration) -> JetStreamConsume {
         let mut consume = JetStreamConsume::new(
             self.nats.clone(),
             &self.settings,
             receivers().remove(0),
             observer(),
+            every,
         );
         consume.start(None).await.unwrap();
         consume
@@ -233,7 +261,7 @@ async fn a_broker_that_hangs_leaves_the_outcome_unknown_and_says_nothing_of_its_
     until(PATIENCE, || async {
         let (published, backlog) = tokio::join!(publish.publish(id, &batch), publish.backlog());
         match (&published, backlog) {
-            (Err(PublishError::Unknown(_)), Backlog::Unknown) => Ok(()),
+            (Err(PublishError::Unknown(_)), Backlog::Away) => Ok(()),
             _ => Err(format!("{published:?}, {backlog:?}")),
         }
     })
@@ -329,10 +357,13 @@ async fn the_consumer_of_a_receiver_that_left_is_removed_and_a_strangers_stays()
     stream.create_consumer(strangers).await.unwrap();
 
     let some = ensure(&provision(stays.clone())).await.unwrap();
-    assert_eq!(some.0, [""; 0], "one that knows only itself removes nobody");
+    assert_eq!(
+        some.steps.0, [""; 0],
+        "one that knows only itself removes nobody"
+    );
     let all = provision(stays).of_all_receivers();
     assert_eq!(
-        ensure(&all).await.unwrap().0,
+        ensure(&all).await.unwrap().steps.0,
         [
             "stream REACTIONS: takes duet.reactions.to.notification",
             "consumer joined: removed, for it is no receiver any more"
@@ -366,7 +397,7 @@ async fn what_a_consumers_removal_left_on_its_subject_is_dropped_and_nothing_els
         context.publish(on, "".into()).await.unwrap().await.unwrap();
     }
     assert_eq!(
-        ensure(&provision(stays)).await.unwrap().0,
+        ensure(&provision(stays)).await.unwrap().steps.0,
         [
             "stream REACTIONS: takes duet.reactions.to.notification",
             "consumer joined: removed, for it is no receiver any more",
@@ -409,7 +440,7 @@ async fn drift_is_corrected_and_what_cannot_be_is_a_conflict() {
     let mut broker = Broker::start(settings()).await;
     broker.settings.stream.max_bytes = NonZeroU64::new(32 << 20).unwrap();
     broker.settings.consumer.ack_wait = Duration::from_secs(7);
-    let steps = ensure(&broker.provision("reactions")).await.unwrap();
+    let steps = ensure(&broker.provision("reactions")).await.unwrap().steps;
     assert_eq!(
         steps.0,
         [
@@ -427,7 +458,11 @@ async fn drift_is_corrected_and_what_cannot_be_is_a_conflict() {
     );
     broker.settings.stream.subject = "duet.moved".to_owned();
     assert_eq!(
-        ensure(&broker.provision("reactions")).await.unwrap().0,
+        ensure(&broker.provision("reactions"))
+            .await
+            .unwrap()
+            .steps
+            .0,
         [
             "consumer notification: filterSubject \"duet.reactions.to.notification\" → \"duet.moved.to.notification\"",
             "stream REACTIONS: takes duet.moved.to.notification"

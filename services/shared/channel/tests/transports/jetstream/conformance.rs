@@ -44,6 +44,9 @@ pub(crate) fn settings() -> JetStreamSettings {
     }
 }
 
+/// How often a consumer is looked at: never, in tests that are not about that.
+pub(super) const WATCHDOG: Duration = Duration::from_secs(600);
+
 impl JetStream {
     async fn start() -> Self {
         let server = NatsServer::start().await;
@@ -68,7 +71,7 @@ impl BrokerSubject for JetStream {
             JetStreamProvision::new(self.nats.clone(), "reactions", settings(), receivers());
         loop {
             match ensure(&provision).await {
-                Ok(steps) => return steps.0.len(),
+                Ok(provisioned) => return provisioned.steps.0.len(),
                 Err(duet_channel::transport::ProvisionError::Unreachable(_)) => {
                     tokio::time::sleep(Duration::from_millis(20)).await
                 }
@@ -92,6 +95,7 @@ impl BrokerSubject for JetStream {
             &settings(),
             receivers().remove(0),
             self.observer.clone(),
+            WATCHDOG,
         )
     }
 

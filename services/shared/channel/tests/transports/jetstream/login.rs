@@ -15,7 +15,7 @@ use duet_testkit::NatsServer;
 use futures::StreamExt;
 
 use super::broker::batch;
-use super::conformance::{receivers, settings};
+use super::conformance::{WATCHDOG, receivers, settings};
 use crate::observer;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -132,8 +132,9 @@ async fn a_right_that_is_lacking_is_told_by_name_and_not_taken_for_silence() {
         began.elapsed()
     );
 
+    let receiver = receivers().remove(0);
     let mut consume =
-        JetStreamConsume::new(nats.clone(), &settings, receivers().remove(0), observer());
+        JetStreamConsume::new(nats.clone(), &settings, receiver, observer(), WATCHDOG);
     let started = consume.start(None).await;
     assert!(
         matches!(started, Err(ConsumeError::Denied(_))),
@@ -164,7 +165,7 @@ async fn the_operators_rights_are_enough_to_provision_to_correct_and_to_remove()
         settings.stream.max_age = max_age;
         let provision =
             JetStreamProvision::new(nats.clone(), "reactions", settings.clone(), receivers());
-        assert_ne!(ensure(&provision).await.unwrap().0, [""; 0]);
+        assert_ne!(ensure(&provision).await.unwrap().steps.0, [""; 0]);
     }
     let login =
         async_nats::ConnectOptions::with_user_and_password("stranger".into(), "right".into());
@@ -176,8 +177,16 @@ async fn the_operators_rights_are_enough_to_provision_to_correct_and_to_remove()
     stream.create_consumer(strangers).await.unwrap();
     let on = format!("{}.to.notification", settings.stream.subject);
     context.publish(on, "".into()).await.unwrap().await.unwrap();
+    let pause = format!("CONSUMER.PAUSE.{}.notification", settings.stream.name);
+    let until = serde_json::json!({ "pause_until": "2099-01-01T00:00:00Z" });
+    let paused: serde_json::Value = context.request(pause, &until).await.unwrap();
+    assert_eq!(paused["paused"], true, "{paused}");
+    let provision =
+        JetStreamProvision::new(nats.clone(), "reactions", settings.clone(), receivers());
+    let resumed = ensure(&provision).await.unwrap().steps;
+    assert_eq!(resumed.0, ["consumer notification: paused, resumed"]);
     let none = JetStreamProvision::new(nats.clone(), "reactions", settings.clone(), Vec::new());
-    let removed = ensure(&none.of_all_receivers()).await.unwrap();
+    let removed = ensure(&none.of_all_receivers()).await.unwrap().steps;
     assert_eq!(
         removed.0.len(),
         3,

@@ -2,5 +2,7 @@
 
 mod broker;
 mod conformance;
+mod limits;
 mod login;
 mod stopping;
+mod watchdog;

@@ -113,7 +113,7 @@ impl Receiving {
             settings: service.states.clone(),
             observer: observer.clone(),
         });
-        let failing = consumer.failing();
+        let standing = consumer.standing();
         tasks.spawn("consumer", consumer.run(end.clone()));
         tasks.spawn("parked", ParkedTask::new(receiver.clone()).run(end.clone()));
         tasks.spawn("sweep", SweepTask::new(receiver.clone()).run(end.clone()));
@@ -137,7 +137,7 @@ impl Receiving {
                 observer,
             });
             let states = Data::new(service.states.clone());
-            let failing = Data::new(failing);
+            let standing = Data::new(standing);
             let condition = Data::new(condition);
             let store = Data::new(store.clone());
             move |config: &mut ServiceConfig| {
@@ -145,7 +145,7 @@ impl Receiving {
                     .app_data(intake.clone())
                     .app_data(letters.clone())
                     .app_data(states.clone())
-                    .app_data(failing.clone())
+                    .app_data(standing.clone())
                     .app_data(condition.clone())
                     .app_data(store.clone())
                     .service(at("/v1/channel").get(status::channel));

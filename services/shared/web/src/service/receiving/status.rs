@@ -7,7 +7,7 @@ use std::time::Duration;
 use actix_web::web;
 use duet_channel::clock::Clock;
 use duet_channel::dead_letters::Filter;
-use duet_channel::failing::Failing;
+use duet_channel::receiver::ConsumerStanding;
 use duet_channel::settings::{SettingsState, Trouble};
 use duet_channel::store::Store;
 use duet_channel::store::sqlite::SqliteStore;
@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::channel::{Condition, Observed};
+use crate::channel::{Condition, Mended, Observed};
 use crate::time;
 
 /// How old what the metrics tell of the parked table may be.
@@ -45,14 +45,19 @@ impl FaultsCondition {
 /// `GET /v1/channel`.
 pub(super) async fn channel(
     states: web::Data<watch::Receiver<SettingsState>>,
-    failing: web::Data<watch::Receiver<Option<Failing>>>,
+    standing: web::Data<watch::Receiver<ConsumerStanding>>,
     faults: web::Data<FaultsCondition>,
     store: web::Data<SqliteStore>,
 ) -> web::Json<Observed> {
     let state = states.borrow().clone();
-    let degraded = failing.borrow().as_ref().map(|failing| {
+    let standing = standing.borrow().clone();
+    let degraded = standing.failing.as_ref().map(|failing| {
+        let what = match standing.consumes {
+            true => "the broker is not as it should be",
+            false => "nothing is consumed",
+        };
         let since = time::text(failing.since);
-        let message = format!("nothing is consumed since {since}: {}", failing.cause);
+        let message = format!("{what} since {since}: {}", failing.cause);
         (failing.reason.as_str(), message)
     });
     let mut observed = Observed::of(&state);
@@ -63,6 +68,8 @@ pub(super) async fn channel(
         Some(counts) if degraded.is_none() => dead_letters(&store, counts.dead).await,
         _ => None,
     };
+    observed.rebuilt = standing.rebuilt.as_ref().map(Mended::from);
+    observed.corrected = standing.corrected.as_ref().map(Mended::from);
     let is_named = match state.settings() {
         Some(settings) => settings.to.contains(&faults.receiver),
         None => (state.problem.as_ref()).is_none_or(|it| it.trouble != Trouble::NotAReceiver),

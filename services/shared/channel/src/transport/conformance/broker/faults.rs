@@ -59,7 +59,7 @@ pub async fn a_killed_broker_keeps_what_it_stored(broker: impl BrokerSubject) {
         answer.expect("it is bounded"),
         Err(PublishError::NotStored(_) | PublishError::Unknown(_))
     ));
-    assert_eq!(both.publish.backlog().await, Backlog::Unknown);
+    assert_eq!(both.publish.backlog().await, Backlog::Away);
     both.broker.restart().await;
 
     let connected = async {

@@ -165,6 +165,6 @@ fn known(backlog: Backlog) -> (u64, BrokerPlace, BrokerPlace, u64) {
             ack_floor,
             outstanding,
         } => (created, last, ack_floor, outstanding),
-        Backlog::Unknown => panic!("the broker does not say"),
+        Backlog::Unknown | Backlog::Away => panic!("the broker does not say"),
     }
 }

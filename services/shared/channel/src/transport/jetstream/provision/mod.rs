@@ -8,19 +8,21 @@
 mod plan;
 #[cfg(test)]
 mod tests;
+mod wanted;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_nats::jetstream::{consumer, stream};
 use async_trait::async_trait;
 use duet_protocol::receipt::ReceiverName;
+use duet_protocol::sender::BrokerPlace;
 use duet_protocol::settings::JetStreamSettings;
 
 use super::api::{self, ApiError};
 use super::connection::Nats;
 use super::subjects;
-use crate::transport::{Provision, ProvisionError, Steps};
+use crate::transport::{Holder, Provision, ProvisionError, Provisioned, Steps};
 
 pub use plan::{Action, OWNER, Plan, plan};
 
@@ -46,6 +48,10 @@ pub struct Observed {
     pub consumers: BTreeMap<ReceiverName, consumer::Config>,
     /// For each of them, how many messages it has not settled: those it still has to give out, and those that are out.
     pub unsettled: BTreeMap<ReceiverName, u64>,
+    /// Of the receivers' consumers, those that are paused: they give nothing out.
+    pub paused: BTreeSet<ReceiverName>,
+    /// Consumers that are nobody's of this channel, and keep messages that all of the channel's have settled.
+    pub strangers: Vec<Holder>,
     /// Consumers that were made for receivers of this channel which it has no more: messages wait for them, and for ever.
     pub left_behind: Vec<String>,
     /// Subjects of such receivers on which there are messages: nobody will ever take them.
@@ -56,7 +62,7 @@ impl Observed {
     /// Whether there is a stream, and it is of this channel.
     pub fn is_of(&self, channel: &str) -> bool {
         let stream = self.stream.as_ref();
-        stream.is_some_and(|stream| plan::is_ours(channel, stream).is_ok())
+        stream.is_some_and(|stream| wanted::is_ours(channel, stream).is_ok())
     }
 }
 
@@ -82,22 +88,49 @@ impl JetStreamProvision {
         JetStreamProvision { all: true, ..self }
     }
 
-    /// Which consumers nobody wants any more. One that was not made for this channel is a stranger's, and stays.
-    async fn left_behind(&self) -> Result<Vec<String>, ApiError> {
+    /// Sees to the consumers that are none of the receivers'. One that was not made for this channel is a stranger's, and stays.
+    async fn see_others(
+        &self,
+        floor: Option<BrokerPlace>,
+        seen: &mut Observed,
+    ) -> Result<(), ApiError> {
         let stream = &self.settings.stream.name;
-        let mut left_behind = Vec::new();
         for name in api::consumer_names(&self.nats, stream).await? {
             let is_wanted = |receiver: &ReceiverName| receiver.as_str() == name;
             if self.receivers.iter().any(is_wanted) {
                 continue;
             }
-            let consumer = api::consumer(&self.nats, stream, &name).await?;
-            let owner = consumer.and_then(|mut consumer| consumer.config.metadata.remove(OWNER));
-            if owner.as_ref() == Some(&self.channel) {
-                left_behind.push(name);
+            let Some(consumer) = api::consumer(&self.nats, stream, &name).await? else {
+                continue;
+            };
+            if consumer.config.metadata.get(OWNER) == Some(&self.channel) {
+                // Only who knows all receivers knows that it is none.
+                seen.left_behind.extend(self.all.then_some(name));
+                continue;
+            }
+            let (holds, ack_floor) = (unsettled(&consumer), ack_floor(&consumer));
+            if holds > 0 && floor.is_none_or(|floor| ack_floor < floor) {
+                seen.strangers.push(Holder {
+                    name,
+                    ack_floor,
+                    holds,
+                });
             }
         }
-        Ok(left_behind)
+        Ok(())
+    }
+
+    /// Deletes a receiver's consumer, and with it what waits for it, which the sender sends again: it is to be made anew.
+    ///
+    /// # Errors
+    /// [`ProvisionError`]; a stream that is another's is a conflict.
+    pub async fn take_away(&self, receiver: &ReceiverName) -> Result<(), ProvisionError> {
+        let name = &self.settings.stream.name;
+        let Some(stream) = api::stream(&self.nats, name).await? else {
+            return Ok(());
+        };
+        wanted::is_ours(&self.channel, &stream.config)?;
+        Ok(api::delete_consumer(&self.nats, name, receiver.as_str()).await?)
     }
 
     /// Whether what is on this subject is for a receiver that the channel has no more.
@@ -117,10 +150,19 @@ impl JetStreamProvision {
         let Some(stream) = api::stream(&self.nats, name).await? else {
             return Ok(Steps::default());
         };
-        plan::is_ours(&self.channel, &stream.config)?;
+        wanted::is_ours(&self.channel, &stream.config)?;
         api::delete_stream(&self.nats, name).await?;
         Ok(Steps(vec![format!("stream {name}: removed")]))
     }
+}
+
+fn unsettled(consumer: &consumer::Info) -> u64 {
+    let out = u64::try_from(consumer.num_ack_pending).unwrap_or(u64::MAX);
+    consumer.num_pending.saturating_add(out)
+}
+
+fn ack_floor(consumer: &consumer::Info) -> BrokerPlace {
+    BrokerPlace(consumer.ack_floor.stream_sequence)
 }
 
 impl From<ApiError> for ProvisionError {
@@ -150,16 +192,22 @@ impl Provision for JetStreamProvision {
             return Ok(observed);
         };
         observed.stream = Some(config);
+        let mut floor = None;
         for receiver in &self.receivers {
-            if let Some(consumer) = api::consumer(&self.nats, name, receiver.as_str()).await? {
-                let out = u64::try_from(consumer.num_ack_pending).unwrap_or(u64::MAX);
-                let unsettled = consumer.num_pending.saturating_add(out);
-                observed.unsettled.insert(receiver.clone(), unsettled);
-                observed.consumers.insert(receiver.clone(), consumer.config);
+            let Some(consumer) = api::consumer(&self.nats, name, receiver.as_str()).await? else {
+                continue;
+            };
+            let settled = ack_floor(&consumer);
+            floor = Some(floor.map_or(settled, |floor: BrokerPlace| floor.min(settled)));
+            let unsettled = unsettled(&consumer);
+            observed.unsettled.insert(receiver.clone(), unsettled);
+            if consumer.paused {
+                observed.paused.insert(receiver.clone());
             }
+            observed.consumers.insert(receiver.clone(), consumer.config);
         }
+        self.see_others(floor, &mut observed).await?;
         if self.all {
-            observed.left_behind = self.left_behind().await?;
             let has = subjects.into_iter();
             observed.stranded = has.filter(|on| self.is_stranded(on)).collect();
         }
@@ -182,6 +230,15 @@ impl Provision for JetStreamProvision {
                 Action::PutConsumer { config, .. } => {
                     api::put_consumer(&self.nats, &self.settings.stream.name, &config).await?
                 }
+                Action::RemakeConsumer { config, .. } => {
+                    let stream = &self.settings.stream.name;
+                    let name = config.durable_name.as_deref().unwrap_or_default();
+                    api::delete_consumer(&self.nats, stream, name).await?;
+                    api::put_consumer(&self.nats, stream, &config).await?
+                }
+                Action::ResumeConsumer(name) => {
+                    api::resume_consumer(&self.nats, &self.settings.stream.name, &name).await?
+                }
                 Action::RemoveConsumer(name) => {
                     api::delete_consumer(&self.nats, &self.settings.stream.name, &name).await?
                 }
@@ -199,7 +256,9 @@ impl Provision for JetStreamProvision {
 ///
 /// # Errors
 /// [`ProvisionError`]; a refused change only if it is still wanted after looking again.
-pub async fn ensure<P: Provision<Plan = Plan>>(provision: &P) -> Result<Steps, ProvisionError> {
+pub async fn ensure<P: Provision<Plan = Plan, Observed = Observed>>(
+    provision: &P,
+) -> Result<Provisioned, ProvisionError> {
     const TRIES: usize = 3;
     let mut steps = Steps::default();
     let mut refused = None;
@@ -207,7 +266,8 @@ pub async fn ensure<P: Provision<Plan = Plan>>(provision: &P) -> Result<Steps, P
         let observed = provision.observe().await?;
         let plan = provision.plan(&observed)?;
         if plan.0.is_empty() {
-            return Ok(steps);
+            let holders = observed.strangers;
+            return Ok(Provisioned { steps, holders });
         }
         match provision.apply(plan).await {
             Ok(done) => steps.0.extend(done.0),

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
-use std::sync::Arc;
 
 use async_nats::jetstream::consumer::{self, AckPolicy, DeliverPolicy};
-use async_nats::jetstream::stream::{self, DiscardPolicy, RetentionPolicy, StorageType};
+use async_nats::jetstream::stream::{self, RetentionPolicy};
 use duet_protocol::receipt::ReceiverName;
-use duet_protocol::settings::{JetStreamSettings, Storage, StreamSettings};
+use duet_protocol::settings::JetStreamSettings;
 
 use super::Observed;
+use super::wanted::{cannot_be_changed, corrected, corrected_consumer, may_be_ours, storage};
 use crate::transport::ProvisionError;
 use crate::transport::jetstream::subjects;
 
@@ -39,6 +39,15 @@ pub enum Action {
         /// What differs; nothing if there is none yet.
         differences: Vec<String>,
     },
+    /// Makes a receiver's consumer anew: it differs in what can't be changed. What waited for it is sent again.
+    RemakeConsumer {
+        /// As it should be.
+        config: Box<consumer::Config>,
+        /// What differs.
+        differences: Vec<String>,
+    },
+    /// Lets a receiver's consumer, which is paused, give out again.
+    ResumeConsumer(String),
     /// Gives the stream its receivers' subjects.
     TakeSubject(Box<stream::Config>),
     /// Removes the consumer of a receiver that the channel has no more. What it did not receive is in the sender's outbox.
@@ -71,6 +80,16 @@ impl fmt::Display for Action {
                 consumer(config),
                 differences.join(", ")
             ),
+            Action::RemakeConsumer {
+                config,
+                differences,
+            } => write!(
+                f,
+                "consumer {}: made anew, for {}",
+                consumer(config),
+                differences.join(", ")
+            ),
+            Action::ResumeConsumer(name) => write!(f, "consumer {name}: paused, resumed"),
             Action::TakeSubject(config) => write!(
                 f,
                 "stream {}: takes {}",
@@ -140,7 +159,10 @@ pub fn plan(
             receiver,
             settings,
             observed.consumers.get(receiver),
-        )?);
+        ));
+        if observed.paused.contains(receiver) {
+            plan.0.push(Action::ResumeConsumer(receiver.to_string()));
+        }
     }
     let subjects = subjects_of(&wanted.subject, receivers, observed, &seen.subjects);
     if seen.subjects != subjects {
@@ -176,146 +198,39 @@ fn subjects_of(
     all.into_iter().collect()
 }
 
-fn conflict(cause: String) -> ProvisionError {
-    ProvisionError::Conflict(Arc::from(cause))
-}
-
-/// Whether the stream is this channel's; the error says whose it is.
-pub(super) fn is_ours(channel: &str, seen: &stream::Config) -> Result<(), ProvisionError> {
-    let name = &seen.name;
-    match seen.metadata.get(OWNER) {
-        Some(owner) if owner == channel => Ok(()),
-        Some(owner) => Err(conflict(format!(
-            "stream {name} belongs to the Channel {owner:?}"
-        ))),
-        None => Err(conflict(format!(
-            "stream {name} was not made for a Channel: its metadata has no {OWNER}"
-        ))),
-    }
-}
-
-/// Whether the stream is this channel's, and differs in nothing that can't be changed.
-fn may_be_ours(
-    channel: &str,
-    wanted: &StreamSettings,
-    seen: &stream::Config,
-) -> Result<(), ProvisionError> {
-    let name = &wanted.name;
-    is_ours(channel, seen)?;
-    if seen.storage != storage(wanted.storage) {
-        return Err(conflict(format!(
-            "stream {name} has storage {:?}, which can't be changed to {:?}",
-            seen.storage, wanted.storage
-        )));
-    }
-    if seen.retention != RetentionPolicy::Interest {
-        return Err(conflict(format!(
-            "stream {name} has retention {:?}, which can't be changed to Interest",
-            seen.retention
-        )));
-    }
-    Ok(())
-}
-
-/// A stream as it should be, but for its subject; what is not ours to say stays. And what differs.
-fn corrected(
-    seen: &stream::Config,
-    channel: &str,
-    wanted: &StreamSettings,
-) -> (Box<stream::Config>, Vec<String>) {
-    let mut config = Box::new(seen.clone());
-    let mut differences = Vec::new();
-    let mut set = Differences(&mut differences);
-    set.to("discard", &mut config.discard, DiscardPolicy::New);
-    set.to(
-        "maxBytes",
-        &mut config.max_bytes,
-        i64::try_from(wanted.max_bytes.get()).unwrap_or(i64::MAX),
-    );
-    set.to("maxAge", &mut config.max_age, wanted.max_age);
-    set.to(
-        "duplicateWindow",
-        &mut config.duplicate_window,
-        wanted.duplicate_window,
-    );
-    set.to(
-        "replicas",
-        &mut config.num_replicas,
-        wanted.replicas.get() as usize,
-    );
-    config
-        .metadata
-        .entry(OWNER.to_owned())
-        .or_insert_with(|| channel.to_owned());
-    (config, differences)
-}
-
-/// Sets fields, and notes which were otherwise.
-struct Differences<'a>(&'a mut Vec<String>);
-
-impl Differences<'_> {
-    fn to<T: PartialEq + fmt::Debug>(&mut self, name: &str, field: &mut T, wanted: T) {
-        if *field != wanted {
-            self.0.push(format!("{name} {field:?} → {wanted:?}"));
-            *field = wanted;
-        }
-    }
-}
-
 fn plan_consumer(
     channel: &str,
     receiver: &ReceiverName,
     settings: &JetStreamSettings,
     seen: Option<&consumer::Config>,
-) -> Result<Option<Action>, ProvisionError> {
-    let (wanted, made) = (&settings.consumer, seen.is_none());
-    let mut config = match seen {
-        Some(seen) => {
-            if seen.deliver_subject.is_some()
-                || seen.ack_policy != AckPolicy::Explicit
-                || seen.deliver_policy != DeliverPolicy::All
-            {
-                return Err(conflict(format!(
-                    "consumer {receiver} is not a pull consumer with explicit acknowledgements from the beginning"
-                )));
-            }
-            Box::new(seen.clone())
-        }
-        None => Box::new(consumer::Config {
-            durable_name: Some(receiver.to_string()),
-            name: Some(receiver.to_string()),
-            deliver_policy: DeliverPolicy::All,
-            ack_policy: AckPolicy::Explicit,
-            metadata: HashMap::from([(OWNER.to_owned(), channel.to_owned())]),
-            ..consumer::Config::default()
-        }),
+) -> Option<Action> {
+    let fresh = consumer::Config {
+        durable_name: Some(receiver.to_string()),
+        name: Some(receiver.to_string()),
+        deliver_policy: DeliverPolicy::All,
+        ack_policy: AckPolicy::Explicit,
+        metadata: HashMap::from([(OWNER.to_owned(), channel.to_owned())]),
+        ..consumer::Config::default()
     };
-    let mut differences = Vec::new();
-    let mut set = Differences(&mut differences);
-    let filter = subjects::messages(&settings.stream.subject, receiver);
-    set.to("filterSubject", &mut config.filter_subject, filter);
-    set.to("ackWait", &mut config.ack_wait, wanted.ack_wait);
-    set.to(
-        "maxAckPending",
-        &mut config.max_ack_pending,
-        i64::from(wanted.max_ack_pending.get()),
-    );
-    // -1 is no limit. A limit strands messages silently, and a backoff replaces ackWait and ignores naks.
-    set.to("maxDeliver", &mut config.max_deliver, -1);
-    set.to("backoff", &mut config.backoff, Vec::new());
-    let differs = !differences.is_empty();
-    if made {
-        differences.clear();
+    let Some(seen) = seen else {
+        let (config, _) = corrected_consumer(&fresh, receiver, settings);
+        let differences = Vec::new();
+        return Some(Action::PutConsumer {
+            config,
+            differences,
+        });
+    };
+    let differences = cannot_be_changed(seen);
+    if !differences.is_empty() {
+        let (config, _) = corrected_consumer(&fresh, receiver, settings);
+        return Some(Action::RemakeConsumer {
+            config,
+            differences,
+        });
     }
-    Ok((made || differs).then_some(Action::PutConsumer {
+    let (config, differences) = corrected_consumer(seen, receiver, settings);
+    (!differences.is_empty()).then_some(Action::PutConsumer {
         config,
         differences,
-    }))
-}
-
-fn storage(wanted: Storage) -> StorageType {
-    match wanted {
-        Storage::File => StorageType::File,
-        Storage::Memory => StorageType::Memory,
-    }
+    })
 }

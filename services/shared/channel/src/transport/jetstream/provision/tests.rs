@@ -52,7 +52,7 @@ fn provisioned() -> Observed {
                 let name = ReceiverName::new(config.durable_name.as_deref().unwrap()).unwrap();
                 observed.consumers.insert(name, *config);
             }
-            Action::RemoveConsumer(name) | Action::Purge(name) => unreachable!("{name}"),
+            other => unreachable!("{other}"),
         }
     }
     observed
@@ -224,6 +224,54 @@ fn drift_is_corrected_and_what_is_not_ours_to_say_stays() {
             },
             &["consumer notification: maxDeliver 5 → -1, backoff [1s] → []"],
         ),
+        (
+            "another retention",
+            |o| stream(o).retention = RetentionPolicy::Limits,
+            &["stream REACTIONS: retention Limits → Interest"],
+        ),
+        (
+            "few and small messages, and no word of their being stored",
+            |o| {
+                stream(o).max_messages = 3;
+                stream(o).max_messages_per_subject = 2;
+                stream(o).max_message_size = 1;
+                stream(o).no_ack = true;
+            },
+            &[
+                "stream REACTIONS: maxMsgs 3 → -1, maxMsgsPerSubject 2 → -1, maxMsgSize 1 → -1, noAck true → false",
+            ],
+        ),
+        (
+            "other filters, and only headers",
+            |o| {
+                consumer(o).filter_subjects = vec!["a".to_owned(), "b".to_owned()];
+                consumer(o).headers_only = true;
+                consumer(o).max_batch = 1;
+            },
+            &[
+                "consumer notification: filterSubjects [\"a\", \"b\"] → [], headersOnly true → false, maxBatch 1 → 0",
+            ],
+        ),
+        (
+            "a pause",
+            |o| drop(o.paused.insert(ReceiverName::new("trending").unwrap())),
+            &["consumer trending: paused, resumed"],
+        ),
+        (
+            "a consumer that pushes and asks for no answer",
+            |o| {
+                consumer(o).deliver_subject = Some("x".to_owned());
+                consumer(o).ack_policy = AckPolicy::None;
+            },
+            &[
+                "consumer notification: made anew, for deliverSubject Some(\"x\") → None, ackPolicy None → Explicit",
+            ],
+        ),
+        (
+            "a consumer of what is new",
+            |o| consumer(o).deliver_policy = DeliverPolicy::New,
+            &["consumer notification: made anew, for deliverPolicy New → All"],
+        ),
     ];
     for (change, apply, expected) in cases {
         let mut observed = provisioned();
@@ -251,27 +299,10 @@ fn what_is_anothers_or_cannot_be_changed_is_a_conflict() {
         ("has storage Memory", |o| {
             o.stream.as_mut().unwrap().storage = StorageType::Memory
         }),
-        ("has retention Limits", |o| {
-            o.stream.as_mut().unwrap().retention = RetentionPolicy::Limits
+        ("has retention WorkQueue", |o| {
+            o.stream.as_mut().unwrap().retention = RetentionPolicy::WorkQueue
         }),
-        ("is not a pull consumer", |o| {
-            o.consumers
-                .get_mut(&ReceiverName::new("trending").unwrap())
-                .unwrap()
-                .deliver_subject = Some("x".to_owned());
-        }),
-        ("is not a pull consumer", |o| {
-            o.consumers
-                .get_mut(&ReceiverName::new("trending").unwrap())
-                .unwrap()
-                .ack_policy = AckPolicy::None;
-        }),
-        ("from the beginning", |o| {
-            o.consumers
-                .get_mut(&ReceiverName::new("trending").unwrap())
-                .unwrap()
-                .deliver_policy = DeliverPolicy::New;
-        }),
+        ("is sealed", |o| o.stream.as_mut().unwrap().sealed = true),
     ];
     for (cause, apply) in cases {
         let mut observed = provisioned();

@@ -190,12 +190,17 @@ fn forgetting_on_the_brokers_word_is_caught() {
 /// All are missed but `write-anew-if-unsettled`, which is for several replicas on one store (`tests/schedules` has it): here one
 /// process sends, and what it has answered it never takes back.
 #[test]
-#[ignore = "minutes: tells of each rule, or of RULE alone, after how many seeds it is missed"]
+#[ignore = "minutes: tells of each rule, or of RULE alone, after how many seeds it is missed; SEED repeats one for RULE"]
 fn each_rule_is_missed_when_it_is_off() {
     let seeds = variable("SEEDS").unwrap_or(SEEDS);
     let only = std::env::var("RULE").ok();
     for &rule in Rule::ALL {
         if only.as_ref().is_some_and(|only| only != rule.label()) {
+            continue;
+        }
+        if let (Some(seed), Some(_)) = (variable("SEED"), &only) {
+            let missed = replay(seed, Arc::new(Rules::all_but(rule)), usize::MAX);
+            println!("{}: {missed:?}", rule.label());
             continue;
         }
         match caught_after(rule, seeds) {

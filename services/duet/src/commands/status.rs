@@ -43,6 +43,7 @@ struct Service {
 
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
+#[allow(clippy::large_enum_variant, reason = "there are as many as services")]
 enum State {
     Down {
         down: String,

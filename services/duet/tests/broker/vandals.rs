@@ -97,9 +97,8 @@ impl Act {
     /// What a receiver says that it put right, if that is for sure.
     fn corrected(self) -> Option<&'static str> {
         Some(match self {
-            // A message that is deleted is no setting.
-            Act::PurgesTheStream | Act::DeletesEachMessage => return None,
-            Act::DeletesTheStream => "stream REACTIONS: made",
+            // A message that is deleted is no setting; and the deletion of a stream ends the very look that may have begun to make it.
+            Act::PurgesTheStream | Act::DeletesEachMessage | Act::DeletesTheStream => return None,
             Act::DeletesTheConsumer => "consumer notification: made",
             Act::MakesTheConsumerAnewWithOtherLimits => "maxDeliver 1 → -1",
             Act::MakesTheConsumerAnewForWhatIsNew => "made anew, for deliverPolicy New → All",

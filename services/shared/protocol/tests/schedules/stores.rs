@@ -117,6 +117,27 @@ fn schedule_9_a_hello_is_judged_by_what_was_forgotten_when_it_was_asked() {
 }
 
 #[test]
+fn schedule_9_an_epoch_that_was_opened_since_a_hello_was_asked_is_not_judged_by_its_answer() {
+    let mut pair = Pair::new();
+    let first = pair.opening();
+    pair.receives(first);
+    pair.hears(&pair.receipts());
+    let mut machine = pair.machine(Path::Broker);
+    let hello = machine.poll_hello(at(0)).unwrap();
+    let asked = machine.asked(&notification(), hello.id).unwrap();
+    // As when a receiver joins.
+    pair.sender_opens();
+    let opening = pair.opening();
+    let like = pair.writes(LIKE);
+    pair.receives(opening);
+    let answer = pair.answer();
+    pair.receives(like);
+    pair.hears(&pair.receipts());
+    assert_eq!(pair.sender.outbox.len(), 0);
+    assert_eq!(pair.judges(&asked, &answer), Some(Health::Sound));
+}
+
+#[test]
 fn schedule_10_what_only_a_restored_receivers_runs_had_said_is_sent_again() {
     fn resent(mut pair: Pair) -> (bool, Vec<EventId>) {
         let opening = pair.opening();

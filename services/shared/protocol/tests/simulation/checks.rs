@@ -1,6 +1,6 @@
 //! What must hold, judged apart from the machines that are judged.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use duet_protocol::event::{Event, EventId, Key};
@@ -10,7 +10,7 @@ use duet_protocol::record::Health;
 use duet_protocol::sender::{Transmission, Urgency};
 use duet_protocol::sequence::{Lane, Sequence, Source};
 
-use crate::tables::{Outbox, Received};
+use crate::tables::{Outbox, Received, ReceiverStore, Value};
 use crate::world::{Node, World};
 
 /// Whether a receiver lacks what its sender has forgotten.
@@ -132,6 +132,35 @@ pub(crate) fn received(world: &World, id: EventId) -> Result<(), String> {
         )),
         _ => Ok(()),
     }
+}
+
+/// A sweep takes nothing that was told anew, unless that could not be applied yet.
+pub(crate) fn swept(
+    world: &World,
+    node: usize,
+    before: &BTreeMap<Key, (Option<Value>, EventId)>,
+) -> Result<(), String> {
+    let ReceiverStore { received, rows, .. } = &world.nodes[node].store;
+    let resync = world.store.outbox.last_resync();
+    for key in before.keys().filter(|key| !rows.rows.contains_key(*key)) {
+        let stands = world
+            .store
+            .rows
+            .0
+            .get(key)
+            .filter(|row| row.value.is_some());
+        let partition = key.partition(world.plan.partitions);
+        let lane = world.store.outbox.lane(partition);
+        let told = stands.is_some_and(|row| {
+            resync.is_some_and(|resync| resync.is_after(lane.source(row.version.epoch)))
+        });
+        let of_key = |event: &Event| event.data().is_some_and(|data| data.key == *key);
+        let is_parked = received.parked.values().any(|(event, _)| of_key(event));
+        if told && !is_parked && !world.damaged {
+            return Err(format!("{key} stands, and is swept"));
+        }
+    }
+    Ok(())
 }
 
 /// Whether every event is received, and the sender has nothing left to do.

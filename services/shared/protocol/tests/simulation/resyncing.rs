@@ -87,6 +87,7 @@ impl World {
         if must(store.received.sweeping()).is_empty() {
             return false;
         }
+        let before = store.rows.rows.clone();
         let more = must(
             Receiving {
                 inbox: &mut store.received,
@@ -104,6 +105,7 @@ impl World {
             let rows = &world.nodes[node].store.rows.rows;
             format!("receiver {node} sweeps: {rows:?}")
         });
+        self.check(checks::swept(self, node, &before));
         more
     }
 

@@ -99,7 +99,12 @@ impl CallUnderWay {
             At::Held(outcome) => Some((name.clone(), outcome.clone())),
             At::NotApplied | At::Unanswered => None,
         });
-        all.collect::<Option<Outcomes>>().map(CallEnd::Delivered)
+        let outcomes = all.collect::<Option<Outcomes>>()?;
+        let mut each = outcomes.iter();
+        Some(match each.all(|(_, outcome)| outcome.is_delivered()) {
+            true => CallEnd::Delivered(outcomes),
+            false => CallEnd::Held,
+        })
     }
 
     pub(super) fn went_out(&mut self, receiver: &ReceiverName) {
@@ -113,11 +118,12 @@ impl CallUnderWay {
         outcome: &Outcome,
     ) -> Option<CallEnd> {
         let cause = match outcome {
-            Outcome::Applied(_) | Outcome::Superseded => {
+            // Parked, it is received, and can't be taken back any more: a job, say, whose work takes longer than a caller waits.
+            Outcome::Applied(_) | Outcome::Superseded | Outcome::Parked => {
                 self.stands(receiver, At::Held(outcome.clone()));
                 return self.delivered();
             }
-            Outcome::Parked | Outcome::Dead => FailureCause::Parked,
+            Outcome::Dead => FailureCause::Parked,
             Outcome::Failed(_) => FailureCause::Failed,
             Outcome::Refused | Outcome::Dropped => FailureCause::Refused,
             Outcome::Late => FailureCause::Deadline,
@@ -146,7 +152,10 @@ impl CallUnderWay {
 
     fn fail(&mut self, cause: FailureCause, by: Arc<[ReceiverName]>) -> CallEnd {
         let may_be = |(_, at): &(ReceiverName, At)| {
-            matches!(at, At::Unanswered | At::Held(Outcome::Applied(_)))
+            matches!(
+                at,
+                At::Unanswered | At::Held(Outcome::Applied(_) | Outcome::Parked)
+            )
         };
         let applied = if self.at.iter().any(may_be) || cause == FailureCause::Parked {
             MayBeApplied::Unknown
@@ -215,7 +224,16 @@ mod tests {
             applied: MayBeApplied::Unknown,
             by: [names[1].clone()].into(),
         };
-        assert_eq!(call.answered(&names[1], &Outcome::Parked), Some(failed));
+        assert_eq!(call.answered(&names[1], &Outcome::Dead), Some(failed));
+    }
+
+    #[test]
+    fn a_call_whose_event_is_parked_is_accepted_once_all_hold_it() {
+        let names = ["notification", "trending"].map(|name| ReceiverName::new(name).unwrap());
+        let mut call = call(&names);
+        assert_eq!(call.answered(&names[0], &Outcome::Parked), None);
+        let end = call.answered(&names[1], &Outcome::Applied(None));
+        assert_eq!(end, Some(CallEnd::Held));
     }
 
     #[test]

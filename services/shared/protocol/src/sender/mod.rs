@@ -306,7 +306,7 @@ impl Sender {
                 self.steps
                     .push_back((id, CallStep::Answer(Answer::Delivered(outcomes))));
             }
-            CallEnd::ForNobody => {
+            CallEnd::Held | CallEnd::ForNobody => {
                 self.calls.remove(&id);
                 self.steps
                     .push_back((id, CallStep::Answer(Answer::Accepted)));

@@ -154,7 +154,7 @@ pub enum FailureCause {
     Refused,
     /// The receiver could not apply it.
     Failed,
-    /// Holds it, but has not applied it.
+    /// Holds it as a dead letter.
     Parked,
 }
 
@@ -173,6 +173,8 @@ pub enum MayBeApplied {
 pub enum CallEnd {
     /// Every receiver holds it: applied, or superseded by something newer.
     Delivered(Outcomes),
+    /// Every receiver holds it, and some have yet to apply it: it stands.
+    Held,
     /// All receivers that it was for have left: it stands, and is for nobody.
     ForNobody,
     /// Not so; the write is to be taken back before the caller is told.

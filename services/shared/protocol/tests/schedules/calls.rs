@@ -1,5 +1,7 @@
 //! Callers who wait: joining, compensating, and what they are told.
 
+use std::num::NonZeroU32;
+
 use duet_protocol::accept::{Compensated, Dispatch};
 use duet_protocol::event::EventId;
 use duet_protocol::receive::{Arrival, Outcome};
@@ -120,6 +122,14 @@ fn schedule_13_a_second_copy_is_answered_with_how_the_first_stands() {
         pair.receives_event(&copy, Arrival::Inline)
     }
     assert_eq!(second_copy(Pair::new()), Outcome::Parked);
+    let mut last_attempt = Pair::new();
+    last_attempt.delivery.max_attempts = NonZeroU32::MIN;
+    let like = last_attempt.asks(0, LIKE).wrote();
+    last_attempt.receiver.rows.failing.insert(key());
+    assert_eq!(last_attempt.receives(like), Outcome::Dead);
+    let copy = last_attempt.event(like);
+    let again = last_attempt.receives_event(&copy, Arrival::Inline);
+    assert_eq!(again, Outcome::Dead);
     let broken = second_copy(Pair::without(Rule::CopyStandsAsFirst));
     assert!(broken.is_delivered(), "a false success");
 }

@@ -5,6 +5,7 @@ mod calls;
 mod loss;
 mod members;
 mod pair;
+mod parked;
 mod resyncs;
 mod sending;
 mod stores;

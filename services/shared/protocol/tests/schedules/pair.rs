@@ -1,6 +1,7 @@
 //! A sender's store with two replicas on it, and a receiver's store: what a schedule is written with.
 
 use std::convert::Infallible;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,16 +17,23 @@ use duet_protocol::route::Route;
 use duet_protocol::rules::{Rule, Rules};
 use duet_protocol::sender::{Capacity, Path, Policy, Sender, Timing, Transmission};
 use duet_protocol::sequence::{Epoch, Sequence, StoreId};
-use duet_protocol::settings::{Generation, Mode};
+use duet_protocol::settings::{DeliverySettings, Generation, Mode};
 use duet_protocol::time::{Moment, Timestamp};
 
-use crate::tables::{self, DELIVERY, Outbox, ReactionRows, ReceiverStore, SenderStore, Value};
+use crate::tables::{self, Outbox, ReactionRows, ReceiverStore, SenderStore, Value};
 
 pub(crate) const LIKE: Option<Value> = Some(0);
 pub(crate) const LOVE: Option<Value> = Some(1);
 pub(crate) const UNDONE: Option<Value> = None;
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
+
+/// Tries without end: a schedule has what differs from that.
+pub(crate) const DELIVERY: DeliverySettings = DeliverySettings {
+    max_attempts: NonZeroU32::new(1_000_000).unwrap(),
+    backoff_initial: Duration::from_secs(1),
+    backoff_max: Duration::from_secs(1),
+};
 
 pub(crate) fn must<T>(result: Result<T, Infallible>) -> T {
     match result {
@@ -67,6 +75,7 @@ pub(crate) struct Pair {
     pub(crate) befores: Vec<(EventId, Option<Value>)>,
     pub(crate) receiver: ReceiverStore,
     pub(crate) max_runs: usize,
+    pub(crate) delivery: DeliverySettings,
     pub(crate) opened: u32,
 }
 
@@ -90,6 +99,7 @@ impl Pair {
             befores: Vec::new(),
             receiver: ReceiverStore::default(),
             max_runs: 1024,
+            delivery: DELIVERY,
             opened: 0,
         };
         pair.sender_opens();
@@ -226,7 +236,7 @@ impl Pair {
             receiver: &notification(),
             max_runs: self.max_runs,
             now,
-            delivery: &DELIVERY,
+            delivery: &self.delivery,
             seed: 1,
             rules: &self.rules,
         }

@@ -32,6 +32,8 @@ pub(crate) enum Action {
     BackUpBroker(usize),
     RestoreBroker(usize),
     FailToApply(usize, Key, Duration),
+    NotKnowType(usize, Key, Duration),
+    Redrive(usize),
     SenderClockBack(Duration),
     ReceiverClockBack(usize, Duration),
     BackUpSender,
@@ -102,6 +104,10 @@ impl Action {
             Action::RestoreBroker(node)
         } else if strikes(Fault::ApplyFails, dice) {
             Action::FailToApply(node, key(dice.index(plan.keys)), a_while(dice))
+        } else if strikes(Fault::UnknownType, dice) {
+            Action::NotKnowType(node, key(dice.index(plan.keys)), a_while(dice))
+        } else if strikes(Fault::Redrive, dice) {
+            Action::Redrive(node)
         } else if strikes(Fault::ClockBack, dice) {
             let back = dice.mostly_short(Duration::from_secs(86_400));
             match dice.chance(5_000) {

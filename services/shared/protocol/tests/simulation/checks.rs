@@ -36,6 +36,7 @@ pub(crate) fn lacks(outbox: &Outbox, name: &ReceiverName, received: &Received) -
 
 /// What holds after every step.
 pub(crate) fn always(world: &World) -> Result<(), String> {
+    world.letters_hold()?;
     for node in &world.nodes {
         if let Some(violation) = &node.store.rows.witness.violation {
             return Err(violation.clone());

@@ -88,6 +88,10 @@ faults! {
     LoadFails up to 2000,
     /// An event can't be applied for a while.
     ApplyFails up to 300,
+    /// An event is of a type that its receiver doesn't know for a while.
+    UnknownType up to 300,
+    /// A person has all that could not be applied tried again.
+    Redrive up to 1500,
     /// The inbox has too many gaps for one more.
     RunCap up to 10000,
     /// A wall clock jumps back.

@@ -6,12 +6,12 @@ use std::time::Duration;
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::sender::{Capacity, Timing};
 use duet_protocol::settings::{
-    AsyncSettings, BatchSettings, Canary, ConsumerSettings, Generation, JetStreamSettings, Mode,
-    Percent, Settings, Storage, StreamSettings, SyncSettings, TracesAsync, TransportSettings,
+    AsyncSettings, BatchSettings, Canary, ConsumerSettings, DeliverySettings, Generation,
+    JetStreamSettings, Mode, Percent, Settings, Storage, StreamSettings, SyncSettings, TracesAsync,
+    TransportSettings,
 };
 
 use crate::dice::Dice;
-use crate::tables::DELIVERY;
 
 /// What one run is like.
 #[derive(Clone, Debug)]
@@ -26,6 +26,7 @@ pub(crate) struct Plan {
     pub(crate) capacity: Capacity,
     pub(crate) broker_capacity: usize,
     pub(crate) max_ack_pending: usize,
+    pub(crate) delivery: DeliverySettings,
     /// Whether the broker can say what it is done with.
     pub(crate) tells_places: bool,
     /// How many rows a page of a resync or a sweep looks at.
@@ -64,6 +65,12 @@ impl Plan {
             },
             broker_capacity: dice.one_of(&[3, 20, 1_000_000, 1_000_000]),
             max_ack_pending: dice.one_of(&[1, 4, 4096, 4096]),
+            delivery: DeliverySettings {
+                max_attempts: NonZeroU32::new(dice.one_of(&[1, 2, 3, 1_000_000]))
+                    .unwrap_or(NonZeroU32::MIN),
+                backoff_initial: Duration::from_millis(dice.one_of(&[10, 1_000])),
+                backoff_max: Duration::from_secs(dice.one_of(&[1, 5])),
+            },
             tells_places: dice.chance(8_500),
             page: dice.one_of(&[1, 2, 256]),
             most_unacknowledged: dice.one_of(&[1, 1, 8, 4_096]),
@@ -121,7 +128,7 @@ pub(crate) fn settings(
                 linger: Duration::from_millis(dice.one_of(&[0, 5, 50])),
             },
         }),
-        delivery: DELIVERY,
+        delivery: DeliverySettings::default(), // a receiver's, which has the plan's
         traces: TracesAsync::Continue,
         faults: None,
     }

@@ -17,7 +17,7 @@ use crate::broker::Published;
 use crate::faults::Fault;
 use crate::happening::{Attempt, Happening, Request};
 use crate::sending::must;
-use crate::tables::{DELIVERY, ReceiverStore};
+use crate::tables::ReceiverStore;
 use crate::world::{Node, World, all_late};
 
 /// What is in memory.
@@ -76,6 +76,7 @@ impl World {
             .strikes(Fault::ReceiverRollback)
             .then(|| self.nodes[node].store.clone());
         let (now, name) = (self.receiver_wall(node), self.nodes[node].name.clone());
+        let seed = self.dice.next();
         let store = &mut self.nodes[node].store;
         let Ok(outcomes) = Receiving {
             inbox: &mut store.received,
@@ -83,8 +84,8 @@ impl World {
             receiver: &name,
             max_runs: self.plan.max_runs,
             now,
-            delivery: &DELIVERY,
-            seed: 0,
+            delivery: &self.plan.delivery,
+            seed,
             rules: &self.rules,
         }
         .receive(events, arrival);
@@ -345,7 +346,7 @@ impl World {
             }
         }
         let wall = self.receiver_wall(node);
-        let longest = DELIVERY.backoff_max;
+        let longest = self.plan.delivery.backoff_max;
         let parked_due = self.nodes[node].store.received.next_attempts();
         let wait = |due: Timestamp| due.since(wall).clamp(Duration::from_millis(1), longest);
         let parked_due = parked_due.min().map(|due| now + wait(due));
@@ -372,8 +373,9 @@ impl World {
     fn retry_parked(&mut self, node: usize) {
         let (wall, name) = (self.receiver_wall(node), self.nodes[node].name.clone());
         let store = &mut self.nodes[node].store;
-        let due = store.received.due(wall, DELIVERY.backoff_max);
+        let due = store.received.due(wall, self.plan.delivery.backoff_max);
         for event in due {
+            let seed = self.dice.next();
             let store = &mut self.nodes[node].store;
             let Ok(outcome) = Receiving {
                 inbox: &mut store.received,
@@ -381,8 +383,8 @@ impl World {
                 receiver: &name,
                 max_runs: self.plan.max_runs,
                 now: wall,
-                delivery: &DELIVERY,
-                seed: 0,
+                delivery: &self.plan.delivery,
+                seed,
                 rules: &self.rules,
             }
             .retry_parked(&event);

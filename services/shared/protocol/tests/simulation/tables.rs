@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +21,6 @@ use duet_protocol::sender::Sender;
 use duet_protocol::sequence::{
     Epoch, Incarnation, Lane, Partition, Sequence, Source, StoreId, Version,
 };
-use duet_protocol::settings::DeliverySettings;
 use duet_protocol::sweep::{Sweep, Sweeping, Swept};
 use duet_protocol::time::{Moment, Timestamp};
 
@@ -567,6 +565,10 @@ pub(crate) struct NotificationRows {
     pub(crate) rows: BTreeMap<Key, (Option<Value>, EventId)>,
     /// What can't be applied for now.
     pub(crate) failing: BTreeSet<Key>,
+    /// What is of a type that is not known yet.
+    pub(crate) unknown: BTreeSet<Key>,
+    /// What ever was.
+    pub(crate) was_unknown: BTreeSet<Key>,
     /// Sees what is applied, apart from the machines.
     pub(crate) witness: Witness,
 }
@@ -585,6 +587,9 @@ impl Apply for NotificationRows {
     ) -> Result<Result<Option<Decision>, Failure>, Infallible> {
         if self.failing.contains(&data.key) {
             return Ok(Err(Failure::new("told to fail")));
+        }
+        if self.unknown.contains(&data.key) {
+            return Ok(Err(Failure::unknown_type("dev.duet.newer")));
         }
         self.witness.applied(event, data);
         self.rows
@@ -629,10 +634,3 @@ impl Apply for NotificationRows {
         Ok(swept)
     }
 }
-
-/// How often, and how far apart, an event is tried that can't be applied.
-pub(crate) const DELIVERY: DeliverySettings = DeliverySettings {
-    max_attempts: NonZeroU32::new(1_000_000).unwrap(),
-    backoff_initial: Duration::from_secs(1),
-    backoff_max: Duration::from_secs(1),
-};

@@ -259,6 +259,13 @@ impl World {
                     self.break_broker(node, Duration::from_secs(1));
                 }
             }
+            Action::NotKnowType(node, key, time) => {
+                let rows = &mut self.nodes[node].store.rows;
+                rows.unknown.insert(key.clone());
+                rows.was_unknown.insert(key.clone());
+                self.schedule(time, Happening::Heals { node, key });
+            }
+            Action::Redrive(node) => self.redrive(node, false),
             Action::FailToApply(node, key, time) => {
                 self.nodes[node].store.rows.failing.insert(key.clone());
                 self.schedule(time, Happening::Heals { node, key });
@@ -428,7 +435,9 @@ impl World {
             Happening::Provisioned { node } => self.provisioned(node),
             Happening::Heals { node, key } => {
                 if !self.faults.have_ended {
-                    self.nodes[node].store.rows.failing.remove(&key);
+                    let rows = &mut self.nodes[node].store.rows;
+                    rows.failing.remove(&key);
+                    rows.unknown.remove(&key);
                 }
             }
         }
@@ -457,8 +466,10 @@ impl World {
             self.schedule_consume(node);
         }
         self.run_until(checks::is_received);
-        for node in &mut self.nodes {
-            node.store.rows.failing.clear();
+        for node in 0..self.nodes.len() {
+            self.nodes[node].store.rows.failing.clear();
+            self.nodes[node].store.rows.unknown.clear();
+            self.redrive(node, true);
         }
         self.run_until(checks::is_applied);
         if loses_receiver && self.violation.is_none() && !self.is_noticed() {

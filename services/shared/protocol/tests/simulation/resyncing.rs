@@ -10,7 +10,7 @@ use duet_protocol::sequence::{Source, StoreId};
 
 use crate::checks;
 use crate::sending::must;
-use crate::tables::{DELIVERY, Outbox, ReactionRows, SenderStore};
+use crate::tables::{Outbox, ReactionRows, SenderStore};
 use crate::transactions::{Done, Job};
 use crate::world::{Node, World};
 
@@ -95,7 +95,7 @@ impl World {
                 receiver: name,
                 max_runs: self.plan.max_runs,
                 now,
-                delivery: &DELIVERY,
+                delivery: &self.plan.delivery,
                 seed: 0,
                 rules: &self.rules,
             }

@@ -12,7 +12,7 @@ use duet_protocol::sequence::StoreId;
 use duet_protocol::settings::Generation;
 
 use crate::pair::*;
-use crate::tables::{DELIVERY, Outbox, ReactionRows, ReceiverStore, SenderStore, Value};
+use crate::tables::{Outbox, ReactionRows, ReceiverStore, SenderStore, Value};
 
 impl Pair {
     fn resyncs(&mut self) {

@@ -135,7 +135,8 @@ pub(crate) fn received(world: &World, id: EventId) -> Result<(), String> {
     }
 }
 
-/// A sweep takes nothing that was told anew, unless that could not be applied yet.
+/// A sweep takes nothing that was told anew, unless that could not be applied yet. An older resync's sweep, which comes late, may take
+/// what a newer one has told anew and the receiver does not have yet.
 pub(crate) fn swept(
     world: &World,
     node: usize,
@@ -152,8 +153,15 @@ pub(crate) fn swept(
             .filter(|row| row.value.is_some());
         let partition = key.partition(world.plan.partitions);
         let lane = world.store.outbox.lane(partition);
+        let floor = received.inboxes.get(&lane).map(|inbox| inbox.floor);
         let told = stands.is_some_and(|row| {
-            resync.is_some_and(|resync| resync.is_after(lane.source(row.version.epoch)))
+            resync.is_some_and(|resync| {
+                let mut sources = resync.sources.iter();
+                let is_its_sweep = sources.any(|source| {
+                    source.lane == lane && floor.is_some_and(|it| it >= source.epoch)
+                });
+                is_its_sweep && resync.is_after(lane.source(row.version.epoch))
+            })
         });
         let of_key = |event: &Event| event.data().is_some_and(|data| data.key == *key);
         let is_parked = received.parked.values().any(|(event, _)| of_key(event));

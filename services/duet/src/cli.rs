@@ -2,7 +2,7 @@
 
 use crate::{
     bench::{self, baseline},
-    commands::{compare, dead_letters, faults, load, mode, serve, status, tether, trace, up},
+    commands::{compare, dead_letters, faults, load, mode, serve, status, tether, trace, up, why},
     failure::{EXIT_CODES, Failure},
 };
 use clap::{Parser, Subcommand};
@@ -46,6 +46,11 @@ enum Verb {
     /// From the Jaeger of `duet up`, or of the release in a Kubernetes cluster; no port needs to be forwarded for it. What is
     /// missing is told, and where Jaeger shows the same.
     Trace(trace::Options),
+    /// Tell the life of a reaction in sentences: what happened to it, when, and which setting decided that
+    ///
+    /// From the stores alone, so also long after, and of what was not sampled. Where the pair is on this machine, also while it does
+    /// not run. Exits with 3 if a service could not be asked.
+    Why(why::Options),
     /// Make traffic at a fixed rate, and tell whether all of it arrived
     ///
     /// It writes posts of its own and reacts to them, until the time is over or Ctrl-C. Then it waits until Notification shows what
@@ -76,6 +81,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         Verb::DeadLetters(options) => dead_letters::run(options),
         Verb::Status(options) => status::run(options),
         Verb::Trace(options) => trace::run(options),
+        Verb::Why(options) => why::run(options),
         Verb::Load(options) => load::run(options),
         Verb::Compare(options) => compare::run(options),
         Verb::Bench(options) => bench::run(options),
@@ -139,6 +145,7 @@ mod tests {
             "duet dead-letters redrive --cause 00000000000000ab --rate 5 --data-dir d --json",
             "duet dead-letters discard --post walk --yes --data-dir d --json",
             "duet trace --last --data-dir d --json",
+            "duet why post user --data-dir d --json",
             "duet load --rate 5 --for 5m --data-dir d --json",
             "duet compare --quick --data-dir d --out o --json --only hung --only slow",
             "duet bench throughput --data-dir d --json",
@@ -156,6 +163,7 @@ mod tests {
             "dead-letters list",
             "dead-letters redrive --dry-run",
             "trace --last",
+            "why post user",
             "load",
             "compare",
         ] {

@@ -213,7 +213,7 @@ fn sum_of(name: &str, text: &str) -> f64 {
 }
 
 /// Reads JSON; `unavailable` says that a 503 has a body of the same kind.
-async fn get<T: DeserializeOwned>(
+pub(crate) async fn get<T: DeserializeOwned>(
     http: &reqwest::Client,
     url: &str,
     unavailable: bool,

@@ -36,6 +36,8 @@ mod signals;
 mod took;
 /// How long callers waited.
 mod waits;
+/// Why a pair stands as it does.
+mod why;
 
 fn main() -> std::process::ExitCode {
     match cli::run() {

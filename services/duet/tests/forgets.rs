@@ -177,6 +177,7 @@ fn settings(mode: &str) -> Arc<Settings> {
 fn in_force(settings: Arc<Settings>) -> SettingsState {
     SettingsState {
         current: Some(InForce {
+            document: Arc::new(Channel::from_yaml(duet_crd::EXAMPLE).unwrap()),
             settings,
             resource: None,
             since: Timestamp::default(),

@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
+use duet_channel::life::Applied;
 use duet_channel::receiver::ReceivingService;
-use duet_protocol::event::Event;
+use duet_channel::store::StoreError;
+use duet_protocol::event::{Event, Key};
 use duet_protocol::receive::Outcome;
 use duet_web::reaction_event;
 use opentelemetry::KeyValue;
 use rusqlite::Connection;
 use serde::Deserialize;
 
-use crate::store::Memory;
 use crate::store::apply::Table;
+use crate::store::{self, Memory};
 use crate::stream::Listeners;
 
 /// Notification's part of the receiving transaction, and what follows it.
@@ -27,6 +29,10 @@ impl ReceivingService<Connection> for Notifications {
 
     fn rows<'t>(&self, connection: &'t Connection) -> Table<'t> {
         Table::new(connection, self.memory.clone())
+    }
+
+    fn applied(&self, connection: &Connection, key: &Key) -> Result<Option<Applied>, StoreError> {
+        store::applied(connection, key)
     }
 
     /// While nobody listens, this is one look at a number.

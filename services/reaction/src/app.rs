@@ -18,10 +18,11 @@ use duet_web::process::StartError;
 use duet_web::routes::at;
 use duet_web::service::{self, Service};
 use duet_web::tasks::Tasks;
+use duet_web::why::WHY;
 
 use crate::config::{self, Config};
 use crate::service::Reactions;
-use crate::{housekeeping, routes, status, store};
+use crate::{housekeeping, routes, status, store, why};
 
 /// Why a process of the service ended other than by being told to.
 #[derive(Debug, thiserror::Error)]
@@ -110,7 +111,9 @@ pub async fn run_until(config: Config, stop: Stop) -> Result<(), Error> {
         let sending = web::Data::new(sending);
         move |config: &mut web::ServiceConfig| {
             config.app_data(sending.clone());
-            config.service(at("/v1/channel").get(status::channel));
+            config
+                .service(at("/v1/channel").get(status::channel))
+                .service(at(WHY).get(why::why));
         }
     };
     Ok(service.serve(public, internal, tasks, store).await?)

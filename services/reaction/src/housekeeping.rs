@@ -91,7 +91,9 @@ mod tests {
         let (store, _committed) = SqliteStore::open(&dir.path().join("store"), options).unwrap();
         let (source, _) = store.outbox().await.unwrap().sources[0];
         let undone = move |tx: &mut SqliteTx<'_>| {
-            let insert = "INSERT INTO reactions VALUES ('p1', 'ana', NULL, 0, ?1, 1, 0)";
+            let insert =
+                "INSERT INTO reactions (post, user, kind, at, epoch, sequence, provisional)
+                          VALUES ('p1', 'ana', NULL, 0, ?1, 1, 0)";
             tx.connection()
                 .execute(insert, [source.epoch.0.cast_signed()])?;
             Ok(())

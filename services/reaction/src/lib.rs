@@ -16,6 +16,8 @@ pub mod service;
 mod status;
 /// The service's own tables.
 pub mod store;
+/// What the store tells of a pair.
+mod why;
 
 pub use app::{Error, run, run_until};
 pub use config::{Config, Loss, Receiver};

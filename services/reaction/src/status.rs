@@ -115,7 +115,7 @@ fn degraded(
 }
 
 /// What keeps events from a receiver.
-fn trouble(
+pub(crate) fn trouble(
     receiver: &ReceiverStanding,
     failing: &BTreeMap<ReceiverName, Failing>,
 ) -> Option<(&'static str, String)> {

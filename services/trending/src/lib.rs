@@ -15,3 +15,4 @@ pub use app::{run, run_until};
 pub use config::Config;
 pub use duet_web::service::Error;
 pub use routes::document as openapi;
+pub use tally::MIGRATIONS;

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 
 /// The tables' migrations, oldest first. One that was released never changes.
-pub(crate) const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+pub const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
 
 /// A post, and what stands of the last hour's reactions to it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,6 +11,7 @@ pub(crate) mod status; // what each service says of the channel
 pub(crate) mod tether; // a program that ends when its parent does
 pub(crate) mod trace; // one trace as a tree
 pub(crate) mod up; // the whole pair, supervised
+pub(crate) mod why; // the life of a reaction's latest event
 
 use crate::failure::{Doing, Failure};
 

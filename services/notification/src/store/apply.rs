@@ -6,11 +6,12 @@ use duet_protocol::event::{Data, Event, Key};
 use duet_protocol::receive::{Apply, Failure};
 use duet_protocol::sequence::{Lane, Version};
 use duet_protocol::sweep::{Sweep, Swept};
+use duet_protocol::time::Timestamp;
 use duet_web::ids::PostId;
 use rusqlite::{Connection, Result};
 
 use super::groups::{self, Member};
-use super::pairs::{self, Before, Held};
+use super::pairs::{self, Before, Held, Placed};
 use super::{Memory, changes, mutes};
 use crate::domain::{Effect, Newness, TakenBack, Told, Turn, Verdict, decide};
 
@@ -20,6 +21,8 @@ pub struct Table<'c> {
     memory: Arc<Memory>,
     /// The row that was read last, which is the one that is then written.
     last_read: Option<(Key, Option<Held>)>,
+    /// When what comes is applied.
+    now: Option<Timestamp>,
 }
 
 impl<'c> Table<'c> {
@@ -29,6 +32,7 @@ impl<'c> Table<'c> {
             connection,
             memory,
             last_read: None,
+            now: None,
         }
     }
 
@@ -61,7 +65,12 @@ impl<'c> Table<'c> {
             groups::join(connection, told, newness)?;
         }
         let before = held.map_or(Before::Nothing, |held| held.as_before(told.user.as_str()));
-        pairs::put(connection, event, told, newness, before, verdict)?;
+        let placed = Placed {
+            newness,
+            before,
+            applied: self.now,
+        };
+        pairs::put(connection, event, told, placed, verdict)?;
 
         if let Some((owner, kind)) = was_shown {
             groups::count_kind(connection, owner, &told.post, kind, -1)?;
@@ -134,6 +143,10 @@ impl Apply for Table<'_> {
         let version = held.as_ref().map(|held| held.version);
         self.last_read = Some((key.clone(), held));
         Ok(version)
+    }
+
+    fn applies_at(&mut self, now: Timestamp) {
+        self.now = Some(now);
     }
 
     fn apply(

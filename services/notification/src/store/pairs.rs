@@ -1,5 +1,7 @@
+use duet_channel::life::{Applied, Name, When};
+use duet_channel::store::StoreError;
 use duet_protocol::event::{Event, Key};
-use duet_protocol::sequence::{Epoch, Lane, Sequence, Version};
+use duet_protocol::sequence::{Epoch, Lane, Partition, Sequence, StoreId, Version};
 use duet_protocol::time::Timestamp;
 use duet_web::ids::UserId;
 use rusqlite::{Connection, OptionalExtension, Result, params};
@@ -133,15 +135,61 @@ pub(super) fn get(connection: &Connection, post: &str, user: &str) -> Result<Opt
         .optional()
 }
 
+/// What a row keeps beside what its event told.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Placed {
+    /// Its place in the group, if it is or was in one.
+    pub newness: Newness,
+    pub before: Before,
+    /// When the event was applied; none where nobody asked for it to be kept.
+    pub applied: Option<Timestamp>,
+}
+
+/// What a pair's row tells of the event that wrote it; none if there is no row.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn applied(connection: &Connection, key: &Key) -> Result<Option<Applied>, StoreError> {
+    let Some((post, user)) = key.as_str().split_once('/') else {
+        return Ok(None);
+    };
+    let Some(held) = get(connection, post, user)? else {
+        return Ok(None);
+    };
+    let mut select = connection.prepare_cached(
+        "SELECT store, partitions, partition, at + applied_after FROM notifications WHERE post = ?1 AND user = ?2",
+    )?;
+    let applied = select.query_row([post, user], |row| {
+        let lane = Lane {
+            store: StoreId(row.get::<_, i64>(0)?.cast_unsigned()),
+            partitions: row.get(1)?,
+            partition: Partition(row.get(2)?),
+        };
+        let applied: Option<i64> = row.get(3)?;
+        Ok(Applied {
+            event: Name::of(lane, held.version),
+            value: held.kind.as_ref().map(ReactionKind::to_string),
+            decision: held.verdict(user).map(|it| it.word().as_str().to_owned()),
+            owner: Some(held.owner.to_string()),
+            applied: applied.map(|micros| When(Timestamp::from_micros(micros))),
+        })
+    });
+    Ok(Some(applied?))
+}
+
 /// Writes what `event` told into its pair's row.
 pub(super) fn put(
     connection: &Connection,
     event: &Event,
     told: &Told,
-    newness: Newness,
-    before: Before,
+    placed: Placed,
     verdict: Option<Verdict>,
 ) -> Result<()> {
+    let Placed {
+        newness,
+        before,
+        applied,
+    } = placed;
     let Lane {
         store,
         partitions,
@@ -150,13 +198,14 @@ pub(super) fn put(
     connection
         .prepare_cached(
             "INSERT INTO notifications (post, user, owner, kind, at, newness, newness_before,
-                                        store, partitions, partition, epoch, sequence, decision)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+                                        store, partitions, partition, epoch, sequence, decision, applied_after)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
              ON CONFLICT (post, user) DO UPDATE SET
                owner = excluded.owner, kind = excluded.kind, at = excluded.at,
                newness = excluded.newness, newness_before = excluded.newness_before,
                store = excluded.store, partitions = excluded.partitions, partition = excluded.partition,
-               epoch = excluded.epoch, sequence = excluded.sequence, decision = excluded.decision",
+               epoch = excluded.epoch, sequence = excluded.sequence, decision = excluded.decision,
+               applied_after = excluded.applied_after",
         )?
         .execute(params![
             told.post.as_str(),
@@ -176,6 +225,7 @@ pub(super) fn put(
             event.source.epoch.0.cast_signed(),
             event.sequence.0.cast_signed(),
             code(verdict),
+            applied.map(|applied| applied.micros() - told.at.micros()),
         ])?;
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! What an owner sees after which events, over a store in memory.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use duet_protocol::event::{Body, Data, Event, Key, TraceContext};
 use duet_protocol::receive::Apply;
@@ -20,6 +21,8 @@ use crate::domain::{Group, Mute, Newness};
 mod changes_told;
 /// What is not notified.
 mod muted;
+/// What a pair's row tells afterwards.
+mod row_tells;
 
 const WORDS: [&str; 4] = ["notified", "muted", "own", "withdrawn"];
 const SET: &str = "dev.duet.reaction.set";
@@ -30,6 +33,9 @@ const LANE: Lane = Lane {
     partitions: 1,
     partition: Partition(0),
 };
+
+/// How long after it was made an event is applied.
+const LATER: Duration = Duration::from_millis(4);
 
 /// Bob's post `p1` (and `p2`), and a clock: event `n` is made at second `n` and comes at once.
 struct Bob {
@@ -131,6 +137,7 @@ impl Bob {
                 .unwrap()
                 .is_none_or(|held| held < event.version())
         );
+        table.applies_at(now + LATER);
         let decided = table.apply(&event, &data).unwrap().unwrap();
         assert_eq!(table.held(&data.key).unwrap(), Some(event.version()));
         assert_eq!(table.decided(&data.key).unwrap(), decided);

@@ -27,6 +27,18 @@ impl Kind {
         Kind::Angry,
     ];
 
+    /// Its name, as JSON has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Like => "like",
+            Kind::Love => "love",
+            Kind::Laugh => "laugh",
+            Kind::Wow => "wow",
+            Kind::Sad => "sad",
+            Kind::Angry => "angry",
+        }
+    }
+
     /// Its number in the store, which never changes: 1 and up.
     pub fn code(self) -> i64 {
         self as i64 + 1

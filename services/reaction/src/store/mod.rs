@@ -9,6 +9,6 @@ pub mod reactions;
 mod tests;
 
 /// The tables' migrations, oldest first. One that was released never changes.
-pub const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+pub const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("schema_2.sql")];
 
 use duet_channel::store::sqlite::checked;

@@ -1,7 +1,9 @@
 use duet_channel::store::StoreError;
+use duet_channel::store::sqlite::life::OwnRow;
 use duet_protocol::accept::{Row, Rows, Write};
 use duet_protocol::event::{Data, Key};
 use duet_protocol::sequence::{Epoch, Sequence, Version};
+use duet_protocol::settings::Generation;
 use duet_protocol::time::Timestamp;
 use duet_web::ids::{PostId, UserId};
 use rusqlite::types::ValueRef;
@@ -52,6 +54,36 @@ fn reaction(row: &rusqlite::Row<'_>) -> Result<Reaction> {
 fn kind(row: &rusqlite::Row<'_>, column: usize) -> Result<Kind> {
     let code = row.get(column)?;
     Kind::from_code(code).ok_or(rusqlite::Error::IntegralValueOutOfRange(column, code))
+}
+
+/// What a pair's row tells of the event that wrote it; none if there is none.
+pub fn own_row(connection: &Connection, key: &Key) -> Result<Option<OwnRow>, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT kind, at, epoch, sequence, provisional, generation, restored, trace FROM reactions
+         WHERE post = ?1 AND user = ?2",
+    )?;
+    // A key that is no pair's has no row.
+    let row = select.query_row(Pair::split(key).unwrap_or_default(), |row| {
+        let value = match row.get_ref(0)? {
+            ValueRef::Null => None,
+            _ => Some(kind(row, 0)?.name().to_owned()),
+        };
+        let (generation, restored): (i64, Option<i64>) = (row.get(5)?, row.get(6)?);
+        let trace: Option<[u8; 16]> = row.get(7)?;
+        Ok(OwnRow {
+            value,
+            version: Version {
+                epoch: Epoch(row.get::<_, i64>(2)?.cast_unsigned()),
+                sequence: Sequence(row.get::<_, i64>(3)?.cast_unsigned()),
+            },
+            accepted: Timestamp::from_micros(restored.map_or_else(|| row.get(1), Ok)?),
+            generation: (generation > 0).then(|| Generation(generation.cast_unsigned())),
+            provisional: row.get(4)?,
+            restores: restored.is_some(),
+            trace: trace.map(|id| format!("{:032x}", u128::from_be_bytes(id))),
+        })
+    });
+    Ok(row.optional()?)
 }
 
 /// Drops at most `limit` undone rows whose events every receiver holds: those up to and including `up_to`.
@@ -220,15 +252,19 @@ impl Table<'_> {
         let Write {
             version,
             provisional,
+            restores,
+            generation,
+            trace,
             ..
         } = *write;
         self.connection
             .prepare_cached(
-                "INSERT INTO reactions (post, user, kind, at, epoch, sequence, provisional)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                "INSERT INTO reactions (post, user, kind, at, epoch, sequence, provisional, generation, restored, trace)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
                  ON CONFLICT (post, user) DO UPDATE SET
                    kind = excluded.kind, at = excluded.at, epoch = excluded.epoch,
-                   sequence = excluded.sequence, provisional = excluded.provisional",
+                   sequence = excluded.sequence, provisional = excluded.provisional,
+                   generation = excluded.generation, restored = excluded.restored, trace = excluded.trace",
             )?
             .execute(params![
                 post,
@@ -238,6 +274,9 @@ impl Table<'_> {
                 version.epoch.0.cast_signed(),
                 version.sequence.0.cast_signed(),
                 provisional,
+                generation.0.cast_signed(),
+                restores.then(|| write.at.micros()),
+                trace.sampled().map(u128::to_be_bytes),
             ])?;
         Ok(())
     }

@@ -1,7 +1,10 @@
 //! Posts, reactions and their counts, over a store in memory.
 
+use duet_channel::store::sqlite::life::OwnRow;
 use duet_protocol::accept::{Rows, Write};
+use duet_protocol::event::TraceContext;
 use duet_protocol::sequence::{Epoch, Sequence, Version};
+use duet_protocol::settings::Generation;
 use duet_protocol::time::Timestamp;
 use rusqlite::Connection;
 
@@ -10,7 +13,9 @@ use crate::domain::{AnotherOwner, Counts, Kind, Pair, Post, Put, Stand};
 
 fn store() -> Connection {
     let connection = Connection::open_in_memory().unwrap();
-    connection.execute_batch(super::MIGRATIONS[0]).unwrap();
+    for migration in super::MIGRATIONS {
+        connection.execute_batch(migration).unwrap();
+    }
     connection
 }
 
@@ -53,6 +58,11 @@ fn write(
         provisional: true,
         restores: sequence > 10,
         at,
+        trace: &TraceContext {
+            traceparent: "00-0000000000000000000000000000002a-0000000000000001-01".into(),
+            tracestate: "".into(),
+        },
+        generation: Generation(7),
     };
     let data = reactions::Table::new(connection)
         .write(&key, write)
@@ -155,6 +165,36 @@ fn what_is_restored_stands_since_it_was_made() {
     );
     let reaction = reactions::get(&connection, &pair("ana")).unwrap().unwrap();
     assert_eq!(reaction.at, Timestamp::from_micros(0));
+}
+
+#[test]
+fn a_row_tells_how_it_came_to_be() {
+    let connection = store();
+    put_post(&connection, &post("bob", "T")).unwrap();
+    let key = pair("ana").key().unwrap();
+    let own_row = || reactions::own_row(&connection, &key).unwrap();
+    assert_eq!(own_row(), None);
+    write(&connection, "ana", Some(Kind::Like), 3);
+    let liked = OwnRow {
+        value: Some("like".to_owned()),
+        version: version(3),
+        accepted: Timestamp::from_micros(3_000_000),
+        generation: Some(Generation(7)),
+        provisional: true,
+        restores: false,
+        trace: Some(format!("{:032x}", 42)),
+    };
+    // What stands tells since when, which an ordinary write takes from the moment that it happens.
+    assert_eq!(own_row(), Some(liked.clone()));
+    write(&connection, "ana", None, 11);
+    let taken_back = OwnRow {
+        value: None,
+        version: version(11),
+        accepted: Timestamp::from_micros(11_000_000),
+        restores: true,
+        ..liked
+    };
+    assert_eq!(own_row(), Some(taken_back));
 }
 
 #[test]

@@ -8,6 +8,7 @@ pub mod brokers;
 pub mod clock;
 pub mod dead_letters;
 pub mod failing;
+pub mod life;
 pub mod mended;
 pub mod open;
 mod pause;

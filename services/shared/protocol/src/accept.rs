@@ -33,6 +33,10 @@ pub struct Write<'a, V> {
     pub restores: bool,
     /// When.
     pub at: Timestamp,
+    /// The trace that it happens in.
+    pub trace: &'a TraceContext,
+    /// The Channel's generation that it happens under.
+    pub generation: Generation,
 }
 
 /// The service's own rows, in the transaction that the outbox is in.
@@ -156,6 +160,8 @@ impl<O: OutboxTables, R: Rows<Error = O::Error>, T: Default> Accepting<'_, O, R,
             provisional: matches!(request.dispatch, Dispatch::Inline { .. }),
             restores: false,
             at,
+            trace: &request.trace,
+            generation: request.generation,
         };
         let id = self.append(
             &request.key,
@@ -246,6 +252,8 @@ impl<O: OutboxTables, R: Rows<Error = O::Error>, T: Default> Accepting<'_, O, R,
             provisional: false,
             restores: true,
             at,
+            trace: &failed.trace,
+            generation: failed.generation,
         };
         let Failed {
             key,

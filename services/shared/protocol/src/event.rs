@@ -61,6 +61,17 @@ pub struct TraceContext {
     pub tracestate: Box<str>,
 }
 
+impl TraceContext {
+    /// The trace's id, if it was sampled.
+    pub fn sampled(&self) -> Option<u128> {
+        let mut parts = self.traceparent.split('-');
+        let (_, id, _, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let is_sampled = u8::from_str_radix(flags, 16).ok()? & 1 == 1;
+        let id = u128::from_str_radix(id, 16).ok()?;
+        is_sampled.then_some(id)
+    }
+}
+
 /// The end of an epoch: no event of it lies beyond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seal {
@@ -279,6 +290,18 @@ impl Sub for RollingHash {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_trace_that_was_sampled_is_known_by_its_id() {
+        let of = |flags: &str| TraceContext {
+            traceparent: format!("00-0000000000000000000000000000002a-0000000000000001-{flags}")
+                .into(),
+            tracestate: "".into(),
+        };
+        let ids = ["01", "03", "00", "x"].map(|flags| of(flags).sampled());
+        assert_eq!(ids, [Some(42), Some(42), None, None]);
+        assert_eq!(TraceContext::default().sampled(), None);
+    }
 
     #[test]
     fn a_position_survives_its_text_form_and_nothing_else_is_one() {

@@ -152,6 +152,8 @@ pub trait Apply {
 
     /// The version that the key's row or tombstone holds.
     fn held(&mut self, key: &Key) -> Result<Option<Version>, Self::Error>;
+    /// What is applied next is applied at this moment, for rows that keep it.
+    fn applies_at(&mut self, now: Timestamp);
     /// Applies the event, stores its version in its key's row, and says what it decided. A `Failure` has written nothing.
     fn apply(
         &mut self,
@@ -298,6 +300,7 @@ impl<I: InboxTables, A: Apply<Error = I::Error>> Receiving<'_, I, A> {
         if self.is_superseded(event, data)? {
             return Ok(Ok(Outcome::Superseded));
         }
+        self.rows.applies_at(self.now);
         Ok(self.rows.apply(event, data)?.map(Outcome::Applied))
     }
 

@@ -29,6 +29,7 @@ pub mod time;
 pub mod told;
 /// A SERVER span, its headers and its metric for each request.
 pub mod trace;
+pub mod why;
 
 /// The two ports, taken before anything starts.
 pub mod ports;

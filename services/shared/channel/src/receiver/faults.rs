@@ -13,7 +13,7 @@ use duet_protocol::receive::{Apply, Failure};
 use duet_protocol::sequence::{Lane, Version};
 use duet_protocol::settings::Faults;
 use duet_protocol::sweep::{Sweep, Swept};
-use duet_protocol::time::Moment;
+use duet_protocol::time::{Moment, Timestamp};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -170,6 +170,10 @@ impl<R: Apply, F: FnMut(&Event) -> bool> Apply for Faulty<R, F> {
 
     fn held(&mut self, key: &Key) -> Result<Option<Version>, Self::Error> {
         self.rows.held(key)
+    }
+
+    fn applies_at(&mut self, now: Timestamp) {
+        self.rows.applies_at(now);
     }
 
     fn apply(

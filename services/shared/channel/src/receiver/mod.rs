@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use duet_protocol::event::Event;
+use duet_protocol::event::{Event, Key};
 use duet_protocol::inbox::Inbox;
 use duet_protocol::receipt::{Receipt, ReceiverName};
 use duet_protocol::receipts::Receipts;
@@ -42,6 +42,7 @@ use tokio_util::sync::CancellationToken;
 use self::faults::{Faulty, Struck};
 use crate::clock::Clock;
 use crate::dead_letters::DeadLetters;
+use crate::life::Applied;
 use crate::settings::SettingsState;
 use crate::store::{Store, StoreError};
 use crate::waiters::Waiters;
@@ -76,6 +77,15 @@ pub trait ReceivingService<C>: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Bytes, Failure>> + Send {
         let _ = (event, stop);
         async { Err(Failure::new("the service has no jobs")) }
+    }
+
+    /// What the key's row tells of the event that wrote it, for whoever asks; none where there is no row.
+    ///
+    /// # Errors
+    /// Those of the store.
+    fn applied(&self, connection: &C, key: &Key) -> Result<Option<Applied>, StoreError> {
+        let _ = (connection, key);
+        Ok(None)
     }
 
     /// What an event's spans tell of it, asked of recorded events only.

@@ -42,6 +42,7 @@ impl Follow {
                 settings: Arc::new(Settings::try_from(&document.channel).ok()?),
                 resource: document.resource.clone(),
                 since: now,
+                document: Arc::new(document.channel.clone()),
             })
         };
         let state = SettingsState {
@@ -104,6 +105,7 @@ impl Follow {
             Problem::new(Trouble::Invalid, message)
         })?;
         let resource = document.resource.clone();
+        let channel = Arc::new(document.channel.clone());
         if self.last.document() != Some(&document) {
             self.last.replace(document);
             self.keep();
@@ -115,6 +117,7 @@ impl Follow {
                     settings: Arc::new(settings),
                     resource,
                     since: now(),
+                    document: channel,
                 });
             }
         }

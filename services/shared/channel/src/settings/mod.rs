@@ -13,6 +13,7 @@ mod look; // one look at a file
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use duet_crd::Channel;
 use duet_protocol::settings::Settings;
 use duet_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,8 @@ pub struct InForce {
     pub resource: Option<Resource>,
     /// Since when, in this process.
     pub since: Timestamp,
+    /// The document that they are from.
+    pub document: Arc<Channel>,
 }
 
 impl InForce {

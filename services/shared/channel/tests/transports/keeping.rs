@@ -12,6 +12,7 @@ use duet_protocol::event::{self, Event, Key};
 use duet_protocol::receive::{Apply, Failure};
 use duet_protocol::sequence::{Epoch, Lane, Sequence, Version};
 use duet_protocol::sweep::{Sweep, Swept};
+use duet_protocol::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 /// Its table.
@@ -57,6 +58,8 @@ impl Apply for Rows<'_> {
             .query_row(select, [key.as_str()], version)
             .optional()?)
     }
+
+    fn applies_at(&mut self, _: Timestamp) {}
 
     fn apply(
         &mut self,

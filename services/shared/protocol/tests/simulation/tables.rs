@@ -580,6 +580,8 @@ impl Apply for NotificationRows {
         Ok(self.rows.get(key).map(|(_, id)| version(*id)))
     }
 
+    fn applies_at(&mut self, _: Timestamp) {}
+
     fn apply(
         &mut self,
         event: &Event,

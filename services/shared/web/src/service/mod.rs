@@ -6,6 +6,8 @@ pub mod receiving;
 pub mod sending;
 
 mod args;
+/// Keeps which Channel is in force since when.
+mod generations;
 
 use std::time::Duration;
 
@@ -159,12 +161,18 @@ impl Service {
         public: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
         internal: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
         mut tasks: Tasks,
-        store: impl Store,
+        store: SqliteStore,
     ) -> Result<(), Error> {
         let not_ready = |state: &SettingsState| state.not_ready().map(str::to_owned);
         let readiness = &self.process.readiness;
         let readiness = readiness.follow("channel", self.states, not_ready);
         tasks.spawn("readiness", readiness);
+        let keep = generations::keep(
+            store.clone(),
+            self.settings.states(),
+            self.process.stop.end.clone(),
+        );
+        tasks.spawn("generations", keep);
         let settings = self.settings.run(self.process.stop.end.clone());
         tasks.spawn("settings", settings);
         let finish = async {

@@ -195,6 +195,8 @@ fn refused(error: serde_json::Error) -> StoreError {
 
 #[cfg(test)]
 mod tests {
+    use duet_protocol::event::TraceContext;
+    use duet_protocol::settings::Generation;
     use duet_protocol::time::Timestamp;
 
     use super::*;
@@ -220,6 +222,8 @@ mod tests {
                 provisional: true,
                 restores: false,
                 at: Timestamp::default(),
+                trace: &TraceContext::default(),
+                generation: Generation::FIRST,
             };
             let data = rows.write(&key, write).unwrap();
             let row = rows.row(&key).unwrap();

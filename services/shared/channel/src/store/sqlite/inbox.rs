@@ -186,6 +186,11 @@ fn read(connection: &Connection, lane: Lane) -> Result<Known, StoreError> {
     })
 }
 
+/// What was received of a lane.
+pub(super) fn of(connection: &Connection, lane: Lane) -> Result<Inbox, StoreError> {
+    Ok(read(connection, lane)?.now)
+}
+
 /// See [`Store::is_done`](crate::store::Store::is_done).
 pub(super) fn is_done(connection: &Connection, event: EventId) -> Result<bool, StoreError> {
     if !read(connection, event.source.lane)?.now.holds(event) {

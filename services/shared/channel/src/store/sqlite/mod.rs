@@ -13,9 +13,12 @@
 //! | `standing` | how the outbox stands, as read beside the writer |
 //! | `readers` | the threads that read |
 //! | `resync`, `sweep` | the last resync at a sender, sweeps under way at a receiver |
+//! | `file` | a file that no process has open, read |
 //! | `codec` | how events and runs are kept in columns |
 //! | `column` | what a service reads from a column |
 //! | `documents` | the rows of a sending service, if it has no tables of its own |
+//! | `generations` | which Channel was in force when |
+//! | `life` | what the tables tell of the life of a key's events |
 //! | `savepoint` | what a service wraps an apply in that may fail half-way |
 //! | `versions` | the versions of a receiving service's keys, if it keeps none itself |
 
@@ -23,8 +26,11 @@ mod codec;
 mod column;
 pub mod documents;
 mod error;
+pub mod file;
+pub mod generations;
 mod inbox;
 mod letters;
+pub mod life;
 mod lock;
 mod open;
 mod outbox;

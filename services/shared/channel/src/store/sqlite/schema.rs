@@ -144,7 +144,7 @@ CREATE TABLE begins (
     epoch     INTEGER NOT NULL,
     PRIMARY KEY (receiver, partition)
 ) WITHOUT ROWID;
-", super::parked::TABLE, super::resync::TABLES, super::sweep::TABLES];
+", super::parked::TABLE, super::resync::TABLES, super::sweep::TABLES, super::generations::TABLE, super::versions::APPLIED];
 
 /// How many migrations a file has had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use duet_protocol::event::{Data, Event, Key};
 use duet_protocol::receive::{Apply, Failure};
 use duet_protocol::sequence::{Epoch, Lane, Sequence, Version};
 use duet_protocol::sweep::{Sweep, Swept};
+use duet_protocol::time::Timestamp;
 use futures::future::BoxFuture;
 use opentelemetry::KeyValue;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -17,7 +18,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::codec::{signed, unsigned};
 use super::error::corrupt;
+use super::inbox::lane;
 use super::savepoint::in_savepoint;
+use crate::life::{Applied, Name, When};
 use crate::receiver::ReceivingService;
 use crate::store::StoreError;
 
@@ -34,6 +37,11 @@ CREATE TABLE versions (
     sequence   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX versions_gone ON versions (store, partitions, partition, epoch, sequence) WHERE gone;
+";
+
+/// What came to the table later, as another migration.
+pub(super) const APPLIED: &str = "
+ALTER TABLE versions ADD COLUMN applied INTEGER; -- when its event was applied, in microseconds since 1970; NULL in rows from before
 ";
 
 /// What a service has of a key after an event.
@@ -101,6 +109,7 @@ impl ReceivingService<Connection> for Versioned {
         VersionedRows {
             connection,
             service: self.0.clone(),
+            now: None,
         }
     }
 
@@ -115,12 +124,43 @@ impl ReceivingService<Connection> for Versioned {
     fn describe(&self, event: &Event) -> Vec<KeyValue> {
         self.0.describe(event)
     }
+
+    fn applied(&self, connection: &Connection, key: &Key) -> Result<Option<Applied>, StoreError> {
+        applied(connection, key)
+    }
+}
+
+/// What the version that is kept of a key tells.
+///
+/// # Errors
+/// Those of SQLite.
+pub fn applied(connection: &Connection, key: &Key) -> Result<Option<Applied>, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT store, partitions, partition, epoch, sequence, gone, applied FROM versions WHERE key = ?1",
+    )?;
+    let row = select.query_row([key.as_str()], |row| {
+        let version = Version {
+            epoch: Epoch(unsigned(row.get(3)?)),
+            sequence: Sequence(unsigned(row.get(4)?)),
+        };
+        let gone: bool = row.get(5)?;
+        let applied: Option<i64> = row.get(6)?;
+        Ok(Applied {
+            event: Name::of(lane(row)?, version),
+            value: (!gone).then(|| "kept".to_owned()),
+            decision: None,
+            owner: None,
+            applied: applied.map(|micros| When(Timestamp::from_micros(micros))),
+        })
+    });
+    Ok(row.optional()?)
 }
 
 /// The keys of a [`Versioned`] service, inside a transaction.
 pub struct VersionedRows<'t> {
     connection: &'t Connection,
     service: Arc<dyn Changes>,
+    now: Option<Timestamp>,
 }
 
 impl Apply for VersionedRows<'_> {
@@ -139,6 +179,10 @@ impl Apply for VersionedRows<'_> {
         Ok(select.query_row([key.as_str()], version).optional()?)
     }
 
+    fn applies_at(&mut self, now: Timestamp) {
+        self.now = Some(now);
+    }
+
     fn apply(
         &mut self,
         event: &Event,
@@ -155,7 +199,7 @@ impl Apply for VersionedRows<'_> {
             partition,
         } = event.source.lane;
         self.connection
-            .prepare_cached("REPLACE INTO versions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
+            .prepare_cached("REPLACE INTO versions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
             .execute(params![
                 data.key.as_str(),
                 kept == Kept::Nothing,
@@ -164,6 +208,7 @@ impl Apply for VersionedRows<'_> {
                 partition.0,
                 signed(event.source.epoch.0),
                 signed(event.sequence.0),
+                self.now.map(Timestamp::micros),
             ])?;
         Ok(Ok(None))
     }
@@ -301,6 +346,7 @@ mod tests {
     fn a_version_is_held_until_its_key_is_gone_and_nothing_older_can_come() {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(TABLE).unwrap();
+        connection.execute_batch(APPLIED).unwrap();
         connection
             .execute_batch("CREATE TABLE texts (key PRIMARY KEY, text)")
             .unwrap();

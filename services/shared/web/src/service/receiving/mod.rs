@@ -7,6 +7,8 @@ mod intake;
 mod letters;
 /// What the process tells of the channel.
 mod status;
+/// What the store tells of a key.
+mod why;
 
 use std::sync::Arc;
 
@@ -25,6 +27,7 @@ use crate::drain::Stop;
 use crate::health::Version;
 use crate::routes::at;
 use crate::tasks::Tasks;
+use crate::why::WHY;
 use intake::Intake;
 use status::FaultsCondition;
 
@@ -148,7 +151,8 @@ impl Receiving {
                     .app_data(standing.clone())
                     .app_data(condition.clone())
                     .app_data(store.clone())
-                    .service(at("/v1/channel").get(status::channel));
+                    .service(at("/v1/channel").get(status::channel))
+                    .service(at(WHY).get(why::why::<A>));
                 intake::configure::<A>(config);
                 letters::configure::<A>(config);
             }

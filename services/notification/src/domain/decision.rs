@@ -37,8 +37,10 @@ pub enum Standing {
     Hidden,
     /// It was undone; it was in a group until then.
     Withdrawn,
-    /// It was undone; it was in no group.
+    /// It was undone; it was in no group, for it was muted or the owner's own.
     Gone,
+    /// It was undone; that it ever stood never came here.
+    Unseen,
 }
 
 /// What an event tells of its pair.
@@ -87,11 +89,12 @@ pub fn decide<E>(
 
     Ok(match (turn, held) {
         _ if is_own => (Some(D::Own), F::Absent),
-        (Turn::Removed, Some(S::Shown)) => (Some(D::Withdrawn), F::Absent),
-        (Turn::Removed, Some(S::Hidden)) => (Some(D::Muted), F::Absent),
+        // Undone again, where what restored it in between has not come: how it was before is remembered, for what restores it now.
+        (Turn::Removed, Some(S::Shown | S::Withdrawn)) => (Some(D::Withdrawn), F::Absent),
+        (Turn::Removed, Some(S::Hidden | S::Gone)) => (Some(D::Muted), F::Absent),
         // There was nothing to take out, and nothing that was kept from the owner.
-        (Turn::Removed, Some(S::Withdrawn | S::Gone) | None) => (None, F::Absent),
-        (Turn::Restored, Some(held)) => {
+        (Turn::Removed, Some(S::Unseen) | None) => (None, F::Absent),
+        (Turn::Restored, Some(held)) if held != S::Unseen => {
             let shown = match taken_back {
                 TakenBack::FromShown => true,
                 TakenBack::FromHidden => false,
@@ -103,7 +106,7 @@ pub fn decide<E>(
             }
         }
         // What is restored and never came here is as good as made now.
-        (Turn::Set, _) | (Turn::Restored, None) => match is_muted()? {
+        (Turn::Set | Turn::Restored, _) => match is_muted()? {
             true => (Some(D::Muted), F::Absent),
             false => (Some(D::Notified), F::News),
         },
@@ -113,7 +116,7 @@ pub fn decide<E>(
 #[cfg(test)]
 mod tests {
     use super::Effect::{Absent, News, Silent};
-    use super::Standing::{Gone, Hidden, Shown, Withdrawn as Out};
+    use super::Standing::{Gone, Hidden, Shown, Unseen, Withdrawn as Out};
     use super::TakenBack::{FromHidden, FromShown, Unknown};
     use super::Turn::{Removed, Restored, Set};
     use super::Verdict::{Muted, Notified, Own, Withdrawn};
@@ -132,7 +135,14 @@ mod tests {
         decided
     }
 
-    const ANY: [Option<Standing>; 5] = [None, Some(Shown), Some(Hidden), Some(Out), Some(Gone)];
+    const ANY: [Option<Standing>; 6] = [
+        None,
+        Some(Shown),
+        Some(Hidden),
+        Some(Out),
+        Some(Gone),
+        Some(Unseen),
+    ];
 
     #[test]
     fn a_reaction_that_is_made_or_changed_is_news_unless_it_is_muted() {
@@ -156,8 +166,9 @@ mod tests {
                 (None, None),
                 (Some(Shown), Some(Withdrawn)),
                 (Some(Hidden), Some(Muted)),
-                (Some(Out), None),
-                (Some(Gone), None),
+                (Some(Out), Some(Withdrawn)),
+                (Some(Gone), Some(Muted)),
+                (Some(Unseen), None),
             ] {
                 let is = decided(held, Unknown, Removed, false, is_muted);
                 assert_eq!(is, (says, Absent), "{held:?}");
@@ -188,9 +199,11 @@ mod tests {
 
     #[test]
     fn what_is_restored_and_never_came_here_is_made_now() {
-        let restored = |is_muted| decided(None, Unknown, Restored, false, is_muted);
-        assert_eq!(restored(false), (Some(Notified), News));
-        assert_eq!(restored(true), (Some(Muted), Absent));
+        for held in [None, Some(Unseen)] {
+            let restored = |is_muted| decided(held, Unknown, Restored, false, is_muted);
+            assert_eq!(restored(false), (Some(Notified), News));
+            assert_eq!(restored(true), (Some(Muted), Absent));
+        }
     }
 
     #[test]

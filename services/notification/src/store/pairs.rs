@@ -43,7 +43,8 @@ impl Held {
             (Some(_), true) => Standing::Hidden,
             (Some(_), false) => Standing::Shown,
             (None, false) if withdrawn => Standing::Withdrawn,
-            (None, _) => Standing::Gone,
+            (None, false) => Standing::Unseen,
+            (None, true) => Standing::Gone,
         }
     }
 
@@ -76,7 +77,7 @@ impl Held {
         match self.standing(user) {
             Standing::Shown => Before::Shown(self.newness),
             Standing::Hidden => Before::Hidden,
-            Standing::Withdrawn | Standing::Gone => Before::Nothing,
+            Standing::Withdrawn | Standing::Gone | Standing::Unseen => Before::Nothing,
         }
     }
 

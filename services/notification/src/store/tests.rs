@@ -354,6 +354,10 @@ fn what_is_taken_back_leaves_no_trace_whether_it_came_here_or_not() {
     bob.undoes("p1", "ana"); // the failed call was an undoing one
     bob.takes_back("p1", "ana", "like", since);
     assert_eq!(bob.sees(), before);
+    bob.undoes("p1", "ana"); // two were, and what took the first back did not come
+    bob.undoes("p1", "ana");
+    bob.takes_back("p1", "ana", "like", since);
+    assert_eq!(bob.sees(), before);
 }
 
 #[test]
@@ -361,6 +365,10 @@ fn what_is_restored_and_never_came_here_is_news() {
     let mut bob = Bob::new();
     bob.takes_back("p1", "ana", "like", 0);
     assert_eq!(bob.sees(), ["ana reacted to About p1* (1 like) at 0"]);
+    // Nor where its undoing, which is taken back, came before it.
+    bob.undoes("p2", "cy");
+    bob.takes_back("p2", "cy", "wow", 1);
+    assert_eq!(bob.sees()[0], "cy reacted to About p2* (1 wow) at 1");
 }
 
 #[test]

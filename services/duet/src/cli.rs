@@ -2,7 +2,9 @@
 
 use crate::{
     bench::{self, baseline},
-    commands::{compare, dead_letters, faults, load, mode, serve, status, tether, trace, up, why},
+    commands::{
+        compare, dead_letters, faults, load, mode, resync, serve, status, tether, trace, up, why,
+    },
     failure::{EXIT_CODES, Failure},
 };
 use clap::{Parser, Subcommand};
@@ -41,6 +43,11 @@ enum Verb {
     /// In a Kubernetes cluster also what the operator observed, and each pod. Exits with 3 unless all is ready; with 9 if all is
     /// and something is degraded, with 5 if the newest Channel is not in force.
     Status(status::Options),
+    /// Make the receivers hold what Reaction's store holds, after a store was restored or lost
+    ///
+    /// Without --yes it only shows what that would come to. With it every row is announced anew, which notifies nobody, and what the
+    /// receivers hold beyond that is swept away, while traffic goes on. One that is under way is followed, and not begun anew.
+    Resync(resync::Options),
     /// Show one trace as a tree
     ///
     /// From the Jaeger of `duet up`, or of the release in a Kubernetes cluster; no port needs to be forwarded for it. What is
@@ -80,6 +87,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         Verb::Faults(options) => faults::run(options),
         Verb::DeadLetters(options) => dead_letters::run(options),
         Verb::Status(options) => status::run(options),
+        Verb::Resync(options) => resync::run(options),
         Verb::Trace(options) => trace::run(options),
         Verb::Why(options) => why::run(options),
         Verb::Load(options) => load::run(options),
@@ -144,6 +152,8 @@ mod tests {
             "duet dead-letters show 000000000000feed.0001.0000.000000000000002a.0000000000000007 --data-dir d --json",
             "duet dead-letters redrive --cause 00000000000000ab --rate 5 --data-dir d --json",
             "duet dead-letters discard --post walk --yes --data-dir d --json",
+            "duet resync --yes --sweep-most --wait 5 --data-dir d --json",
+            "duet resync --preview --data-dir d",
             "duet trace --last --data-dir d --json",
             "duet why post user --data-dir d --json",
             "duet load --rate 5 --for 5m --data-dir d --json",
@@ -162,6 +172,7 @@ mod tests {
             "status",
             "dead-letters list",
             "dead-letters redrive --dry-run",
+            "resync",
             "trace --last",
             "why post user",
             "load",

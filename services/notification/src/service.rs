@@ -7,13 +7,14 @@ use duet_channel::receiver::ReceivingService;
 use duet_channel::store::StoreError;
 use duet_protocol::event::{Event, Key};
 use duet_protocol::receive::Outcome;
+use duet_protocol::sequence::{Epoch, StoreId};
 use duet_web::reaction_event;
 use opentelemetry::KeyValue;
 use rusqlite::Connection;
 use serde::Deserialize;
 
 use crate::store::apply::Table;
-use crate::store::{self, Memory};
+use crate::store::{self, Memory, pairs};
 use crate::stream::Listeners;
 
 /// Notification's part of the receiving transaction, and what follows it.
@@ -44,6 +45,14 @@ impl ReceivingService<Connection> for Notifications {
         let applied = applied.filter(|(_, outcome)| matches!(outcome, Outcome::Applied(_)));
         self.listeners
             .wake(applied.filter_map(|(event, _)| owner(event)));
+    }
+
+    fn count(
+        &self,
+        connection: &Connection,
+        below: Option<Epoch>,
+    ) -> Result<Vec<(StoreId, u64)>, StoreError> {
+        pairs::count(connection, below)
     }
 
     fn describe(&self, event: &Event) -> Vec<KeyValue> {

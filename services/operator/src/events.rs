@@ -21,6 +21,8 @@ use crate::switch::Report;
 const LASTS: SignedDuration = SignedDuration::from_secs(10);
 /// What the reasons end with that are told at once: a store was restored or lost, and only a person can heal it.
 const REGRESSED: &str = "Regressed";
+/// The reason while a resync heals it.
+const RESYNCING: &str = "Resyncing";
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,8 +112,12 @@ pub(crate) fn changes(before: &Status, after: &Status, looks: Looks) -> Vec<News
     if let Some((before, after)) = changed(BROKER_READY) {
         news.extend(broker(before, after));
     }
+    if let Some((before, Some(after))) = changed(DEGRADED) {
+        news.extend(resync(before, after));
+    }
     if let Some(degraded) = find(&after.conditions, DEGRADED)
         && degraded.status == "True"
+        && degraded.reason != RESYNCING
     {
         let is_regression = degraded.reason.ends_with(REGRESSED);
         if (is_regression && changed(DEGRADED).is_some())
@@ -144,6 +150,19 @@ pub(crate) fn deeds(subject: &Subject, before: &Status, outcome: &Outcome) -> Ve
         news.push(News::warning("StreamKept", "Remove", why));
     }
     news
+}
+
+/// What is told of a resync: it began, and it is done. Where pods are silent in between, its end is not known.
+fn resync(before: Option<&Condition>, after: &Condition) -> Option<News> {
+    let was_under_way = before.is_some_and(|before| before.reason == RESYNCING);
+    match (was_under_way, after.reason.as_str()) {
+        (false, RESYNCING) => Some(News::normal(RESYNCING, "Observe", &after.message)),
+        (true, _) if after.status == "False" => {
+            let done = "every receiver holds what the sender's store holds";
+            Some(News::normal("Resynced", "Observe", done))
+        }
+        _ => None,
+    }
 }
 
 /// Whether a condition has held long enough since the last look.
@@ -276,6 +295,7 @@ mod tests {
             }
         }
         let (regressed, waits) = (degraded("SenderRegressed"), degraded("NotStored"));
+        let (lost, resyncing) = (degraded("ReceiverRegressed"), degraded("Resyncing"));
         assert_eq!(
             told_of(&[
                 ("first", &steps),
@@ -298,6 +318,12 @@ mod tests {
                 ("well", &well),
                 ("regressed", &regressed),
                 ("still regressed", &regressed),
+                ("healing", &resyncing),
+                ("still healing", &resyncing),
+                ("healed", &well),
+                ("lost", &lost),
+                ("healing it", &resyncing),
+                ("regressed again", &regressed),
                 ("well", &well),
                 ("begins to wait", &waits),
                 ("waits", &waits),
@@ -313,6 +339,11 @@ mod tests {
                 "a login is refused: LoginRefused a login",
                 "refused: StreamRefused another's",
                 "regressed: SenderRegressed reaction-0: why",
+                "healing: Resyncing reaction-0: why",
+                "healed: Resynced every receiver holds what the sender's store holds",
+                "lost: ReceiverRegressed reaction-0: why",
+                "healing it: Resyncing reaction-0: why",
+                "regressed again: SenderRegressed reaction-0: why",
                 "waits: NotStored reaction-0: why",
             ]
         );

@@ -16,7 +16,7 @@ use duet_web::drain::Stop;
 use duet_web::health::Version;
 use duet_web::process::StartError;
 use duet_web::routes::at;
-use duet_web::service::{self, Service};
+use duet_web::service::{self, Service, sending};
 use duet_web::tasks::Tasks;
 use duet_web::why::WHY;
 
@@ -114,6 +114,7 @@ pub async fn run_until(config: Config, stop: Stop) -> Result<(), Error> {
             config
                 .service(at("/v1/channel").get(status::channel))
                 .service(at(WHY).get(why::why));
+            sending::configure::<Reactions>(config);
         }
     };
     Ok(service.serve(public, internal, tasks, store).await?)

@@ -15,7 +15,7 @@ use duet_protocol::time::Timestamp;
 use duet_telemetry::Instruments;
 use duet_telemetry::instruments::Outbox;
 use duet_web::channel::{Canary, Condition, Observed, Receiver, Repaired};
-use duet_web::service::sending::{HEAL, regressed};
+use duet_web::service::sending::{HEAL, regressed, under_way};
 use duet_web::time;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -62,7 +62,8 @@ pub(crate) async fn channel(sending: web::Data<Sending>) -> web::Json<Observed> 
             failing: trouble(receiver, &failing).map(|(_, sentence)| sentence),
         };
         observed.receivers = Some(standing.receivers.iter().map(receiver).collect());
-        let degraded = degraded(&standing, &failing);
+        let resync = resync(&sending, &standing).await;
+        let degraded = degraded(&standing, resync, &failing);
         observed.unacknowledged = Some(standing.accepted());
         observed.opening = standing.is_opening();
         let lost: u64 = standing.receivers.iter().map(|it| it.lost).sum();
@@ -99,6 +100,7 @@ fn percent(achieved: Achieved) -> Option<f64> {
 /// first: only a person can heal it.
 fn degraded(
     standing: &Standing,
+    resync: Option<String>,
     failing: &BTreeMap<ReceiverName, Failing>,
 ) -> Option<(&'static str, String)> {
     let receivers = || standing.receivers.iter();
@@ -108,10 +110,21 @@ fn degraded(
     let reason = regressed.first().map(|(reason, _)| *reason);
     let heal = reason.map(|reason| (reason, HEAL.to_owned()));
     let failing = receivers().filter_map(|it| fails(it, failing));
-    let all: Vec<_> = regressed.into_iter().chain(heal).chain(failing).collect();
+    let resync = resync.map(|sentence| ("Resyncing", sentence));
+    let regressed = regressed.into_iter().chain(heal);
+    let all: Vec<_> = regressed.chain(resync).chain(failing).collect();
     let (reason, _) = all.first()?;
     let said: Vec<_> = all.iter().map(|(_, sentence)| sentence.as_str()).collect();
     Some((reason, said.join("; ")))
+}
+
+/// How far the resync is that is under way; none if none is.
+async fn resync(sending: &Sending, standing: &Standing) -> Option<String> {
+    if !standing.is_resyncing {
+        return None;
+    }
+    let state = sending.resync_state().await.ok().flatten()?;
+    Some(under_way(&state, standing))
 }
 
 /// What keeps events from a receiver.
@@ -225,21 +238,25 @@ mod tests {
         };
         let restored = Health::SenderRegressed(Suspicion::BeyondEnd);
         let all = [Health::Sound, restored, Health::ReceiverRegressed];
-        let (reason, said) = degraded(&standing(all), &failing).unwrap();
+        let (reason, said) = degraded(&standing(all), None, &failing).unwrap();
         assert_eq!(reason, "SenderRegressed");
         assert_eq!(
             said,
-            "second holds what this store never sent: this store is an older copy, or a new one under the old name; \
+            "second holds what this store never sent: this store was restored from an older copy; \
              third lacks what this store has forgotten: its store was restored from an older copy, or lost; \
              heal it with `duet resync`; look first with `duet resync --preview`; \
              nothing gets to first since 1970-01-01T00:00:00Z: refused"
         );
-        let (reason, said) = degraded(&standing([Health::Sound; 3]), &failing).unwrap();
+        let (reason, said) = degraded(&standing([Health::Sound; 3]), None, &failing).unwrap();
         assert_eq!(reason, "NoAnswer");
         assert!(!said.contains("resync"), "{said}");
-        assert_eq!(
-            degraded(&standing([Health::Sound; 3]), &BTreeMap::new()),
-            None
+        let sound = standing([Health::Sound; 3]);
+        assert_eq!(degraded(&sound, None, &BTreeMap::new()), None);
+        let (reason, said) = degraded(&sound, Some("under way".to_owned()), &failing).unwrap();
+        assert_eq!(reason, "Resyncing");
+        assert!(
+            said.starts_with("under way; nothing gets to first"),
+            "{said}"
         );
     }
 }

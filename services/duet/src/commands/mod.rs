@@ -6,6 +6,7 @@ pub(crate) mod faults; // what goes wrong on purpose: shown, set, taken away
 mod following; // waits until each process follows a change of the Channel
 pub(crate) mod load; // traffic at a fixed rate, and whether all of it arrived
 pub(crate) mod mode; // shows the mode, or edits the Channel document and waits until it is followed
+pub(crate) mod resync; // makes what every receiver holds what Reaction's store holds
 pub(crate) mod serve; // one service in this process
 pub(crate) mod status; // what each service says of the channel
 pub(crate) mod tether; // a program that ends when its parent does

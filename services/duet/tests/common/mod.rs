@@ -28,10 +28,13 @@ pub(crate) struct Said {
 
 /// Runs `duet` to its end.
 pub(crate) fn duet(args: &[&str]) -> Said {
-    let output = Command::new(env!("CARGO_BIN_EXE_duet"))
-        .args(args)
-        .output()
-        .unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_duet"));
+    command.args(args);
+    ended(command)
+}
+
+fn ended(mut command: Command) -> Said {
+    let output = command.output().unwrap();
     Said {
         code: output.status.code(),
         stdout: String::from_utf8(output.stdout).unwrap(),
@@ -39,8 +42,13 @@ pub(crate) fn duet(args: &[&str]) -> Said {
     }
 }
 
-/// A verb about a testkit's pair, which it finds as it finds that of a `duet up`: its directory has the same parts.
+/// Runs a verb about a testkit's pair to its end.
 pub(crate) fn duet_on(pair: &Pair, verb: &str, args: &[&str]) -> Said {
+    ended(duet_command_on(pair, verb, args))
+}
+
+/// A verb about a testkit's pair, which it finds as it finds that of a `duet up`: its directory has the same parts.
+pub(crate) fn duet_command_on(pair: &Pair, verb: &str, args: &[&str]) -> Command {
     let data_dir = pair.channel().parent().unwrap();
     let up = data_dir.join("up.json");
     if !up.exists() {
@@ -58,7 +66,9 @@ pub(crate) fn duet_on(pair: &Pair, verb: &str, args: &[&str]) -> Said {
         });
         std::fs::write(up, told.to_string()).unwrap();
     }
-    duet(&[&[verb, "--data-dir", data_dir.to_str().unwrap()], args].concat())
+    let mut command = Command::new(env!("CARGO_BIN_EXE_duet"));
+    command.args([verb, "--data-dir"]).arg(data_dir).args(args);
+    command
 }
 
 /// A `duet up` on free ports.

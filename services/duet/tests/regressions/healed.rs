@@ -1,37 +1,48 @@
-use crate::common::{PATIENCE, duet_on};
-use crate::rows;
+use crate::common::duet_on;
 use crate::stores::{Backup, lose};
-use duet_testkit::{Mode, Pair, until};
-use serde_json::Value;
-
-const DUET: &str = env!("CARGO_BIN_EXE_duet");
-const CALLERS: usize = 16;
-const PER_SECOND: u32 = 200;
-/// Changes accepted before a backup, and after it, and so on.
-const SOME: usize = 60;
+use crate::told::{Quiet, is_degraded, is_sound};
+use crate::{CALLERS, DUET, PER_SECOND, SOME, rows};
+use duet_testkit::{Mode, Pair};
 
 /// What happens to one of the two stores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Damage {
     /// Reaction's is put back as it was some time before.
     SenderRestored,
+    /// The same, and its clock goes an hour back.
+    SenderRestoredAndClockSetBack,
     /// Reaction's is gone, and a new one is made.
     SenderLost,
     /// Notification's is put back as it was some time before.
     ReceiverRestored,
+    /// The same, and its clock goes an hour back.
+    ReceiverRestoredAndClockSetBack,
     /// Notification's is gone, and a new one is made.
     ReceiverLost,
 }
 
+use Damage::*;
+
 impl Damage {
+    fn is_senders(self) -> bool {
+        matches!(
+            self,
+            SenderRestored | SenderRestoredAndClockSetBack | SenderLost
+        )
+    }
+
     /// The condition's reason, and what its message says of it.
     fn told_as(self) -> (&'static str, &'static str) {
         match self {
-            Damage::SenderRestored | Damage::SenderLost => (
+            SenderRestored | SenderRestoredAndClockSetBack => (
                 "SenderRegressed",
                 "notification holds what this store never sent",
             ),
-            Damage::ReceiverRestored | Damage::ReceiverLost => (
+            SenderLost => (
+                "SenderRegressed",
+                "notification holds what another store sent",
+            ),
+            ReceiverRestored | ReceiverRestoredAndClockSetBack | ReceiverLost => (
                 "ReceiverRegressed",
                 "notification lacks what this store has forgotten",
             ),
@@ -39,69 +50,82 @@ impl Damage {
     }
 
     async fn happens(self, pair: &mut Pair, backup: &Backup) {
-        let service = match self {
-            Damage::SenderRestored | Damage::SenderLost => &mut pair.reaction,
-            Damage::ReceiverRestored | Damage::ReceiverLost => &mut pair.notification,
+        let service = match self.is_senders() {
+            true => &mut pair.reaction,
+            false => &mut pair.notification,
         };
         service.kill();
         match self {
-            Damage::SenderRestored | Damage::ReceiverRestored => backup.put_back(service),
-            Damage::SenderLost | Damage::ReceiverLost => lose(service),
+            SenderLost | ReceiverLost => lose(service),
+            _ => backup.put_back(service),
+        }
+        if matches!(
+            self,
+            SenderRestoredAndClockSetBack | ReceiverRestoredAndClockSetBack
+        ) {
+            service.set_env("DUET_CLOCK_OFF", "-3600");
         }
         service.restart().await;
         pair.ready().await;
     }
 }
 
-/// Reaction's condition `Degraded`, if it is so: its reason and its message.
-async fn degraded(pair: &Pair) -> Result<Option<(String, String)>, String> {
-    let told = pair.reaction.channel().await?;
-    let conditions = told["conditions"].as_array().unwrap();
-    let mut degraded = conditions
-        .iter()
-        .filter(|it| it["type"] == "Degraded" && it["status"] == "True");
-    let text = |it: &Value| it.as_str().unwrap().to_owned();
-    Ok(degraded
-        .next()
-        .map(|it| (text(&it["reason"]), text(&it["message"]))))
-}
-
-async fn is_noticed(pair: &Pair, damage: Damage) {
-    let (reason, sentence) = damage.told_as();
-    until(PATIENCE, || async {
-        match degraded(pair).await? {
-            Some((found, message)) if found == reason => {
-                assert!(message.contains(sentence), "{message}");
-                assert!(message.contains("duet resync --preview"), "{message}");
-                Ok(())
-            }
-            other => Err(format!("{other:?}")),
-        }
-    })
-    .await;
-    let said = duet_on(pair, "status", &[]);
-    assert_eq!(said.code, Some(9), "{said:?}");
-    assert!(said.stdout.contains(sentence), "{said:?}");
-    assert!(said.stderr.contains(reason), "{said:?}");
-}
-
+/// Damaged under load, noticed, healed under load: then both stores hold the same, and what was equal all along is as it was.
 async fn is_healed(mode: Mode, damage: Damage) {
     let mut pair = Pair::builder(DUET, mode).start().await;
+    let quiet = Quiet::of(&pair).await;
+    let seen = quiet.sees(&pair).await;
     let before = pair.load("bob", CALLERS, PER_SECOND);
     before.accepts(SOME).await;
-    let backup = Backup::of(match damage {
-        Damage::SenderRestored | Damage::SenderLost => &pair.reaction,
-        Damage::ReceiverRestored | Damage::ReceiverLost => &pair.notification,
+    let backup = Backup::of(match damage.is_senders() {
+        true => &pair.reaction,
+        false => &pair.notification,
     });
     before.accepts(SOME).await;
-    before.stop().await.came_true(&pair).await;
+    let before = before.stop().await;
+    before.came_true(&pair).await;
     damage.happens(&mut pair, &backup).await;
 
     let load = pair.load("eve", CALLERS, PER_SECOND);
-    is_noticed(&pair, damage).await;
+    let (reason, sentence) = damage.told_as();
+    let message = is_degraded(&pair, reason).await;
+    assert!(message.contains(sentence), "{message}");
+    assert!(message.contains("heal it with `duet resync`"), "{message}");
+    let said = duet_on(&pair, "status", &[]);
+    assert_eq!(said.code, Some(9), "{said:?}");
+    assert!(said.stdout.contains(sentence), "{said:?}");
+
+    let said = duet_on(&pair, "resync", &[]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(said.stdout.contains(sentence), "{said:?}");
+    let mut flags = vec!["--yes"];
+    if damage == SenderLost {
+        let said = duet_on(&pair, "resync", &flags);
+        assert_eq!(said.code, Some(1), "{said:?}");
+        assert!(said.stderr.contains("nothing was begun"), "{said:?}");
+        flags.push("--sweep-most");
+    }
+    let said = duet_on(&pair, "resync", &flags);
+    assert_eq!(said.code, Some(0), "{said:?}");
     load.accepts(SOME).await;
     let told = load.stop().await;
     told.came_true(&pair).await;
+    assert!(rows::equal(&pair) > 0);
+    is_sound(&pair).await;
+    match damage {
+        SenderRestored | SenderRestoredAndClockSetBack => {
+            assert_eq!(quiet.sees(&pair).await, seen);
+        }
+        SenderLost => assert_eq!(quiet.sees(&pair).await.groups, [0; 0]),
+        ReceiverRestored | ReceiverRestoredAndClockSetBack => {
+            assert_eq!(quiet.sees(&pair).await, seen);
+            before.came_true(&pair).await;
+        }
+        ReceiverLost => {
+            assert_eq!(quiet.sees(&pair).await.groups.len(), seen.groups.len());
+            before.came_true(&pair).await;
+        }
+    }
 }
 
 macro_rules! healed {
@@ -109,7 +133,7 @@ macro_rules! healed {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
-                is_healed(Mode::$mode, Damage::$damage).await;
+                is_healed(Mode::$mode, $damage).await;
             }
         )+
     };
@@ -118,10 +142,12 @@ macro_rules! healed {
 healed! {
     in_sync_reactions_store_was_restored: Sync, SenderRestored;
     in_async_reactions_store_was_restored: Async, SenderRestored;
+    in_async_reactions_store_was_restored_and_its_clock_set_back: Async, SenderRestoredAndClockSetBack;
     in_sync_reactions_volume_is_new: Sync, SenderLost;
     in_async_reactions_volume_is_new: Async, SenderLost;
     in_sync_notifications_store_was_restored: Sync, ReceiverRestored;
     in_async_notifications_store_was_restored: Async, ReceiverRestored;
+    in_sync_notifications_store_was_restored_and_its_clock_set_back: Sync, ReceiverRestoredAndClockSetBack;
     in_sync_notifications_store_was_lost: Sync, ReceiverLost;
     in_async_notifications_store_was_lost: Async, ReceiverLost;
 }

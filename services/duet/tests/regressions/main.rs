@@ -3,10 +3,22 @@
 
 /// Each damage, in both modes, from its beginning to its end.
 mod healed;
+/// A resync that is interrupted, asked for twice, refused, or only previewed.
+mod resync;
+/// A second receiver beside the first.
+mod second_receiver;
 /// A store's file, as an administrator treats it.
 mod stores;
+/// What the services tell meanwhile.
+mod told;
 
 #[path = "../common/mod.rs"]
 mod common;
 #[path = "../rows/mod.rs"]
 mod rows;
+
+const DUET: &str = env!("CARGO_BIN_EXE_duet");
+const CALLERS: usize = 16;
+const PER_SECOND: u32 = 200;
+/// Changes accepted before a backup, and after it, and so on.
+const SOME: usize = 60;

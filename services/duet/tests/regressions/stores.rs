@@ -46,3 +46,34 @@ pub(crate) fn lose(service: &Service) {
         }
     }
 }
+
+/// What a resync would change in a sender's store.
+pub(crate) const SENDERS: [&str; 4] = [
+    "SELECT post, user, kind, epoch, sequence FROM reactions WHERE kind IS NOT NULL",
+    "SELECT partition, epoch FROM epochs",
+    "SELECT * FROM begins",
+    "SELECT begun, announced FROM resync",
+];
+/// And in a receiver's.
+pub(crate) const RECEIVERS: [&str; 3] = [
+    "SELECT post, user, kind, newness, epoch, sequence FROM notifications WHERE kind IS NOT NULL",
+    "SELECT owner, post, count, newness, read_up_to FROM groups",
+    "SELECT store, floor FROM inbox_lanes",
+];
+
+/// What queries find, for comparing.
+pub(crate) fn content(service: &Service, queries: &[&str]) -> Vec<String> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let connection = Connection::open_with_flags(store(service), flags).unwrap();
+    let mut content = Vec::new();
+    for query in queries {
+        let mut select = connection.prepare(query).unwrap();
+        let columns = select.column_count();
+        let mut rows = select.query([]).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            let values = (0..columns).map(|at| row.get_ref(at).unwrap());
+            content.push(format!("{:?}", values.collect::<Vec<_>>()));
+        }
+    }
+    content
+}

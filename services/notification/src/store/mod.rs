@@ -13,7 +13,7 @@ mod memory;
 /// What users have muted.
 pub mod mutes;
 /// One row for each pair.
-mod pairs;
+pub(crate) mod pairs;
 /// Marks groups as read.
 pub mod read;
 

@@ -297,3 +297,19 @@ pub(super) fn drop_tombstone(connection: &Connection, post: &str, user: &str) ->
         .execute([post, user])?;
     Ok(())
 }
+
+/// How many rows stand, for each store whose events wrote them; of epochs below this one, if one is given.
+pub(crate) fn count(
+    connection: &Connection,
+    below: Option<Epoch>,
+) -> std::result::Result<Vec<(StoreId, u64)>, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT store, count(*) FROM notifications WHERE kind IS NOT NULL AND (?1 IS NULL OR epoch < ?1) GROUP BY store",
+    )?;
+    let below = below.map(|below| below.0.cast_signed());
+    let of_each = select.query_map([below], |row| {
+        let [store, rows] = [row.get::<_, i64>(0)?, row.get(1)?].map(i64::cast_unsigned);
+        Ok((StoreId(store), rows))
+    })?;
+    Ok(of_each.collect::<Result<_>>()?)
+}

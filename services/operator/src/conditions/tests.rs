@@ -254,6 +254,30 @@ fn degraded() {
                 "True BrokerFull: reaction-0: it is full",
             ),
             (
+                "a store was restored",
+                |o, _| {
+                    told(&mut pods(o)[0]).conditions = vec![condition(
+                        DEGRADED,
+                        "True",
+                        "SenderRegressed",
+                        "notification holds what this store never sent",
+                    )]
+                },
+                "True SenderRegressed: reaction-0: notification holds what this store never sent",
+            ),
+            (
+                "a resync heals it",
+                |o, _| {
+                    told(&mut pods(o)[0]).conditions = vec![condition(
+                        DEGRADED,
+                        "True",
+                        "Resyncing",
+                        "a resync is under way",
+                    )]
+                },
+                "True Resyncing: reaction-0: a resync is under way",
+            ),
+            (
                 "in words that are none",
                 |o, _| {
                     told(&mut pods(o)[0]).conditions =

@@ -88,6 +88,8 @@ kinds! {
     DeadLetterNotFound = NOT_FOUND "dead-letter-not-found" "There is no such dead letter";
     /// A redrive is under way: its progress is to be had, and it can be cancelled.
     RedriveUnderWay = CONFLICT "redrive-under-way" "A redrive is under way";
+    /// No Channel names a receiver.
+    NoReceivers = CONFLICT "no-receivers" "There is no receiver";
 
     /// What the request's position names has not come here in time.
     PositionNotReached = GATEWAY_TIMEOUT "position-not-reached" "What was written has not come here yet";

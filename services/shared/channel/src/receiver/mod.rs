@@ -31,7 +31,7 @@ use duet_protocol::receipt::{Receipt, ReceiverName};
 use duet_protocol::receipts::Receipts;
 use duet_protocol::receive::{Apply, Failure, Outcome, Receiving};
 use duet_protocol::rules::Rules;
-use duet_protocol::sequence::Lane;
+use duet_protocol::sequence::{Epoch, Lane, StoreId};
 use duet_protocol::settings::{DeliverySettings, Faults};
 use duet_protocol::sweep::Sweeping;
 use duet_protocol::time::Moment;
@@ -56,6 +56,17 @@ pub trait ReceivingService<C>: Send + Sync + 'static {
 
     /// Its rows, inside a transaction.
     fn rows<'t>(&self, connection: &'t C) -> Self::Rows<'t>;
+
+    /// How many rows stand, for each sender's store whose events wrote them; of epochs below this one, if one is given. For a person
+    /// who asks, not for every request.
+    ///
+    /// # Errors
+    /// Those of the store.
+    fn count(
+        &self,
+        connection: &C,
+        below: Option<Epoch>,
+    ) -> Result<Vec<(StoreId, u64)>, StoreError>;
 
     /// Events were received, durably, with these outcomes. Not called where who delivered them hung up first: it is for waking those
     /// who wait, who must look by themselves now and then. Must be quick.
@@ -211,6 +222,11 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
             waiters: Waiters::default(),
             faults: OnceLock::new(),
         }))
+    }
+
+    /// Its name in the Channel's `to`.
+    pub fn name(&self) -> &ReceiverName {
+        &self.0.name
     }
 
     /// The process's clock.

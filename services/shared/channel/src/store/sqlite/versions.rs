@@ -8,7 +8,7 @@ use bytes::Bytes;
 use duet_protocol::decision::Decision;
 use duet_protocol::event::{Data, Event, Key};
 use duet_protocol::receive::{Apply, Failure};
-use duet_protocol::sequence::{Epoch, Lane, Sequence, Version};
+use duet_protocol::sequence::{Epoch, Lane, Sequence, StoreId, Version};
 use duet_protocol::sweep::{Sweep, Swept};
 use duet_protocol::time::Timestamp;
 use futures::future::BoxFuture;
@@ -119,6 +119,21 @@ impl ReceivingService<Connection> for Versioned {
         stop: CancellationToken,
     ) -> impl Future<Output = Result<Bytes, Failure>> + Send {
         self.0.run(event, stop)
+    }
+
+    fn count(
+        &self,
+        connection: &Connection,
+        below: Option<Epoch>,
+    ) -> Result<Vec<(StoreId, u64)>, StoreError> {
+        let mut select = connection.prepare_cached(
+            "SELECT store, count(*) FROM versions WHERE NOT gone AND (?1 IS NULL OR epoch < ?1) GROUP BY store",
+        )?;
+        let below = below.map(|below| signed(below.0));
+        let of_each = select.query_map([below], |row| {
+            Ok((StoreId(unsigned(row.get(0)?)), unsigned(row.get(1)?)))
+        })?;
+        Ok(of_each.collect::<Result<_, _>>()?)
     }
 
     fn describe(&self, event: &Event) -> Vec<KeyValue> {
@@ -366,6 +381,10 @@ mod tests {
             .unwrap();
         assert_eq!(text, "two", "what failed has written nothing");
         assert_eq!(rows.held(&data.key).unwrap().unwrap().sequence, Sequence(5));
+
+        let count = |below| service.count(&connection, below).unwrap();
+        assert_eq!(count(None), [(bad.source.lane.store, 2)], "b is gone");
+        assert_eq!(count(Some(bad.source.epoch)), []);
 
         gone(&connection, "c").unwrap();
         let mut tombstones = |up_to| {

@@ -1,6 +1,8 @@
 //! A service that a Channel is `to`, put together: what it takes in by HTTP and from the broker, and what it tells of the channel.
 //! It brings its rows ([`ReceivingService`](duet_channel::receiver::ReceivingService)) and its public routes.
 
+/// What is held here, for who would resync it.
+mod inbox;
 /// What senders deliver and ask, on the internal port.
 mod intake;
 /// What could not be applied, on the internal port.
@@ -155,6 +157,7 @@ impl Receiving {
                     .service(at(WHY).get(why::why::<A>));
                 intake::configure::<A>(config);
                 letters::configure::<A>(config);
+                inbox::configure::<A>(config);
             }
         };
         service.serve(public, internal, tasks, store).await

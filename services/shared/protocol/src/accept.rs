@@ -39,6 +39,9 @@ pub struct Write<'a, V> {
     pub generation: Generation,
 }
 
+/// Some keys and what their rows hold.
+pub type Page<V> = Vec<(Key, Row<V>)>;
+
 /// The service's own rows, in the transaction that the outbox is in.
 pub trait Rows {
     /// What a row holds.
@@ -51,11 +54,8 @@ pub trait Rows {
     /// Writes the row, and says what its event tells.
     fn write(&mut self, key: &Key, write: Write<'_, Self::Value>) -> Result<Data, Self::Error>;
     /// The rows after the one of `after`, in an order of the service's own, undone ones included: at most `limit`, fewer only at the end.
-    fn page(
-        &mut self,
-        after: Option<&Key>,
-        limit: usize,
-    ) -> Result<Vec<(Key, Row<Self::Value>)>, Self::Error>;
+    fn page(&mut self, after: Option<&Key>, limit: usize)
+    -> Result<Page<Self::Value>, Self::Error>;
     /// What an event tells that tells a row's value anew, which restores it and notifies nobody. The row is not written.
     fn announce(&mut self, key: &Key, value: &Self::Value) -> Result<Data, Self::Error>;
 }

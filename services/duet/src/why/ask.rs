@@ -19,8 +19,8 @@ const SERVICES: [&str; 3] = ["reaction", "notification", "trending"];
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Told {
-    Sent(Sent),
-    Received(Received),
+    Sent(Box<Sent>),
+    Received(Box<Received>),
 }
 
 /// Where one service is asked.
@@ -59,8 +59,8 @@ pub(crate) async fn ask(place: &Place, subject: &Subject) -> Result<Facts, Failu
     let told = join_all(sources.iter().map(|it| it.tells(&http, &key, None))).await;
     for (source, told) in sources.iter().zip(told) {
         match told {
-            Ok(Told::Sent(sent)) => sender = Ok(sent),
-            Ok(Told::Received(received)) => receivers.push((source, Ok(received))),
+            Ok(Told::Sent(sent)) => sender = Ok(*sent),
+            Ok(Told::Received(received)) => receivers.push((source, Ok(*received))),
             Err(why) if source.name.contains(SERVICES[0]) => sender = Err(why),
             Err(why) => receivers.push((source, Err(why))),
         }
@@ -71,7 +71,7 @@ pub(crate) async fn ask(place: &Place, subject: &Subject) -> Result<Facts, Failu
             if told.is_ok()
                 && let Ok(Told::Received(again)) = source.tells(&http, &key, Some(event)).await
             {
-                *told = Ok(again);
+                *told = Ok(*again);
             }
         }
     }
@@ -154,17 +154,19 @@ impl Source {
         match self.name.as_str() {
             "reaction" => file::read(&path, duet_reaction::store::MIGRATIONS, |connection| {
                 let row = reactions::own_row(connection, key)?;
-                life::sender(connection, key, row, now).map(Told::Sent)
+                life::sender(connection, key, row, now).map(|it| Told::Sent(Box::new(it)))
             }),
             "notification" => {
                 file::read(&path, duet_notification::store::MIGRATIONS, |connection| {
                     let row = duet_notification::store::applied(connection, key)?;
-                    life::receiver(connection, key, row, event, now).map(Told::Received)
+                    life::receiver(connection, key, row, event, now)
+                        .map(|it| Told::Received(Box::new(it)))
                 })
             }
             _ => file::read(&path, duet_trending::MIGRATIONS, |connection| {
                 let row = versions::applied(connection, key)?;
-                life::receiver(connection, key, row, event, now).map(Told::Received)
+                life::receiver(connection, key, row, event, now)
+                    .map(|it| Told::Received(Box::new(it)))
             }),
         }
     }

@@ -225,7 +225,7 @@ impl InboxTables for SqliteTx<'_> {
         let mut select = self.connection.prepare_cached(
             "SELECT store, partitions, partition FROM inbox_lanes WHERE store = ?1 OR ?1 IS NULL",
         )?;
-        let lanes = select.query_map([store.map(|store| signed(store.0))], |row| lane(row))?;
+        let lanes = select.query_map([store.map(|store| signed(store.0))], lane)?;
         Ok(lanes.collect::<Result<_, _>>()?)
     }
 

@@ -254,7 +254,7 @@ fn drift_is_corrected_and_what_is_not_ours_to_say_stays() {
         ),
         (
             "a pause",
-            |o| drop(o.paused.insert(ReceiverName::new("trending").unwrap())),
+            |o| assert!(o.paused.insert(ReceiverName::new("trending").unwrap())),
             &["consumer trending: paused, resumed"],
         ),
         (

@@ -90,8 +90,15 @@ struct End {
 
 impl End {
     fn open(dir: &Path) -> End {
+        Self::with_room(dir, 100)
+    }
+
+    fn with_room(dir: &Path, parked: u64) -> End {
         let clock = Clock::start();
-        let options = Options::new(TABLES, clock, rand::random());
+        let options = Options {
+            parked,
+            ..Options::new(TABLES, clock, rand::random())
+        };
         let (store, _) = SqliteStore::open(&dir.join("texts.sqlite"), options).unwrap();
         let texts = Texts(Arc::new(Shared {
             mended: AtomicBool::new(false),
@@ -328,5 +335,35 @@ async fn dead_letters_are_grouped_by_cause_previewed_and_redriven_and_what_is_ol
         "what is discarded is never applied"
     );
     end.has_letters(0, 0).await;
+    end.stops().await;
+}
+
+#[tokio::test]
+async fn a_full_table_pushes_back_whole_batches_and_takes_them_once_there_is_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let end = End::with_room(dir.path(), 2);
+    for (sequence, key) in [(2, "a"), (3, "b")] {
+        let broken = event(sequence, "broken", key, key);
+        end.takes(broken, Urgency::Background).await;
+    }
+    end.has_letters(0, 2).await;
+    let batch = || vec![event(4, "text", "c", "good"), event(5, "broken", "d", "d")];
+    let deadline = end.receiver.clock().now() + PATIENCE;
+    let refused = end.receiver.receive(batch(), Urgency::Background, deadline);
+    assert!(matches!(refused.await, Err(StoreError::ParkedFull)));
+    assert_eq!(end.text("c").await, None, "nothing of it is received");
+    let alone = end.takes(event(6, "text", "e", "good"), Urgency::Background);
+    assert_eq!(
+        alone.await,
+        Outcome::Applied(None),
+        "what can be applied is"
+    );
+    let a = event(2, "broken", "a", "a").id();
+    let letters = end.receiver.dead_letters();
+    letters.discard(&Filter::of([a])).await.unwrap();
+    let taken = end.receiver.receive(batch(), Urgency::Background, deadline);
+    let taken = taken.await.unwrap().outcomes;
+    assert_eq!(taken, [Outcome::Applied(None), Outcome::Parked]);
+    end.has_letters(0, 2).await;
     end.stops().await;
 }

@@ -167,6 +167,10 @@ impl<S: Store, A: ReceivingService<S::Connection>> ConsumerTask<S, A> {
                     consumer.release().await;
                     let again = async {
                         self.begin_anew(&error, &settings).await;
+                        // It stays full until some of it is applied, redriven or discarded.
+                        if matches!(error, Failed::Store(StoreError::ParkedFull)) {
+                            self.tried.rest = REST_MAX;
+                        }
                         tokio::time::sleep(self.tried.rest).await;
                         self.tried.rest = (self.tried.rest * 2).min(REST_MAX);
                     };

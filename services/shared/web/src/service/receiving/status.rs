@@ -9,8 +9,8 @@ use duet_channel::clock::Clock;
 use duet_channel::dead_letters::Filter;
 use duet_channel::receiver::ConsumerStanding;
 use duet_channel::settings::{SettingsState, Trouble};
-use duet_channel::store::Store;
 use duet_channel::store::sqlite::SqliteStore;
+use duet_channel::store::{Counts, Store};
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::settings::Settings;
 use duet_telemetry::Instruments;
@@ -64,6 +64,7 @@ pub(super) async fn channel(
     let counts = store.counts().await.ok();
     observed.parked = counts.as_ref().map(|counts| counts.parked);
     observed.dead_letters = counts.as_ref().map(|counts| counts.dead);
+    let full = counts.as_ref().and_then(parked_full);
     let dead = match counts {
         Some(counts) if degraded.is_none() => dead_letters(&store, counts.dead).await,
         _ => None,
@@ -75,7 +76,7 @@ pub(super) async fn channel(
         None => (state.problem.as_ref()).is_none_or(|it| it.trouble != Trouble::NotAReceiver),
     };
     let condition = if is_named {
-        Condition::degraded(degraded.or(dead))
+        Condition::degraded(full.or(degraded).or(dead))
     } else {
         Condition::is_no_receiver(faults.receiver.as_str())
     };
@@ -83,6 +84,18 @@ pub(super) async fn channel(
     let faults = state.settings().and_then(|settings| faults.of(settings));
     observed.conditions.extend(faults);
     web::Json(observed)
+}
+
+/// What is told of a parked table that is full.
+fn parked_full(counts: &Counts) -> Option<(&'static str, String)> {
+    let (parked, dead) = (counts.parked, counts.dead);
+    (parked + dead >= counts.parked_limit).then(|| {
+        let message = format!(
+            "as many events are kept as may be that could not be applied ({parked} parked, {dead} dead letters): more of them are not \
+             taken, and stay with their sender; `duet dead-letters` tries them again or discards them"
+        );
+        ("ParkedFull", message)
+    })
 }
 
 /// What is told of dead letters: they wait for somebody, who may not know.

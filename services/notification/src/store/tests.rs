@@ -21,6 +21,8 @@ use crate::domain::{Group, Mute, Newness};
 mod changes_told;
 /// What is not notified.
 mod muted;
+/// What a resync tells anew, and what it sweeps.
+mod resynced;
 /// What a pair's row tells afterwards.
 mod row_tells;
 

@@ -1,8 +1,9 @@
 //! Resyncs: what heals two stores of which one was restored, lost or replaced.
 
 use duet_protocol::accept::{Compensated, Dispatch};
-use duet_protocol::event::EventId;
-use duet_protocol::membership::NewEpochs;
+use duet_protocol::event::{EventId, Key};
+use duet_protocol::membership::{self, NewEpochs};
+use duet_protocol::receipt::ReceiverName;
 use duet_protocol::receive::{Arrival, Outcome, Receiving};
 use duet_protocol::record::{Health, Suspicion};
 use duet_protocol::resync::{self, Page, Stage};
@@ -278,4 +279,78 @@ fn a_lost_receiver_whose_clock_was_set_back_is_listened_to_after_a_resync() {
     assert_eq!(stage(Pair::new()), Some(Stage::Done));
     let ever = stage(Pair::without(Rule::ResyncForgetsIncarnations));
     assert_eq!(ever, Some(Stage::Sweeping));
+}
+
+#[test]
+fn a_hello_that_was_asked_while_a_resync_ran_says_nothing_of_what_it_swept_since() {
+    fn late_answer(mut pair: Pair) -> Option<Health> {
+        let opening = pair.opening();
+        pair.receives(opening);
+        pair.sender = SenderStore {
+            outbox: Outbox::new(StoreId(8), 1),
+            rows: ReactionRows::default(),
+        };
+        pair.sender_opens();
+        let first = pair.opening();
+        pair.resyncs();
+        let told = pair.announces();
+        let mut machine = pair.machine(Path::Broker);
+        let (resync, stage) = must(resync::standing(&mut pair.sender.outbox)).expect("it runs");
+        machine.resync_known(&resync, stage);
+        let hello = machine.poll_hello(at(0)).expect("one is said at start");
+        let asked = machine.asked(&notification(), hello.id).expect("it waits");
+        let answer = pair.answer();
+        assert!(!answer.others.is_empty(), "the old store's lane is open");
+        for id in told {
+            pair.receives(id);
+        }
+        let receipts = pair.receipts();
+        pair.hears(&receipts);
+        assert_eq!(pair.stage(), Some(Stage::Done), "{first:?}");
+        pair.judges(&asked, &answer)
+    }
+    assert_eq!(late_answer(Pair::new()), Some(Health::Resyncing));
+    let alarm = Health::SenderRegressed(Suspicion::AnotherStore);
+    assert_eq!(
+        late_answer(Pair::without(Rule::ResyncAsAsked)),
+        Some(alarm),
+        "a false alarm"
+    );
+}
+
+#[test]
+fn one_that_joins_while_rows_are_told_anew_is_told_all_of_them() {
+    fn told_to_the_newcomer(mut pair: Pair) -> usize {
+        let like = pair.writes(LIKE);
+        let row = pair.sender.rows.0[&key()].clone();
+        for name in ["post/bob", "post/cy"] {
+            let key = Key::new(name).expect("a short key");
+            pair.sender.rows.0.insert(key, row.clone());
+        }
+        pair.resyncs();
+        let at = pair.wall();
+        let SenderStore { outbox, rows } = &mut pair.sender;
+        let page = Page {
+            rows: 2,
+            at,
+            generation: Generation::FIRST,
+        };
+        must(resync::announce(outbox, rows, page));
+        let trending = ReceiverName::new("trending").expect("a short name");
+        pair.opened += 1;
+        let new = NewEpochs {
+            wall: pair.wall(),
+            random: pair.opened,
+            generation: Generation::FIRST,
+        };
+        let to = [notification(), trending];
+        let outbox = &mut pair.sender.outbox;
+        must(membership::follow(outbox, &to, || new, &pair.rules));
+        let told = pair.announces();
+        assert!(told.iter().all(|id| id.source.epoch > like.source.epoch));
+        told.len() - 2 // but for the first and the last
+    }
+    assert_eq!(told_to_the_newcomer(Pair::new()), 3);
+    let later = told_to_the_newcomer(Pair::without(Rule::JoinRestartsResync));
+    assert_eq!(later, 1, "the others were told before it joined");
 }

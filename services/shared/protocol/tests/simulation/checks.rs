@@ -50,7 +50,10 @@ pub(crate) fn bounds(world: &World) -> Result<(), String> {
     if let Some(sender) = &world.sender {
         let kept = sender.machine.standing().kept;
         let batch = world.plan.capacity.events;
-        if kept > 2 * world.plan.timing.max_kept + batch * sender.sources {
+        // Each source may have a batch read back; those that joins and resyncs opened, too.
+        let sources = world.store.outbox.standing_of_all().count();
+        let sources = sender.sources.max(sources);
+        if kept > 2 * world.plan.timing.max_kept + batch * sources {
             return Err(format!("{kept} events are kept in memory"));
         }
     }

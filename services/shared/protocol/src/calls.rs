@@ -106,14 +106,11 @@ impl<T> Calls<T> {
         });
     }
 
-    /// A resync began at these sources: no receipt covers what is older any more. Who still waits for an answer gets it.
-    pub fn overtaken(&mut self, begin: &[Source]) {
-        let is_older = |source: Source| {
-            let mut begin = begin.iter();
-            begin.any(|begin| begin.lane == source.lane && source.epoch < begin.epoch)
-        };
+    /// Receivers joined, left or begin anew: of events that are held by all who are left, or are nobody's business any more, no
+    /// receipt will tell. Who still waits for an answer gets it.
+    pub fn cover_where(&mut self, is_over: impl Fn(EventId) -> bool) {
         self.0.retain(|id, call| {
-            call.covered |= is_older(id.source);
+            call.covered |= is_over(*id);
             !(call.covered && call.answered)
         });
     }

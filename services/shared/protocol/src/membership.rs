@@ -37,6 +37,12 @@ pub struct Changed {
 }
 
 impl Changed {
+    /// Whether all begin after a source: a resync overtook it.
+    pub fn overtook(&self, source: Source) -> bool {
+        let mut begin = self.begin.iter();
+        self.resync && begin.any(|begin| begin.lane == source.lane && source.epoch < begin.epoch)
+    }
+
     /// Whether nobody joined or left, and all begin where they did.
     pub fn is_nothing(&self) -> bool {
         self.joined.is_empty() && self.left.is_empty() && !self.resync

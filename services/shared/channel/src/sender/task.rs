@@ -358,9 +358,10 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
         if change.resync {
             tracing::info!("a resync begins: every row is told anew");
             self.announcing = Announcing::Next;
-            lock(&self.pending).overtaken(&change.begin);
         }
         self.machine.receivers_changed(change, self.clock.now());
+        let is_over = |id: EventId| self.machine.is_received(id) || change.overtook(id.source);
+        lock(&self.pending).cover_where(is_over);
         self.wake_received();
     }
 

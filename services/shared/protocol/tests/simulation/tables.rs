@@ -68,6 +68,16 @@ pub(crate) enum Appended {
     Receivers(Changed),
 }
 
+impl Appended {
+    /// Who joined, left or begins anew, if it is that.
+    pub(crate) fn change(&self) -> Option<Changed> {
+        match self {
+            Appended::Receivers(changed) => Some(changed.clone()),
+            Appended::Event(..) => None,
+        }
+    }
+}
+
 /// Tells a machine what was committed.
 pub(crate) fn tell(machine: &mut Sender, appended: Vec<Appended>, now: Moment) {
     for what in appended {

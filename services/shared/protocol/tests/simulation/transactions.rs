@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use duet_protocol::accept::{Accepted, Accepting, Compensated, Failed, Request as Wanted};
 use duet_protocol::event::{EventId, Key, TraceContext};
-use duet_protocol::membership::{self, NewEpochs};
+use duet_protocol::membership::{self, Changed, NewEpochs};
 use duet_protocol::outbox::OutboxTables;
 use duet_protocol::receipt::{Receipt, ReceiverName};
 use duet_protocol::record::{Asked, Health, HelloAnswer, Recorded, judge, record};
@@ -140,14 +140,14 @@ impl World {
     pub(crate) fn committed(&mut self, process: u64, appended: Vec<Appended>) {
         if self.is_current(process) {
             if let Some(sender) = &mut self.sender {
-                for what in &appended {
-                    if let Appended::Receivers(changed) = what
-                        && changed.resync
-                    {
-                        sender.calls.overtaken(&changed.begin);
-                    }
-                }
+                let changes: Vec<Changed> = appended.iter().filter_map(Appended::change).collect();
                 tables::tell(&mut sender.machine, appended, self.now);
+                let SenderProcess { machine, calls, .. } = &mut **sender;
+                for change in changes {
+                    let is_over =
+                        |id: EventId| machine.is_received(id) || change.overtook(id.source);
+                    calls.cover_where(is_over);
+                }
             }
             self.drive_sender();
         }

@@ -13,11 +13,14 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{OnceLock, mpsc},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Lines of a child's log shown when its test panics.
 const SHOWN_LINES: usize = 60;
+
+/// How long stopping a process may take.
+const STOPPED: Duration = Duration::from_secs(10);
 
 /// A running child, its output in a file.
 #[derive(Debug)]
@@ -104,9 +107,24 @@ impl Process {
         }
     }
 
-    /// SIGSTOP: it keeps its sockets and answers nobody.
+    /// SIGSTOP, and waits until it has stopped: on a busy machine it would go on answering for a moment. It keeps its sockets.
+    ///
+    /// # Panics
+    /// If it hasn't after ten seconds.
     pub fn pause(&self) {
         self.signal(Signal::SIGSTOP);
+        let deadline = Instant::now() + STOPPED;
+        while cfg!(target_os = "linux") && running(self.child.id()) && !self.is_stopped() {
+            assert!(Instant::now() < deadline, "{} doesn't stop", self.name);
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Whether each of its threads stands still.
+    fn is_stopped(&self) -> bool {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id()));
+        let mut threads = threads.into_iter().flatten().flatten();
+        threads.all(|thread| state(&thread.path()).is_none_or(|state| state == 'T'))
     }
 
     /// SIGCONT.
@@ -154,14 +172,18 @@ impl Drop for Process {
 /// Whether any process has this id. One that has ended and that nobody has reaped yet doesn't count.
 pub fn running(pid: u32) -> bool {
     if cfg!(target_os = "linux") {
-        // "PID (name) STATE …"; the name may hold anything, the last parenthesis ends it.
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        let state = stat
-            .rsplit_once(") ")
-            .and_then(|(_, rest)| rest.chars().next());
+        let state = state(Path::new(&format!("/proc/{pid}")));
         return state.is_some_and(|state| !matches!(state, 'Z' | 'X'));
     }
     nix::sys::signal::kill(Pid::from_raw(pid.cast_signed()), None).is_ok()
+}
+
+/// The state of a process or thread of this directory in Linux' /proc; none if it has gone.
+fn state(of: &Path) -> Option<char> {
+    // "PID (name) STATE …"; the name may hold anything, the last parenthesis ends it.
+    let stat = std::fs::read_to_string(of.join("stat")).ok()?;
+    let (_, rest) = stat.rsplit_once(") ")?;
+    rest.chars().next()
 }
 
 /// Starts the child from a thread that lives as long as this process: Linux counts the *thread* that forked as the
@@ -224,3 +246,27 @@ fn bind_to_parent(command: &mut Command) {
 
 #[cfg(not(target_os = "linux"))]
 fn bind_to_parent(_: &mut Command) {}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use crate::until;
+
+    #[tokio::test]
+    async fn what_is_paused_stands_still_until_it_is_resumed() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut busy = Command::new("sh");
+        busy.args(["-c", "while :; do :; done"]);
+        let process = Process::spawn("busy", busy, &dir.path().join("log"));
+        assert!(!process.is_stopped());
+        process.pause();
+        assert!(process.is_stopped());
+        process.resume();
+        let goes_on = async || {
+            (!process.is_stopped())
+                .then_some(())
+                .ok_or("it stands still")
+        };
+        until(Duration::from_secs(10), goes_on).await;
+    }
+}

@@ -3,7 +3,8 @@
 use crate::{
     bench::{self, baseline},
     commands::{
-        compare, dead_letters, faults, load, mode, resync, serve, status, tether, trace, up, why,
+        audit, compare, dead_letters, faults, load, mode, resync, serve, status, tether, trace, up,
+        why,
     },
     failure::{EXIT_CODES, Failure},
 };
@@ -43,6 +44,11 @@ enum Verb {
     /// In a Kubernetes cluster also what the operator observed, and each pod. Exits with 3 unless all is ready; with 9 if all is
     /// and something is degraded, with 5 if the newest Channel is not in force.
     Status(status::Options),
+    /// Prove that what was accepted is stored at its receivers, each once, or name what is not
+    ///
+    /// It compares both ledgers, recomputes what each store keeps of itself, and compares both stores row by row; traffic may run. On
+    /// a laptop the services may be stopped. Exits with 0 only if it balances, with 8 if something differs, with 10 if it can't tell.
+    Audit(audit::Options),
     /// Make the receivers hold what Reaction's store holds, after a store was restored or lost
     ///
     /// Without --yes it only shows what that would come to. With it every row is announced anew, which notifies nobody, and what the
@@ -87,6 +93,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         Verb::Faults(options) => faults::run(options),
         Verb::DeadLetters(options) => dead_letters::run(options),
         Verb::Status(options) => status::run(options),
+        Verb::Audit(options) => audit::run(options),
         Verb::Resync(options) => resync::run(options),
         Verb::Trace(options) => trace::run(options),
         Verb::Why(options) => why::run(options),

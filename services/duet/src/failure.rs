@@ -35,6 +35,8 @@ pub(crate) enum Kind {
     Differs = 8,
     /// All is ready, and something keeps events from getting through.
     Degraded = 9,
+    /// Whether something is so can't be told now.
+    Untold = 10,
 }
 
 /// For `duet --help`.
@@ -49,7 +51,8 @@ Exit codes:
   6  done, but not seen in force in time
   7  there is no such trace, dead letter or receiver
   8  what is stored is not what was accepted
-  9  all is ready, and something keeps events from getting through";
+  9  all is ready, and something keeps events from getting through
+  10 it can't be told now";
 
 impl Failure {
     pub(crate) fn new(kind: Kind, what: impl Into<String>) -> Self {

@@ -1,5 +1,7 @@
 //! The `duet` command: runs the pair on a laptop, switches its mode, shows its state and its traces.
 
+/// Whether what a pair stores balances.
+mod audit;
 /// Measurements of the pair.
 mod bench;
 /// The verbs and what each is told.

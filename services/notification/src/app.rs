@@ -63,5 +63,6 @@ pub async fn run_until(config: Config, stop: Stop) -> Result<(), Error> {
         config.app_data(memory.clone()).app_data(streams.clone());
         routes::configure(config);
     };
+    receiving.audit = Some(&store::audit::Notifications);
     receiving.serve(own, routes).await
 }

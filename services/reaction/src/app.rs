@@ -109,7 +109,9 @@ pub async fn run_until(config: Config, stop: Stop) -> Result<(), Error> {
     };
     let internal = {
         let sending = web::Data::new(sending);
+        let ledger = service::ledger::sender(store.clone(), &store::audit::Reactions);
         move |config: &mut web::ServiceConfig| {
+            ledger(config);
             config.app_data(sending.clone());
             config
                 .service(at("/v1/channel").get(status::channel))

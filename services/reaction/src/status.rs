@@ -148,7 +148,7 @@ fn fails(
         let message = format!("nothing gets to {name} since {since}: {}", failing.cause);
         return Some((failing.reason.as_str(), message));
     }
-    receiver.undelivered.map(|undelivered| {
+    if let Some(undelivered) = receiver.undelivered {
         let Undelivered {
             events,
             first,
@@ -159,7 +159,13 @@ fn fails(
              They are sent ever more rarely, until a receipt comes: see whether {name} runs, and what it says",
             first.sequence, first.source
         );
-        ("Undelivered", message)
+        return Some(("Undelivered", message));
+    }
+    receiver.ledger_differs.then(|| {
+        let message = format!(
+            "{name} holds every event, and its rows are not what they came to: `duet audit` names the rows"
+        );
+        ("LedgerDiffers", message)
     })
 }
 
@@ -216,6 +222,7 @@ mod tests {
             openings: 0,
             health,
             lost: 0,
+            ledger_differs: false,
             undelivered: None,
         }
     }

@@ -35,6 +35,7 @@ pub async fn run_until(config: Config, stop: Stop) -> Result<(), Error> {
     let clock = receiving.service.clock;
     let forgetting = forget(receiving.store.clone(), clock, end);
     receiving.tasks.spawn("forget", forgetting);
+    receiving.audit = Some(&crate::service::AUDIT);
     let trending = Versioned::new(Trending { clock });
     receiving.serve(trending, routes::configure).await
 }

@@ -15,4 +15,5 @@ pub use app::{run, run_until};
 pub use config::Config;
 pub use duet_web::service::Error;
 pub use routes::document as openapi;
+pub use service::AUDIT;
 pub use tally::MIGRATIONS;

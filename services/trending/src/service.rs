@@ -1,8 +1,9 @@
+use std::borrow::Cow;
 use std::time::Duration;
 
 use duet_channel::clock::Clock;
-use duet_channel::store::sqlite::SqliteStore;
 use duet_channel::store::sqlite::versions::{Changed, Changes};
+use duet_channel::store::sqlite::{SqliteStore, audit};
 use duet_channel::store::{Store, StoreError, Transaction};
 use duet_protocol::event::{Data, Event, Key};
 use duet_web::reaction_event::{self, Told};
@@ -24,6 +25,9 @@ pub(crate) struct Trending {
     pub(crate) clock: Clock,
 }
 
+/// Trending's rows, as an audit reads them: of the last hour's pairs, and of those whose versions are still kept.
+pub const AUDIT: audit::Versions = audit::Versions { keeps_all: false };
+
 impl Changes for Trending {
     fn change(&self, connection: &Connection, _: &Event, data: &Data) -> Changed {
         Ok(match Told::read(data) {
@@ -37,6 +41,16 @@ impl Changes for Trending {
             tally::remove(connection, post, user)?;
         }
         Ok(())
+    }
+
+    fn stands<'d>(&self, data: &'d Data) -> Option<Cow<'d, [u8]>> {
+        let kind = Told::read(data).ok()?.kind?;
+        Some(Cow::Owned(kind.as_str().as_bytes().to_owned()))
+    }
+
+    /// Only the last hour's.
+    fn keeps_all(&self) -> bool {
+        false
     }
 
     fn describe(&self, event: &Event) -> Vec<KeyValue> {

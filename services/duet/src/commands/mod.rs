@@ -1,5 +1,6 @@
 //! One module a verb: its options, and what it does.
 
+pub(crate) mod audit; // whether what both ends store balances
 pub(crate) mod compare; // the same load in both modes, and what it came to
 pub(crate) mod dead_letters; // what receivers could not apply
 pub(crate) mod faults; // what goes wrong on purpose: shown, set, taken away

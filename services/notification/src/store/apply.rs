@@ -2,9 +2,10 @@ use std::sync::Arc;
 
 use duet_channel::store::StoreError;
 use duet_protocol::decision::Decision;
-use duet_protocol::event::{Data, Event, Key};
+use duet_protocol::event::{Data, Event, Key, RollingHash};
+use duet_protocol::ledger::row_hash;
 use duet_protocol::receive::{Apply, Failure};
-use duet_protocol::sequence::{Lane, Version};
+use duet_protocol::sequence::{Lane, Source, Version};
 use duet_protocol::sweep::{Sweep, Swept};
 use duet_protocol::time::Timestamp;
 use duet_web::ids::PostId;
@@ -13,7 +14,7 @@ use rusqlite::{Connection, Result};
 use super::groups::{self, Member};
 use super::pairs::{self, Before, Held, Placed};
 use super::{Memory, changes, mutes};
-use crate::domain::{Effect, Newness, TakenBack, Told, Turn, Verdict, decide};
+use crate::domain::{Effect, Newness, ReactionKind, TakenBack, Told, Turn, Verdict, decide};
 
 /// The rows that events write, in the transaction that their inbox is in.
 pub struct Table<'c> {
@@ -23,6 +24,8 @@ pub struct Table<'c> {
     last_read: Option<(Key, Option<Held>)>,
     /// When what comes is applied.
     now: Option<Timestamp>,
+    /// How the digest of the state has changed.
+    changes: Vec<(Source, RollingHash)>,
 }
 
 impl<'c> Table<'c> {
@@ -33,6 +36,7 @@ impl<'c> Table<'c> {
             memory,
             last_read: None,
             now: None,
+            changes: Vec::new(),
         }
     }
 
@@ -43,7 +47,8 @@ impl<'c> Table<'c> {
         held: Option<&Held>,
     ) -> Result<Option<Verdict>> {
         let (verdict, effect) = self.decide(told, held)?;
-        let (connection, memory) = (self.connection, &*self.memory);
+        let connection = self.connection;
+        let memory = &*self.memory;
         let was_shown = held.and_then(|held| Some((&held.owner, held.shown(told.user.as_str())?)));
         let shown = told.kind.as_ref().filter(|_| effect != Effect::Absent);
         let stays = was_shown.is_some_and(|(owner, _)| shown.is_some() && *owner == told.owner);
@@ -93,14 +98,19 @@ impl<'c> Table<'c> {
     }
 
     /// Drops what is held of a pair: it leaves its group, if it was in one.
-    fn remove(&self, key: &Key) -> Result<()> {
+    fn remove(&mut self, key: &Key) -> Result<()> {
         let Some((post, user)) = split(key) else {
             return Ok(());
         };
-        let (connection, memory) = (self.connection, &*self.memory);
+        let connection = self.connection;
+        let memory = self.memory.clone();
         let Some(held) = pairs::remove(connection, post, user)? else {
             return Ok(());
         };
+        if let Some(kind) = &held.kind {
+            let gone = RollingHash::default() - row_hash(key, kind.as_str().as_bytes());
+            self.changes.push((held.source, gone));
+        }
         if let (Some(kind), Ok(post)) = (held.shown(user), post.parse::<PostId>()) {
             groups::count_kind(connection, &held.owner, &post, kind, -1)?;
             groups::leave(connection, &held.owner, &post)?;
@@ -165,6 +175,16 @@ impl Apply for Table<'_> {
             _ => pairs::get(self.connection, told.post.as_str(), told.user.as_str())?,
         };
         let verdict = self.apply_told(event, &told, held.as_ref())?;
+        let hash = |kind: &ReactionKind| row_hash(&data.key, kind.as_str().as_bytes());
+        if let Some(held) = &held
+            && let Some(kind) = &held.kind
+        {
+            let gone = RollingHash::default() - hash(kind);
+            self.changes.push((held.source, gone));
+        }
+        let stands = told.kind.as_ref().map(hash);
+        self.changes
+            .push((event.source, stands.unwrap_or_default()));
         Ok(Ok(verdict.map(Verdict::word)))
     }
 
@@ -211,6 +231,10 @@ impl Apply for Table<'_> {
             swept.last = Some(key);
         }
         Ok(swept)
+    }
+
+    fn state_changes(&mut self) -> Option<Vec<(Source, RollingHash)>> {
+        Some(std::mem::take(&mut self.changes))
     }
 }
 

@@ -2,6 +2,8 @@
 
 /// Applies events.
 pub mod apply;
+/// What an audit reads.
+pub mod audit;
 /// In which order groups changed.
 pub mod changes;
 /// Groups: kept while events are applied.

@@ -1,7 +1,7 @@
 use duet_channel::life::{Applied, Name, When};
 use duet_channel::store::StoreError;
 use duet_protocol::event::{Event, Key};
-use duet_protocol::sequence::{Epoch, Lane, Partition, Sequence, StoreId, Version};
+use duet_protocol::sequence::{Epoch, Lane, Partition, Sequence, Source, StoreId, Version};
 use duet_protocol::time::Timestamp;
 use duet_web::ids::UserId;
 use rusqlite::{Connection, OptionalExtension, Result, params};
@@ -18,6 +18,8 @@ pub(super) struct Held {
     /// Its place in the group, if it is or was in one.
     pub newness: Newness,
     pub before: Before,
+    /// Of the event that wrote it.
+    pub source: Source,
     pub version: Version,
     /// Of the event that wrote it, as the column has it.
     decision: i64,
@@ -109,7 +111,8 @@ const HIDDEN: i64 = -1;
 pub(super) fn get(connection: &Connection, post: &str, user: &str) -> Result<Option<Held>> {
     connection
         .prepare_cached(
-            "SELECT owner, kind, at, newness, newness_before, epoch, sequence, decision FROM notifications
+            "SELECT owner, kind, at, newness, newness_before, epoch, sequence, decision, store, partitions, partition
+             FROM notifications
              WHERE post = ?1 AND user = ?2",
         )?
         .query_row([post, user], |row| {
@@ -119,6 +122,11 @@ pub(super) fn get(connection: &Connection, post: &str, user: &str) -> Result<Opt
             };
             let epoch = Epoch(row.get::<_, i64>(5)?.cast_unsigned());
             let sequence = Sequence(row.get::<_, i64>(6)?.cast_unsigned());
+            let lane = Lane {
+                store: StoreId(row.get::<_, i64>(8)?.cast_unsigned()),
+                partitions: row.get(9)?,
+                partition: Partition(row.get(10)?),
+            };
             Ok(Held {
                 owner: checked(row, 0)?,
                 kind,
@@ -130,6 +138,7 @@ pub(super) fn get(connection: &Connection, post: &str, user: &str) -> Result<Opt
                     Some(newness) => Before::Shown(Newness(newness)),
                 },
                 decision: row.get(7)?,
+                source: lane.source(epoch),
                 version: Version { epoch, sequence },
             })
         })

@@ -1,5 +1,7 @@
 //! Reaction's own tables, as functions over a connection: in the writer's transaction, or on a reader.
 
+/// What an audit reads.
+pub mod audit;
 /// Posts and their counts.
 pub mod posts;
 /// Reactions: read by a pair and by pages, written by events.

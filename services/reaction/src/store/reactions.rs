@@ -1,7 +1,8 @@
 use duet_channel::store::StoreError;
 use duet_channel::store::sqlite::life::OwnRow;
 use duet_protocol::accept::{Row, Rows, Write};
-use duet_protocol::event::{Data, Key};
+use duet_protocol::event::{Data, Key, RollingHash};
+use duet_protocol::ledger::row_hash;
 use duet_protocol::sequence::{Epoch, Sequence, Version};
 use duet_protocol::settings::Generation;
 use duet_protocol::time::Timestamp;
@@ -199,6 +200,10 @@ impl Rows for Table<'_> {
             announces: true,
         };
         data(key, &told)
+    }
+
+    fn hash(&self, key: &Key, stand: &Stand) -> RollingHash {
+        row_hash(key, stand.kind.name().as_bytes())
     }
 }
 

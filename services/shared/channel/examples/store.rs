@@ -13,7 +13,8 @@ use duet_channel::store::sqlite::{Options, SqliteStore};
 use duet_channel::store::{Store, StoreError, Transaction};
 use duet_protocol::accept::{Accepting, Dispatch, Request, Row, Rows, Write};
 use duet_protocol::calls::Calls;
-use duet_protocol::event::{Data, Key, TraceContext};
+use duet_protocol::event::{Data, Key, RollingHash, TraceContext};
+use duet_protocol::ledger::row_hash;
 use duet_protocol::outbox::OutboxTables;
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::rules::Rules;
@@ -76,6 +77,10 @@ impl Rows for Own<'_> {
                 br#"{"post":"post-00000001","user":"user-00000001","kind":"like","owner":"bob","title":"A title"}"#,
             ),
         })
+    }
+
+    fn hash(&self, key: &Key, kind: &Box<str>) -> RollingHash {
+        row_hash(key, kind.as_bytes())
     }
 }
 

@@ -1,11 +1,11 @@
 //! Accepting: one transaction writes the row and its event; and compensating, which takes a failed call's write back.
 
 use crate::calls::Calls;
-use crate::event::{Body, Data, Event, EventId, Key, TraceContext};
+use crate::event::{Body, Data, Event, EventId, Key, RollingHash, TraceContext};
 use crate::outbox::{self, OutboxTables};
 use crate::resync;
 use crate::rules::{Rule, Rules};
-use crate::sequence::Version;
+use crate::sequence::{Source, Version};
 use crate::settings::Generation;
 use crate::time::{Moment, Timestamp};
 
@@ -58,6 +58,9 @@ pub trait Rows {
     -> Result<Page<Self::Value>, Self::Error>;
     /// What an event tells that tells a row's value anew, which restores it and notifies nobody. The row is not written.
     fn announce(&mut self, key: &Key, value: &Self::Value) -> Result<Data, Self::Error>;
+    /// What a value that stands adds to the digest of the state: what [`row_hash`](crate::ledger::row_hash) makes of what receivers
+    /// keep of it too.
+    fn hash(&self, key: &Key, value: &Self::Value) -> RollingHash;
 }
 
 /// What a caller wants of a key.
@@ -165,6 +168,7 @@ impl<O: OutboxTables, R: Rows<Error = O::Error>, T: Default> Accepting<'_, O, R,
         };
         let id = self.append(
             &request.key,
+            row.as_ref(),
             write,
             request.dispatch,
             &request.trace,
@@ -231,7 +235,9 @@ impl<O: OutboxTables, R: Rows<Error = O::Error>, T: Default> Accepting<'_, O, R,
     pub fn compensate(&mut self, failed: &Failed<R::Value>) -> Result<Compensated, O::Error> {
         let EventId { source, sequence } = failed.call;
         let row = self.rows.row(&failed.key)?;
-        let own = row.is_some_and(|row| row.version == source.version(sequence));
+        let own = row
+            .as_ref()
+            .is_some_and(|row| row.version == source.version(sequence));
         if !own && self.rules.holds(Rule::CompensateOwnVersion) {
             return Ok(Compensated::Stands);
         }
@@ -261,7 +267,8 @@ impl<O: OutboxTables, R: Rows<Error = O::Error>, T: Default> Accepting<'_, O, R,
             generation,
             ..
         } = failed;
-        self.append(key, write, Dispatch::Background, trace, *generation)
+        let row = row.as_ref();
+        self.append(key, row, write, Dispatch::Background, trace, *generation)
             .map(Compensated::Undone)
     }
 
@@ -269,6 +276,7 @@ impl<O: OutboxTables, R: Rows<Error = O::Error>, T: Default> Accepting<'_, O, R,
     fn append<'v>(
         &mut self,
         key: &Key,
+        before: Option<&Row<R::Value>>,
         write: impl FnOnce(Version, Timestamp) -> Write<'v, R::Value>,
         dispatch: Dispatch,
         trace: &TraceContext,
@@ -279,9 +287,9 @@ impl<O: OutboxTables, R: Rows<Error = O::Error>, T: Default> Accepting<'_, O, R,
     {
         let partition = key.partition(self.outbox.partitions()?);
         let EventId { source, sequence } = outbox::next(self.outbox, partition)?;
-        let data = self
-            .rows
-            .write(key, write(source.version(sequence), self.at))?;
+        let write = write(source.version(sequence), self.at);
+        let value = write.value;
+        let data = self.rows.write(key, write)?;
         let event = Event {
             source,
             sequence,
@@ -291,9 +299,32 @@ impl<O: OutboxTables, R: Rows<Error = O::Error>, T: Default> Accepting<'_, O, R,
             generation,
         };
         self.outbox.append(event, dispatch)?;
+        self.state_changed(key, before, value, source)?;
         let id = EventId { source, sequence };
         // A transaction that was rolled back gives its numbers back: what it began under this one never was.
         self.calls.end(id);
         Ok(id)
+    }
+
+    /// The digest follows the row, in the same transaction.
+    fn state_changed(
+        &mut self,
+        key: &Key,
+        before: Option<&Row<R::Value>>,
+        value: Option<&R::Value>,
+        source: Source,
+    ) -> Result<(), O::Error> {
+        if let Some(before) = before
+            && let Some(value) = &before.value
+        {
+            let hash = RollingHash::default() - self.rows.hash(key, value);
+            let wrote = source.lane.source(before.version.epoch);
+            self.outbox.add_to_digest(wrote, hash)?;
+        }
+        if let Some(value) = value {
+            let hash = self.rows.hash(key, value);
+            self.outbox.add_to_digest(source, hash)?;
+        }
+        Ok(())
     }
 }

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::event::{Body, Event, EventId, RollingHash, Seal};
+use crate::ledger::{Closed, Ending, Endings};
 use crate::receipt::{Receipt, ReceiverName};
 use crate::rules::{Rule, Rules};
 use crate::runs::{Place, Run, Runs};
@@ -35,12 +36,22 @@ pub struct EpochInbox {
     pub hash: RollingHash,
     /// What is received above it.
     pub runs: Runs,
+    /// How what is received ended, but for what is parked or dead.
+    pub endings: Endings,
+    /// The sum of the hashes of the service's rows that its events wrote and that stand.
+    pub digest: RollingHash,
 }
 
 impl EpochInbox {
     /// Whether the event at `sequence` has been received.
     pub fn holds(&self, sequence: Sequence) -> bool {
         sequence <= self.watermark || self.runs.contains(sequence)
+    }
+
+    /// How many events have been received.
+    pub fn received(&self) -> u64 {
+        let runs = self.runs.iter().map(|run| run.last.0 - run.first.0 + 1);
+        runs.fold(self.watermark.0, u64::saturating_add)
     }
 
     fn is_complete(&self) -> bool {
@@ -87,6 +98,12 @@ pub struct Inbox {
     pub sweep: Option<PendingSweep>,
     /// The epoch of the last sweep that was carried out; zero before the first.
     pub swept: Epoch,
+    /// What the closed ones come to.
+    pub closed: Closed,
+    /// What the service's rows come to that the lane's events wrote.
+    pub state: State,
+    /// Epochs that were closed since this was last taken, and what they came to.
+    pub just_closed: Vec<(Epoch, EpochInbox)>,
 }
 
 /// A sweep that was received and is not carried out yet.
@@ -96,6 +113,19 @@ pub struct PendingSweep {
     pub below: Epoch,
     /// The event that says so.
     pub at: Version,
+}
+
+/// What a service's rows come to that the events of one lane's closed epochs wrote.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    /// Rows of older events are not in it: they are from before the receiver joined.
+    pub since: Epoch,
+    /// The sum of their hashes.
+    pub digest: RollingHash,
+    /// Whether the service says what it has.
+    pub is_told: bool,
+    /// How many of the lane's events were discarded since: the rows are not what the sender's are, and are not meant to be.
+    pub discarded: u64,
 }
 
 impl Inbox {
@@ -180,8 +210,47 @@ impl Inbox {
         self.close();
     }
 
+    /// Counts how an event ended that is then [inserted](Inbox::insert), or was parked until now. `false` if its epoch is closed.
+    pub fn count(&mut self, event: &Event, ending: Ending, received: bool) -> bool {
+        let epoch = event.source.epoch;
+        let inbox = match received {
+            false => Some(self.epochs.entry(epoch).or_default()),
+            true => self.epochs.get_mut(&epoch),
+        };
+        let is_open = inbox.is_some();
+        if let Some(inbox) = inbox {
+            inbox.endings.count(ending);
+        }
+        is_open
+    }
+
+    /// A row's hash was added or taken away: one that the event of a source wrote.
+    pub fn state_changed(&mut self, epoch: Epoch, change: RollingHash) {
+        match self.epochs.get_mut(&epoch) {
+            Some(inbox) => inbox.digest += change,
+            None if epoch >= self.state.since => self.state.digest += change,
+            None => {}
+        }
+    }
+
+    /// The digest of the state, if the service says what it has and is meant to have all that its sender has.
+    pub fn digest(&self) -> Option<RollingHash> {
+        let open = self.epochs.values().map(|inbox| inbox.digest);
+        let digest = open.fold(self.state.digest, |sum, digest| sum + digest);
+        (self.state.is_told && self.state.discarded == 0).then_some(digest)
+    }
+
     /// It joined with this epoch: what lies before was not, or is no more, for it.
     fn begin(&mut self, epoch: Epoch) {
+        self.closed = Closed {
+            since: epoch,
+            ..Closed::default()
+        };
+        self.state = State {
+            since: epoch,
+            is_told: self.state.is_told,
+            ..State::default()
+        };
         self.floor = self.floor.max(epoch);
         self.epochs = self.epochs.split_off(&epoch);
         if let Some(inbox) = self.epochs.get_mut(&epoch) {
@@ -230,7 +299,16 @@ impl Inbox {
     /// Closes all below an epoch, whatever is missing of it.
     pub fn close_below(&mut self, below: Epoch) {
         self.floor = self.floor.max(below);
-        self.epochs = self.epochs.split_off(&below);
+        let open = self.epochs.split_off(&below);
+        // Their rows stand until they are swept.
+        for (_, inbox) in std::mem::replace(&mut self.epochs, open) {
+            self.state.digest += inbox.digest;
+        }
+        self.state.discarded = 0;
+        self.closed = Closed {
+            since: self.floor,
+            ..Closed::default()
+        };
         self.close();
     }
 
@@ -246,8 +324,12 @@ impl Inbox {
         while let Some((epoch, inbox)) = self.lowest()
             && inbox.is_complete()
         {
+            let (hash, digest) = (inbox.hash, inbox.digest);
             self.floor = Epoch(epoch.0 + 1);
-            self.epochs.remove(&epoch);
+            self.closed.hash += hash;
+            self.state.digest += digest;
+            let closed = self.epochs.remove(&epoch);
+            self.just_closed.extend(closed.map(|inbox| (epoch, inbox)));
         }
     }
 
@@ -288,7 +370,7 @@ impl Inbox {
         receiver: &ReceiverName,
         incarnation: Incarnation,
     ) -> Vec<Receipt> {
-        let lowest_open = self.lowest_open();
+        let (lowest_open, digest) = (self.lowest_open(), self.digest());
         let receipt = |(&epoch, inbox): (&Epoch, &EpochInbox)| Receipt {
             source: lane.source(epoch),
             lowest_open,
@@ -302,6 +384,8 @@ impl Inbox {
                 .take(Receipt::MAX_RUNS)
                 .map(Run::range)
                 .collect(),
+            closed: self.closed,
+            digest,
         };
         self.epochs.iter().map(receipt).collect()
     }

@@ -13,6 +13,7 @@ mod dice;
 pub mod event;
 pub mod faults;
 pub mod inbox;
+pub mod ledger;
 pub mod membership;
 pub mod outbox;
 pub mod receipt;

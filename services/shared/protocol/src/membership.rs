@@ -132,7 +132,13 @@ pub(crate) fn put<T: OutboxTables>(
     };
     for name in &begin {
         for source in &changed.begin {
-            tables.put_begin(name, *source)?;
+            // A resync tells all rows anew.
+            let rows_since = if changed.resync {
+                Epoch::ZERO
+            } else {
+                source.epoch
+            };
+            tables.put_begin(name, *source, rows_since)?;
         }
     }
     if changed.resync {

@@ -19,6 +19,10 @@ pub struct EpochState {
     pub forgotten: Sequence,
     /// The sum of the hashes of what is forgotten.
     pub hash: RollingHash,
+    /// How many of the numbered events are the channel's own.
+    pub own: u64,
+    /// The digest of the service's rows that this epoch's events wrote: the sum of the hashes of those that stand.
+    pub digest: RollingHash,
 }
 
 /// What one receiver said of one source.
@@ -63,6 +67,19 @@ pub trait OutboxTables {
         after: Sequence,
         up_to: Sequence,
     ) -> Result<RollingHash, Self::Error>;
+    /// The sum of the hashes of all events of the lane's epochs from `from` up to and without `below`.
+    fn hash_of_epochs(
+        &mut self,
+        lane: Lane,
+        from: Epoch,
+        below: Epoch,
+    ) -> Result<RollingHash, Self::Error>;
+    /// Whether the lane has an epoch from `from` up to and without `below`.
+    fn has_epochs(&mut self, lane: Lane, from: Epoch, below: Epoch) -> Result<bool, Self::Error>;
+    /// Adds to the digest of the rows that a source's events wrote. Of an epoch that never was this store's nothing is kept.
+    fn add_to_digest(&mut self, source: Source, change: RollingHash) -> Result<(), Self::Error>;
+    /// The sum of the digests of the lane's epochs from `from` on.
+    fn digest(&mut self, lane: Lane, from: Epoch) -> Result<RollingHash, Self::Error>;
     /// Deletes a source's events up to and including `up_to`, keeping their hash in its [`EpochState`].
     fn forget(&mut self, source: Source, up_to: Sequence) -> Result<(), Self::Error>;
 
@@ -90,7 +107,20 @@ pub trait OutboxTables {
         partition: Partition,
     ) -> Result<Epoch, Self::Error>;
     /// Stores the source of a partition that a receiver begins with.
-    fn put_begin(&mut self, receiver: &ReceiverName, source: Source) -> Result<(), Self::Error>;
+    /// From there on it is to have each row that events of the epoch `rows_since` and later ones wrote.
+    fn put_begin(
+        &mut self,
+        receiver: &ReceiverName,
+        source: Source,
+        rows_since: Epoch,
+    ) -> Result<(), Self::Error>;
+    /// The epoch of which, and of later ones, a receiver is to have each row of a partition: what it joined with, or zero if it was
+    /// sent all rows since.
+    fn rows_since(
+        &mut self,
+        receiver: &ReceiverName,
+        partition: Partition,
+    ) -> Result<Epoch, Self::Error>;
     /// Receivers joined, left or begin anew, between the events that were appended before and those that are appended later: told to the sender
     /// in that order, once it is committed.
     fn changed(&mut self, changed: &Changed) -> Result<(), Self::Error>;

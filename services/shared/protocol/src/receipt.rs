@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::event::RollingHash;
+use crate::ledger::Closed;
 use crate::sequence::{Epoch, Incarnation, Sequence, Source};
 
 /// A receiver's name, as the Channel's `to` has it.
@@ -57,6 +58,11 @@ pub struct Receipt {
     pub hash: RollingHash,
     /// The lowest runs above the watermark, ascending, at most [`Receipt::MAX_RUNS`].
     pub runs: Vec<RangeInclusive<u64>>,
+    /// What proves that everything under the lowest open epoch is held.
+    pub closed: Closed,
+    /// The digest of the state that the lane's events came to; none while any of them is parked, dead or being swept, or if the service
+    /// keeps none.
+    pub digest: Option<RollingHash>,
 }
 
 impl Receipt {

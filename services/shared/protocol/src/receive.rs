@@ -6,11 +6,12 @@ use std::collections::btree_map::Entry;
 
 use crate::decision::Decision;
 use crate::delivery::{Delivery, Fingerprint, Parked};
-use crate::event::{Body, Data, Event, EventId, Key};
-use crate::inbox::{Inbox, Standing};
-use crate::receipt::ReceiverName;
+use crate::event::{Body, Data, Event, EventId, Key, RollingHash};
+use crate::inbox::{EpochInbox, Inbox, Standing};
+use crate::ledger::Ending;
+use crate::receipt::{Receipt, ReceiverName};
 use crate::rules::{Rule, Rules};
-use crate::sequence::{Lane, StoreId, Version};
+use crate::sequence::{Incarnation, Lane, Source, StoreId, Version};
 use crate::settings::DeliverySettings;
 use crate::sweep::{Sweep, Sweeping, Swept};
 use crate::time::Timestamp;
@@ -114,6 +115,12 @@ pub trait InboxTables {
     fn inbox(&mut self, lane: Lane) -> Result<Inbox, Self::Error>;
     /// Stores what [`InboxTables::inbox`] gave, changed.
     fn put_inbox(&mut self, lane: Lane, inbox: &Inbox) -> Result<(), Self::Error>;
+    /// Keeps what a closed epoch came to.
+    fn put_closed(&mut self, source: Source, inbox: &EpochInbox) -> Result<(), Self::Error>;
+    /// Counts how an event of a closed epoch ended that was parked until now.
+    fn count_late(&mut self, source: Source, ending: Ending) -> Result<(), Self::Error>;
+    /// Whether nothing of the lane is parked or dead, and no sweep is under way.
+    fn is_at_rest(&mut self, lane: Lane) -> Result<bool, Self::Error>;
     /// How this event stands in the parked table; none if it is not in it.
     fn parked(&mut self, id: EventId) -> Result<Option<Parked>, Self::Error>;
     /// Whether anything of this key is in the parked table, dead letters included.
@@ -187,6 +194,12 @@ pub trait Apply {
         after: Option<&Key>,
         limit: usize,
     ) -> Result<Swept, Self::Error>;
+    /// How the digest of the state has changed since this was last asked: the [`row_hash`](crate::ledger::row_hash) of each row that now
+    /// stands, and less that of each that stood, both under the source whose event wrote it. `None` if the service does not keep all
+    /// that its sender has, and so can't be compared with it.
+    fn state_changes(&mut self) -> Option<Vec<(Source, RollingHash)>> {
+        None
+    }
 }
 
 /// A receiver's transaction: the inbox, the service's rows beside it, and what decides over them.
@@ -234,6 +247,9 @@ impl<I: InboxTables, A: Apply<Error = I::Error>> Receiving<'_, I, A> {
                 Standing::New => {
                     let outcome = self.first_copy(event, arrival)?;
                     if outcome.is_final() {
+                        if let Some(ending) = Ending::of(event, &outcome) {
+                            inbox.count(event, ending, false);
+                        }
                         inbox.insert(event, self.receiver, self.rules);
                     }
                     outcome
@@ -244,8 +260,18 @@ impl<I: InboxTables, A: Apply<Error = I::Error>> Receiving<'_, I, A> {
             };
             outcomes.push(outcome);
         }
-        for (lane, (inbox, _)) in &inboxes {
-            self.inbox.put_inbox(*lane, inbox)?;
+        let changes = self.rows.state_changes();
+        for (inbox, _) in inboxes.values_mut() {
+            inbox.state.is_told = changes.is_some();
+        }
+        for (source, change) in changes.unwrap_or_default() {
+            match inboxes.get_mut(&source.lane) {
+                Some((inbox, _)) => inbox.state_changed(source.epoch, change),
+                None => self.state_changed(source, change)?,
+            }
+        }
+        for (lane, (inbox, _)) in &mut inboxes {
+            self.put_inbox(*lane, inbox)?;
         }
         for (lane, (inbox, complete_before)) in &mut inboxes {
             if inbox.sweep.is_some() {
@@ -257,6 +283,47 @@ impl<I: InboxTables, A: Apply<Error = I::Error>> Receiving<'_, I, A> {
             }
         }
         Ok(outcomes)
+    }
+
+    /// Stores an inbox, and what epochs came to that were just closed.
+    pub(crate) fn put_inbox(&mut self, lane: Lane, inbox: &mut Inbox) -> Result<(), I::Error> {
+        for (epoch, closed) in std::mem::take(&mut inbox.just_closed) {
+            self.inbox.put_closed(lane.source(epoch), &closed)?;
+        }
+        self.inbox.put_inbox(lane, inbox)
+    }
+
+    /// The digest follows the rows, in the same transaction.
+    pub(crate) fn rows_changed(&mut self) -> Result<(), I::Error> {
+        for (source, change) in self.rows.state_changes().unwrap_or_default() {
+            self.state_changed(source, change)?;
+        }
+        Ok(())
+    }
+
+    fn state_changed(&mut self, source: Source, change: RollingHash) -> Result<(), I::Error> {
+        let mut inbox = self.inbox.inbox(source.lane)?;
+        inbox.state_changed(source.epoch, change);
+        self.inbox.put_inbox(source.lane, &inbox)
+    }
+
+    /// An event leaves the parked table: it ended.
+    fn ended(&mut self, event: &Event, ending: Ending) -> Result<(), I::Error> {
+        let lane = event.source.lane;
+        let superseded = match event.data() {
+            Some(data) if ending == Ending::Discarded => self.is_superseded(event, data)?,
+            _ => true,
+        };
+        self.inbox.unpark(event.id())?;
+        let mut inbox = self.inbox.inbox(lane)?;
+        // The row is not what the sender's is, and is not meant to be.
+        inbox.state.discarded += u64::from(!superseded);
+        match inbox.count(event, ending, true) {
+            true => {}
+            false => self.inbox.count_late(event.source, ending)?,
+        }
+        self.inbox.put_inbox(lane, &inbox)?;
+        self.rows_changed()
     }
 
     fn first_copy(&mut self, event: &Event, arrival: Arrival) -> Result<Outcome, I::Error> {
@@ -366,4 +433,25 @@ pub(crate) fn stands(parked: Parked) -> Outcome {
         true => Outcome::Dead,
         false => Outcome::Parked,
     }
+}
+
+/// What a receiver says of a lane: a receipt for each open epoch, ascending.
+///
+/// # Errors
+/// Those of the tables.
+pub fn receipts<I: InboxTables>(
+    tables: &mut I,
+    lane: Lane,
+    receiver: &ReceiverName,
+    incarnation: Incarnation,
+) -> Result<Vec<Receipt>, I::Error> {
+    let inbox = tables.inbox(lane)?;
+    let mut receipts = inbox.receipts(lane, receiver, incarnation);
+    let compares = inbox.digest().is_some() && inbox.sweep.is_none();
+    if !compares || !tables.is_at_rest(lane)? {
+        for receipt in &mut receipts {
+            receipt.digest = None;
+        }
+    }
+    Ok(receipts)
 }

@@ -1,12 +1,13 @@
 //! Recording a receipt in the sender's store: the only thing that lets it forget an event.
 
+use crate::ledger::Agreement;
 use crate::outbox::{self, Mark, OutboxTables};
 use crate::receipt::{Receipt, ReceiverName};
-use crate::receive::InboxTables;
+use crate::receive::{self, InboxTables};
 use crate::resync;
 use crate::rules::{Rule, Rules};
 
-use crate::sequence::{Epoch, Incarnation, Sequence, Source, StoreId};
+use crate::sequence::{Epoch, Incarnation, Lane, Sequence, Source, StoreId};
 
 /// Why a receipt can't be the whole truth: the sender says hello to learn more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,7 +16,7 @@ pub enum Suspicion {
     UnknownEpoch,
     /// It holds more than was ever numbered.
     BeyondEnd,
-    /// The rolling hash at the watermark differs.
+    /// The rolling hash at the watermark differs, or that of all epochs that were closed.
     HashDiffers,
     /// The receiver holds open lanes of another store: there was another sender under this one's name. Only a hello's answer tells.
     AnotherStore,
@@ -30,6 +31,8 @@ pub struct Recorded {
     pub new_incarnation: Option<Incarnation>,
     /// What does not fit.
     pub suspicion: Option<Suspicion>,
+    /// How the receiver's state stands to this store's, of a lane of which nothing is on its way.
+    pub state: Option<(Lane, Agreement)>,
     /// It said nothing that this store should listen to: from an older incarnation, to another store, of an epoch that is none of its
     /// business, from a stranger.
     pub ignored: bool,
@@ -70,8 +73,9 @@ pub fn record<T: OutboxTables>(
         }
     }
     let head = tables.head(lane.partition)?.unwrap_or_default();
-    if receipt.lowest_open <= head {
-        forget_below(tables, receipt, &mut recorded, rules)?;
+    if receipt.lowest_open <= head && !forget_below(tables, receipt, &mut recorded, rules)? {
+        recorded.suspicion = Some(Suspicion::HashDiffers);
+        return Ok(recorded);
     }
     let Some(epoch) = tables.epoch(receipt.source)? else {
         see(tables, receipt.source.epoch)?;
@@ -100,6 +104,10 @@ pub fn record<T: OutboxTables>(
         &mut recorded,
         rules,
     )?;
+    let all = receipt.watermark == epoch.last && receipt.source.epoch == head;
+    if all && receipt.lowest_open == head && rules.holds(Rule::CompareState) {
+        recorded.state = agreement(tables, receipt)?.map(|agreement| (lane, agreement));
+    }
     Ok(recorded)
 }
 
@@ -113,14 +121,53 @@ fn see<T: OutboxTables>(tables: &mut T, epoch: Epoch) -> Result<(), T::Error> {
     Ok(())
 }
 
-/// Everything under the lowest open epoch is held. [A closed epoch sends no more receipts; its last one may have been lost.]
+/// How the receiver's state stands to this store's, where nothing is on its way.
+fn agreement<T: OutboxTables>(
+    tables: &mut T,
+    receipt: &Receipt,
+) -> Result<Option<Agreement>, T::Error> {
+    let Some(digest) = receipt.digest else {
+        return Ok(None);
+    };
+    if resync::is_under_way(tables)? {
+        return Ok(None); // it is not told all rows yet
+    }
+    let lane = receipt.source.lane;
+    let since = tables.rows_since(&receipt.receiver, lane.partition)?;
+    let own = tables.digest(lane, since)?;
+    Ok(Some(match own == digest {
+        true => Agreement::Agrees,
+        false => Agreement::Differs,
+    }))
+}
+
+/// Whether the epochs that the receiver closed are as this store sent them. [A restored copy of this store would otherwise forget what
+/// took the numbers of what was lost with it.]
+fn proves_closed<T: OutboxTables>(tables: &mut T, receipt: &Receipt) -> Result<bool, T::Error> {
+    let lane = receipt.source.lane;
+    let begin = tables.begin(&receipt.receiver, lane.partition)?;
+    // What it closed before it began anew concerns nobody, and may be gone here.
+    if tables.has_epochs(lane, receipt.closed.since, begin)? {
+        return Ok(true);
+    }
+    let sent = tables.hash_of_epochs(lane, receipt.closed.since, receipt.lowest_open)?;
+    Ok(sent == receipt.closed.hash)
+}
+
+/// Everything under the lowest open epoch is held. [A closed epoch sends no more receipts; its last one may have been lost.] `false` if
+/// it proves to be something else.
 fn forget_below<T: OutboxTables>(
     tables: &mut T,
     receipt: &Receipt,
     recorded: &mut Recorded,
     rules: &Rules,
-) -> Result<(), T::Error> {
-    for closed in tables.unforgotten(receipt.source.lane, receipt.lowest_open)? {
+) -> Result<bool, T::Error> {
+    let unforgotten = tables.unforgotten(receipt.source.lane, receipt.lowest_open)?;
+    if !unforgotten.is_empty() && !proves_closed(tables, receipt)? && rules.holds(Rule::ProveClosed)
+    {
+        return Ok(false);
+    }
+    for closed in unforgotten {
         let source = receipt.source.lane.source(closed);
         if let Some(state) = tables.epoch(source)?
             && rules.holds(Rule::ForgetBelowLowestOpen)
@@ -138,7 +185,7 @@ fn forget_below<T: OutboxTables>(
             )?;
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 fn hold<T: OutboxTables>(
@@ -239,7 +286,7 @@ impl HelloAnswer {
             let inbox = tables.inbox(lane)?;
             answer.highest = answer.highest.max(inbox.highest());
             if lane.store == store {
-                let receipts = inbox.receipts(lane, receiver, incarnation);
+                let receipts = receive::receipts(tables, lane, receiver, incarnation)?;
                 answer.receipts.extend(receipts);
             } else if !inbox.epochs.is_empty()
                 && !answer.others.contains(&lane.store)
@@ -351,6 +398,7 @@ pub fn judge<T: OutboxTables>(
 mod tests {
     use super::*;
     use crate::event::RollingHash;
+    use crate::ledger::Closed;
 
     fn receipt(watermark: u64, runs: &[std::ops::RangeInclusive<u64>]) -> Receipt {
         Receipt {
@@ -361,6 +409,8 @@ mod tests {
             watermark: Sequence(watermark),
             hash: RollingHash::default(),
             runs: runs.to_vec(),
+            closed: Closed::default(),
+            digest: None,
         }
     }
 

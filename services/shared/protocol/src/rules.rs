@@ -73,6 +73,10 @@ rules! {
     ForgetBelowLowestOpen = "forget-below-lowest-open",
     /// The rolling hash at the watermark is compared before anything is forgotten.
     CompareHash = "compare-hash",
+    /// A receiver that says it has closed epochs proves it by the sum of their hashes, before anything of them is forgotten.
+    ProveClosed = "prove-closed",
+    /// Where nothing is on its way, the digests of the state are compared.
+    CompareState = "compare-state",
     /// Receipts of an older incarnation are ignored.
     NewestIncarnation = "newest-incarnation",
     /// What only an older incarnation's runs had said dies with it.

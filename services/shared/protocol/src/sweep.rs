@@ -72,13 +72,13 @@ impl<I: InboxTables, A: Apply<Error = I::Error>> Receiving<'_, I, A> {
         let Some(below) = inbox.carry_out(self.rules) else {
             return Ok(());
         };
-        self.inbox.put_inbox(lane, inbox)?;
+        self.put_inbox(lane, inbox)?;
         for other in self.inbox.lanes(None)? {
             let is_own = other.store == lane.store && other.partitions == lane.partitions;
             if !is_own && self.rules.holds(Rule::SweepClosesOthers) {
                 let mut closed = self.inbox.inbox(other)?;
                 closed.close_below(below);
-                self.inbox.put_inbox(other, &closed)?;
+                self.put_inbox(other, &mut closed)?;
             }
         }
         self.inbox.put_sweeping(&Sweeping {
@@ -108,6 +108,7 @@ impl<I: InboxTables, A: Apply<Error = I::Error>> Receiving<'_, I, A> {
         }
         let after = sweeping.after.take();
         let Swept { last, removed } = self.rows.sweep(&sweeping.sweep, after.as_ref(), limit)?;
+        self.rows_changed()?;
         sweeping.rows += removed;
         sweeping.after = last;
         match sweeping.after {

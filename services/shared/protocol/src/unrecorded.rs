@@ -61,6 +61,8 @@ mod tests {
             watermark: Sequence(watermark),
             hash: RollingHash::default(),
             runs: Vec::new(),
+            closed: Default::default(),
+            digest: None,
         }
     }
 

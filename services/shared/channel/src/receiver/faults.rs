@@ -6,11 +6,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use duet_protocol::decision::Decision;
-use duet_protocol::event::{Data, Event, EventId, Key};
+use duet_protocol::event::{Data, Event, EventId, Key, RollingHash};
 use duet_protocol::faults::{Strike, Striker, Turns};
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::receive::{Apply, Failure};
-use duet_protocol::sequence::{Lane, Version};
+use duet_protocol::sequence::{Lane, Source, Version};
 use duet_protocol::settings::Faults;
 use duet_protocol::sweep::{Sweep, Swept};
 use duet_protocol::time::{Moment, Timestamp};
@@ -217,5 +217,9 @@ impl<R: Apply, F: FnMut(&Event) -> bool> Apply for Faulty<R, F> {
         limit: usize,
     ) -> Result<Swept, Self::Error> {
         self.rows.sweep(sweep, after, limit)
+    }
+
+    fn state_changes(&mut self) -> Option<Vec<(Source, RollingHash)>> {
+        self.rows.state_changes()
     }
 }

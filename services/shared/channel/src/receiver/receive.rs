@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use duet_protocol::event::{Event, EventId};
 use duet_protocol::receipt::{Receipt, ReceiverName};
-use duet_protocol::receive::{Arrival, InboxTables, Outcome};
+use duet_protocol::receive::{self, Arrival, InboxTables, Outcome};
 use duet_protocol::record::HelloAnswer;
 use duet_protocol::sequence::{Incarnation, Lane, StoreId};
 use duet_protocol::time::Moment;
@@ -172,7 +172,7 @@ pub(super) fn receipts<T: InboxTables>(
 ) -> Result<Vec<Receipt>, T::Error> {
     let mut receipts = Vec::new();
     for lane in lanes {
-        receipts.extend(tx.inbox(*lane)?.receipts(*lane, name, incarnation));
+        receipts.extend(receive::receipts(tx, *lane, name, incarnation)?);
     }
     Ok(receipts)
 }

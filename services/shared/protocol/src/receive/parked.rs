@@ -3,6 +3,7 @@
 use super::{Apply, Failure, InboxTables, Outcome, Receiving, stands};
 use crate::delivery::{Parked, State};
 use crate::event::{Data, Event};
+use crate::ledger::Ending;
 
 /// What a redrive did with one event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +52,7 @@ impl<I: InboxTables, A: Apply<Error = I::Error>> Receiving<'_, I, A> {
         };
         match tried {
             Ok(outcome) => {
-                self.inbox.unpark(event.id())?;
+                self.ended(event, Ending::after(&outcome))?;
                 Ok(outcome)
             }
             Err(failure) => self.failed_again(event, &failure, parked),
@@ -108,7 +109,7 @@ impl<I: InboxTables, A: Apply<Error = I::Error>> Receiving<'_, I, A> {
     pub fn discard(&mut self, event: &Event) -> Result<bool, I::Error> {
         let is_there = self.inbox.parked(event.id())?.is_some();
         if is_there {
-            self.inbox.unpark(event.id())?;
+            self.ended(event, Ending::Discarded)?;
         }
         Ok(is_there)
     }
@@ -134,7 +135,7 @@ impl<I: InboxTables, A: Apply<Error = I::Error>> Receiving<'_, I, A> {
             return Ok(JobTurn::None);
         }
         if self.is_superseded(event, data)? {
-            self.inbox.unpark(event.id())?;
+            self.ended(event, Ending::Superseded)?;
             return Ok(JobTurn::Superseded);
         }
         if self.delivery().is_spent(parked.attempts) {
@@ -167,7 +168,7 @@ impl<I: InboxTables, A: Apply<Error = I::Error>> Receiving<'_, I, A> {
         };
         match tried {
             Ok(outcome) => {
-                self.inbox.unpark(event.id())?;
+                self.ended(event, Ending::after(&outcome))?;
                 Ok(outcome)
             }
             // Counted when it began.

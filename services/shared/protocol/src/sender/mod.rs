@@ -625,6 +625,7 @@ impl Sender {
             },
             lost: peer.lost(),
             undelivered: peer.undelivered(self.common.timing.sends_before_condition),
+            ledger_differs: peer.ledger_differs() && !self.is_resyncing(),
         };
         Standing {
             unacknowledged: self.unacknowledged(),

@@ -1,6 +1,6 @@
 //! One receiver, as its sender sees it: what it is known to hold, what is on its way, and the paths to it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use super::wants::Undelivered;
 use super::wire::{Attempt, MessageId, Path, Transmission, TransmissionId, Urgency};
 use super::{Common, Kept};
 use crate::event::{Event, EventId};
+use crate::ledger::Agreement;
 use crate::outbox::Mark;
 use crate::receipt::ReceiverName;
 use crate::record::{Health, Recorded};
@@ -47,6 +48,8 @@ pub(super) struct Peer {
     pub(super) call_path: PathState,
     pub(super) broker_path: PathState,
     pub(super) hello: Hello,
+    /// The lanes of which its state differed from this store's, when nothing was on its way.
+    differs: BTreeSet<Lane>,
     /// Events that this receiver's sending needs no more.
     pub(super) released: Vec<(Source, Sequence)>,
     /// How many events are received that had been lost, by what they were taken for it.
@@ -72,9 +75,15 @@ impl Peer {
             call_path: PathState::default(),
             broker_path: PathState::default(),
             hello: Hello::new(now),
+            differs: BTreeSet::new(),
             released: Vec::new(),
             repaired: BTreeMap::new(),
         }
+    }
+
+    /// Whether its state differed from this store's, the last time that nothing was on its way.
+    pub(super) fn ledger_differs(&self) -> bool {
+        !self.differs.is_empty()
     }
 
     /// Whether it is sent anything of this source: it joined with it, or before.
@@ -487,6 +496,11 @@ impl Peer {
         self.hello.heard(now);
         if recorded.suspicion.is_some() {
             self.hello.want(now, &common.timing);
+        }
+        match recorded.state {
+            Some((lane, Agreement::Differs)) => drop(self.differs.insert(lane)),
+            Some((lane, Agreement::Agrees)) => drop(self.differs.remove(&lane)),
+            None => {}
         }
         for (source, mark) in &recorded.marks {
             if !self.concerns(*source) {

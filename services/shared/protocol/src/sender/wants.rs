@@ -54,6 +54,8 @@ pub struct ReceiverStanding {
     pub openings: u64,
     /// What the last hello to it found.
     pub health: Health,
+    /// Whether its state is not this store's, though it holds all events: rows are missing there, or others are. `duet audit` names them.
+    pub ledger_differs: bool,
     /// Events that were taken for lost, are sent again, and are not received yet.
     pub lost: u64,
     /// Events that were sent to it often and are still unreceived.

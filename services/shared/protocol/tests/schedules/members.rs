@@ -65,6 +65,8 @@ fn one_that_joins_is_sent_what_is_accepted_later_and_nothing_older_even_under_a_
         watermark: opened.sequence.previous(),
         hash: Default::default(),
         runs: Vec::new(),
+        closed: Default::default(),
+        digest: None,
     };
     let recorded = pair.hears(&[first_word]);
     machine.recorded(&trending(), &recorded[0], at(0));

@@ -11,7 +11,7 @@ use duet_protocol::event::{Event, EventId, Key, TraceContext};
 use duet_protocol::membership::{self, NewEpochs};
 use duet_protocol::outbox::OutboxTables;
 use duet_protocol::receipt::{Receipt, ReceiverName};
-use duet_protocol::receive::{Arrival, Outcome, Receiving};
+use duet_protocol::receive::{Arrival, Outcome, Receiving, receipts};
 use duet_protocol::record::{Asked, Health, HelloAnswer, Recorded, judge, record};
 use duet_protocol::route::Route;
 use duet_protocol::rules::{Rule, Rules};
@@ -251,12 +251,13 @@ impl Pair {
 
     /// What the receiver tells now.
     pub(crate) fn receipts(&self) -> Vec<Receipt> {
-        let inboxes = self.receiver.received.inboxes.iter();
-        inboxes
-            .flat_map(|(lane, inbox)| {
-                inbox.receipts(*lane, &notification(), self.receiver.incarnation)
-            })
-            .collect()
+        let mut received = self.receiver.received.clone();
+        let lanes: Vec<_> = received.inboxes.keys().copied().collect();
+        let incarnation = self.receiver.incarnation;
+        let receipts = lanes
+            .iter()
+            .map(|lane| must(receipts(&mut received, *lane, &notification(), incarnation)));
+        receipts.flatten().collect()
     }
 
     /// The sender hears them.

@@ -10,6 +10,7 @@ use duet_protocol::record::Health;
 use duet_protocol::sender::{Transmission, Urgency};
 use duet_protocol::sequence::{Lane, Sequence, Source};
 
+use crate::ledger;
 use crate::tables::{Outbox, Received, ReceiverStore, Value};
 use crate::world::{Node, World};
 
@@ -66,7 +67,7 @@ pub(crate) fn bounds(world: &World) -> Result<(), String> {
             }
         }
     }
-    Ok(())
+    ledger::balances(world)
 }
 
 /// Everything goes the way that the settings in force give it, a canary's events in the background too.
@@ -209,14 +210,6 @@ pub(crate) fn at_rest(world: &World) -> Result<(), String> {
     }
 }
 
-/// A corrupted event is noticed by the hash that a receipt of its epoch carries. An epoch that was closed before such a receipt came
-/// through is forgotten without comparing it: that is the limit of what the protocol notices.
-fn is_corruption_missed(world: &World, node: &Node, id: EventId) -> bool {
-    let inbox = node.store.received.inboxes.get(&id.source.lane);
-    let closed = inbox.is_some_and(|inbox| id.source.epoch < inbox.floor);
-    closed && world.corrupted.contains(&id)
-}
-
 /// What holds once all is quiet.
 pub(crate) fn finally(world: &World) -> Result<(), String> {
     let resync = world.store.outbox.last_resync();
@@ -244,8 +237,7 @@ pub(crate) fn finally(world: &World) -> Result<(), String> {
             }
             let held = node.store.rows.rows.get(key);
             let value = held.and_then(|(value, _)| *value);
-            let excused = held.is_some_and(|(_, id)| is_corruption_missed(world, node, *id));
-            if value != row.value && !excused {
+            if value != row.value {
                 return Err(format!(
                     "{key} is {:?} at the sender and {value:?} at {}",
                     row.value, node.name
@@ -254,6 +246,7 @@ pub(crate) fn finally(world: &World) -> Result<(), String> {
         }
         world.model.may_stand(id)?;
     }
+    ledger::balances(world)?;
     for node in &world.nodes {
         let begins = world.store.outbox.begins(&node.name);
         if begins.is_empty() {

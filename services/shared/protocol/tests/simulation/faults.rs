@@ -104,6 +104,8 @@ faults! {
     Reconfigure up to 200,
     /// An event arrives with another content than it was sent with.
     Corrupt up to 30,
+    /// An event is marked and counted, and its row is not written.
+    LoseRow up to 100,
     /// The sender's store is restored from a backup.
     RestoreSender up to 150,
     /// A receiver's store is restored from a backup.
@@ -138,6 +140,7 @@ impl Faults {
                     | Fault::RestoreReceiver
                     | Fault::ReplaceSender
                     | Fault::Corrupt
+                    | Fault::LoseRow
             );
             let in_force = dice.chance(if rare { 1_000 } else { 5_500 });
             let share = dice.one_of(&[1, 2, 5, 10]);

@@ -15,6 +15,7 @@ mod checks;
 mod dice;
 mod faults;
 mod happening;
+mod ledger;
 mod letters;
 mod model;
 mod plan;

@@ -7,7 +7,7 @@ use duet_protocol::event::Event;
 use duet_protocol::outbox::OutboxTables;
 use duet_protocol::receipt::Receipt;
 use duet_protocol::receipts::Receipts;
-use duet_protocol::receive::{Arrival, Outcome, Receiving};
+use duet_protocol::receive::{Arrival, Outcome, Receiving, receipts};
 use duet_protocol::record::HelloAnswer;
 use duet_protocol::sender::{HelloId, MessageId, Sent};
 use duet_protocol::sequence::{Epoch, Incarnation, Lane};
@@ -75,9 +75,12 @@ impl World {
         let before = self
             .strikes(Fault::ReceiverRollback)
             .then(|| self.nodes[node].store.clone());
+        let loses_row = self.strikes(Fault::LoseRow);
+        self.damaged |= loses_row;
         let (now, name) = (self.receiver_wall(node), self.nodes[node].name.clone());
         let seed = self.dice.next();
         let store = &mut self.nodes[node].store;
+        store.rows.loses_row = loses_row;
         let Ok(outcomes) = Receiving {
             inbox: &mut store.received,
             rows: &mut store.rows,
@@ -125,14 +128,10 @@ impl World {
         Some(outcomes)
     }
 
-    fn receipts(&self, node: usize, lane: Lane) -> Vec<Receipt> {
-        let node = &self.nodes[node];
-        node.store
-            .received
-            .inboxes
-            .get(&lane)
-            .map(|inbox| inbox.receipts(lane, &node.name, node.store.incarnation))
-            .unwrap_or_default()
+    fn receipts(&mut self, node: usize, lane: Lane) -> Vec<Receipt> {
+        let Node { store, name, .. } = &mut self.nodes[node];
+        let Ok(receipts) = receipts(&mut store.received, lane, name, store.incarnation);
+        receipts
     }
 
     pub(crate) fn request_arrives(&mut self, request: Request) {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use duet_protocol::accept::{Accepted, Accepting, Compensated, Failed, Request as Wanted};
 use duet_protocol::event::{EventId, Key, TraceContext};
+use duet_protocol::ledger::Agreement;
 use duet_protocol::membership::{self, Changed, NewEpochs};
 use duet_protocol::outbox::OutboxTables;
 use duet_protocol::receipt::{Receipt, ReceiverName};
@@ -345,6 +346,13 @@ impl World {
     pub(crate) fn recorded(&mut self, receiver: &ReceiverName, recorded: &Recorded) {
         if let (Some(suspicion), false) = (recorded.suspicion, self.sender_damaged) {
             self.check(Err(format!("a false suspicion: {suspicion:?}")));
+        }
+        if recorded
+            .state
+            .is_some_and(|(_, agreement)| agreement == Agreement::Differs)
+            && !self.damaged
+        {
+            self.check(Err(format!("a false alarm: {receiver}'s state differs")));
         }
         if recorded.new_incarnation.is_some() {
             self.note(|_| format!("{receiver} speaks as {:?}", recorded.new_incarnation));

@@ -518,6 +518,7 @@ impl World {
                 let receivers = sender.machine.standing().receivers;
                 let unsound = |receiver: &ReceiverStanding| {
                     !matches!(receiver.health, Health::Sound | Health::Resyncing)
+                        || receiver.ledger_differs
                 };
                 receivers.iter().any(unsound)
             })

@@ -1,5 +1,7 @@
 //! A service on one side of a Channel: what its process starts from, and how it ends.
 
+/// What an audit asks.
+pub mod ledger;
 /// A service that a Channel is `to`.
 pub mod receiving;
 /// A service that a Channel is `from`.

@@ -115,6 +115,11 @@ pub async fn an_epoch_that_closes_goes<S: Subject>(subject: S) {
     inbox.insert(&event(5, 2), &receiver(), &Rules::default());
     inbox.insert(&opened(8, Some(seal)), &receiver(), &Rules::default());
     assert_eq!((inbox.floor, inbox.epochs.len()), (Epoch(6), 1));
+    let closed = std::mem::take(&mut inbox.just_closed);
+    let what = closed
+        .iter()
+        .map(|(epoch, inbox)| (*epoch, inbox.received()));
+    assert_eq!(what.collect::<Vec<_>>(), [(Epoch(5), 3)]);
     put::<S>(&store, &inbox).await;
     store.close().await;
     let (store, _commits) = subject.open(Opening::default()).await;

@@ -126,6 +126,8 @@ pub async fn what_is_forgotten_leaves_its_hash_and_its_last<S: Subject>(subject:
             last: Sequence(10),
             forgotten: Sequence(forgotten),
             hash,
+            own: 1,
+            ..EpochState::default()
         })
     };
     assert_eq!(epoch::<S>(&store, source).await, state(4));

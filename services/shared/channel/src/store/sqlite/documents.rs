@@ -6,7 +6,8 @@ use std::marker::PhantomData;
 
 use bytes::Bytes;
 use duet_protocol::accept::{Row, Rows, Write};
-use duet_protocol::event::{Data, Key};
+use duet_protocol::event::{Data, Key, RollingHash};
+use duet_protocol::ledger::row_hash;
 use duet_protocol::receive::Failure;
 use duet_protocol::sequence::{Epoch, Sequence, Version};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -156,6 +157,12 @@ impl<T: Serialize + DeserializeOwned + Clone + PartialEq> Rows for DocumentRows<
     fn announce(&mut self, key: &Key, value: &T) -> Result<Data, StoreError> {
         let json = serde_json::to_string(&Some(value)).map_err(refused)?;
         Ok(self.service.data(key, json))
+    }
+
+    /// Of its JSON, which is what [`Versioned`](super::versions::Versioned) keeps the hash of.
+    fn hash(&self, key: &Key, value: &T) -> RollingHash {
+        // What was written could be serialized.
+        row_hash(key, &serde_json::to_vec(value).unwrap_or_default())
     }
 }
 

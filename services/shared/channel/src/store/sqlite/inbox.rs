@@ -6,13 +6,15 @@ use std::collections::btree_map::Entry;
 use duet_protocol::delivery::Parked;
 use duet_protocol::event::{Event, EventId, Key, RollingHash};
 use duet_protocol::inbox::{EpochInbox, Inbox, Link};
+use duet_protocol::ledger::{Ending, Endings};
 use duet_protocol::receive::{Failure, InboxTables};
-use duet_protocol::sequence::{Epoch, Lane, Partition, Sequence, StoreId};
+use duet_protocol::sequence::{Epoch, Lane, Partition, Sequence, Source, StoreId};
 use duet_protocol::sweep::{Sweep, Sweeping};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::codec::{self, signed, unsigned};
 use super::error::corrupt;
+use super::ledger;
 use super::parked;
 use super::sweep;
 use super::transaction::SqliteTx;
@@ -53,6 +55,19 @@ impl Memory {
         }
     }
 
+    /// The row of a lane, made if there is none.
+    pub(super) fn made_row(
+        &mut self,
+        connection: &Connection,
+        lane: Lane,
+    ) -> Result<i64, StoreError> {
+        let known = match self.lanes.entry(lane) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => unknown.insert(read(connection, lane)?),
+        };
+        row(connection, lane, known)
+    }
+
     /// Writes what is only in memory yet.
     pub(super) fn write_back(&mut self, connection: &Connection) -> Result<(), StoreError> {
         for (lane, known) in &mut self.lanes {
@@ -67,9 +82,9 @@ impl Memory {
     }
 }
 
-/// Writes what changed of one lane.
-fn write(connection: &Connection, lane: Lane, known: &mut Known) -> Result<(), StoreError> {
-    let row = match known.row {
+/// The row of a lane, made if there is none.
+fn row(connection: &Connection, lane: Lane, known: &mut Known) -> Result<i64, StoreError> {
+    Ok(match known.row {
         Some(row) => row,
         None => {
             let mut insert = connection.prepare_cached(
@@ -78,15 +93,19 @@ fn write(connection: &Connection, lane: Lane, known: &mut Known) -> Result<(), S
             insert.execute((signed(lane.store.0), lane.partitions, lane.partition.0))?;
             *known.row.insert(connection.last_insert_rowid())
         }
-    };
+    })
+}
+
+/// Writes what changed of one lane.
+fn write(connection: &Connection, lane: Lane, known: &mut Known) -> Result<(), StoreError> {
+    let row = row(connection, lane, known)?;
     let Known { now, written, .. } = known;
     if (now.sweep, now.swept) != (written.sweep, written.swept) {
         sweep::put_pending(connection, row, now.sweep, now.swept)?;
     }
-    if now.floor != written.floor {
-        let mut update =
-            connection.prepare_cached("UPDATE inbox_lanes SET floor = ?2 WHERE id = ?1")?;
-        update.execute((row, signed(now.floor.0)))?;
+    let summed = |inbox: &Inbox| (inbox.floor, inbox.closed, inbox.state);
+    if summed(now) != summed(written) {
+        ledger::put_lane_state(connection, row, now.floor, (&now.closed, &now.state))?;
     }
     for (epoch, inbox) in &now.epochs {
         if written.epochs.get(epoch) != Some(inbox) {
@@ -116,9 +135,16 @@ fn put_epoch(
         Link::After(previous) => (2, Some(signed(previous.0))),
     };
     let mut put = connection.prepare_cached(
-        "REPLACE INTO inbox_epochs (lane, epoch, link, previous, last, watermark, hash, runs)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "REPLACE INTO inbox_epochs (lane, epoch, link, previous, last, watermark, hash, runs,
+                                    own, applied, superseded, discarded, digest)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
     )?;
+    let Endings {
+        own,
+        applied,
+        superseded,
+        discarded,
+    } = inbox.endings;
     put.execute(params![
         lane,
         signed(epoch.0),
@@ -128,6 +154,11 @@ fn put_epoch(
         signed(inbox.watermark.0),
         signed(inbox.hash.0),
         codec::runs_to_blob(&inbox.runs),
+        signed(own),
+        signed(applied),
+        signed(superseded),
+        signed(discarded),
+        signed(inbox.digest.0),
     ])?;
     Ok(())
 }
@@ -135,8 +166,9 @@ fn put_epoch(
 /// What was received of a lane, from its rows.
 fn read(connection: &Connection, lane: Lane) -> Result<Known, StoreError> {
     let mut select = connection.prepare_cached(
-        "SELECT id, floor, sweep_below, sweep_epoch, sweep_sequence, swept FROM inbox_lanes
-         WHERE store = ?1 AND partitions = ?2 AND partition = ?3",
+        "SELECT id, floor, sweep_below, sweep_epoch, sweep_sequence, swept,
+                closed_since, closed_hash, state_since, digest, told, discarded
+         FROM inbox_lanes WHERE store = ?1 AND partitions = ?2 AND partition = ?3",
     )?;
     let found = select
         .query_row(
@@ -145,21 +177,25 @@ fn read(connection: &Connection, lane: Lane) -> Result<Known, StoreError> {
                 let floor = Epoch(unsigned(row.get(1)?));
                 let swept = Epoch(unsigned(row.get(5)?));
                 let sweep = sweep::pending(row, 2)?;
-                Ok((row.get::<_, i64>(0)?, floor, sweep, swept))
+                let summed = ledger::lane_state(row, 6)?;
+                Ok((row.get::<_, i64>(0)?, floor, sweep, swept, summed))
             },
         )
         .optional()?;
-    let Some((row, floor, sweep, swept)) = found else {
+    let Some((row, floor, sweep, swept, (closed, state))) = found else {
         return Ok(Known::default());
     };
     let mut inbox = Inbox {
         floor,
-        epochs: BTreeMap::new(),
         sweep,
         swept,
+        closed,
+        state,
+        ..Inbox::default()
     };
     let mut select = connection.prepare_cached(
-        "SELECT epoch, link, previous, last, watermark, hash, runs FROM inbox_epochs WHERE lane = ?1",
+        "SELECT epoch, link, previous, last, watermark, hash, runs, own, applied, superseded, discarded, digest
+         FROM inbox_epochs WHERE lane = ?1",
     )?;
     let mut epochs = select.query([row])?;
     while let Some(row) = epochs.next()? {
@@ -176,6 +212,8 @@ fn read(connection: &Connection, lane: Lane) -> Result<Known, StoreError> {
             watermark: Sequence(unsigned(row.get(4)?)),
             hash: RollingHash(unsigned(row.get(5)?)),
             runs: codec::runs_from_blob(row.get_ref(6)?.as_blob().map_err(corrupt)?)?,
+            endings: ledger::endings(row, 7)?,
+            digest: RollingHash(unsigned(row.get(11)?)),
         };
         inbox.epochs.insert(Epoch(unsigned(row.get(0)?)), epoch);
     }
@@ -236,6 +274,21 @@ impl InboxTables for SqliteTx<'_> {
     fn put_inbox(&mut self, lane: Lane, inbox: &Inbox) -> Result<(), StoreError> {
         self.lane(lane)?.now.clone_from(inbox);
         Ok(())
+    }
+
+    fn put_closed(&mut self, source: Source, inbox: &EpochInbox) -> Result<(), StoreError> {
+        let lane = self.counted_lane(source.lane)?;
+        ledger::put_closed(self.connection, lane, source.epoch, inbox)
+    }
+
+    fn count_late(&mut self, source: Source, ending: Ending) -> Result<(), StoreError> {
+        let lane = self.counted_lane(source.lane)?;
+        ledger::count_late(self.connection, lane, source.epoch, ending)
+    }
+
+    fn is_at_rest(&mut self, lane: Lane) -> Result<bool, StoreError> {
+        let none_parked = self.parked_rows()? == 0 || ledger::is_at_rest(self.connection, lane)?;
+        Ok(none_parked && ledger::is_swept(self.connection)?)
     }
 
     fn parked(&mut self, id: EventId) -> Result<Option<Parked>, StoreError> {

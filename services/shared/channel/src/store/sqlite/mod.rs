@@ -8,6 +8,7 @@
 //! | `writer` | the thread that groups jobs into commits |
 //! | `transaction` | what a job sees, and what the writer keeps in memory between jobs |
 //! | `outbox`, `inbox` | the protocol's tables over those of SQLite |
+//! | `ledger` | what is counted beside them, and the digests of the state |
 //! | `parked` | what could not be applied, and jobs: as the protocol changes them |
 //! | `letters` | the same, as they are listed and redriven |
 //! | `standing` | how the outbox stands, as read beside the writer |
@@ -19,9 +20,11 @@
 //! | `documents` | the rows of a sending service, if it has no tables of its own |
 //! | `generations` | which Channel was in force when |
 //! | `life` | what the tables tell of the life of a key's events |
+//! | `audit` | reads all of it, and whether it agrees with itself |
 //! | `savepoint` | what a service wraps an apply in that may fail half-way |
 //! | `versions` | the versions of a receiving service's keys, if it keeps none itself |
 
+pub mod audit;
 mod codec;
 mod column;
 pub mod documents;
@@ -29,6 +32,7 @@ mod error;
 pub mod file;
 pub mod generations;
 mod inbox;
+mod ledger;
 mod letters;
 pub mod life;
 mod lock;

@@ -14,6 +14,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::codec::{self, signed, unsigned};
 use super::error::refused;
+use super::ledger;
 use super::standing;
 use super::transaction::{Receiver, SqliteTx};
 use crate::store::StoreError;
@@ -51,12 +52,14 @@ impl EpochRow {
 pub(super) struct Memory {
     heads: BTreeMap<Partition, Epoch>,
     epochs: BTreeMap<(Partition, Epoch), Known>,
+    /// The sums of the digests of a partition's epochs from one on.
+    pub(super) digests: BTreeMap<(Partition, Epoch), RollingHash>,
 }
 
 /// An epoch as it is, and as its row has it.
-struct Known {
+pub(super) struct Known {
     row: EpochRow,
-    now: EpochState,
+    pub(super) now: EpochState,
     written: EpochState,
     /// The sums of the hashes up to where receivers have come, beyond what is forgotten: else each receipt of one would have all
     /// summed up anew that is kept for another.
@@ -73,6 +76,7 @@ impl Known {
             last,
             forgotten,
             hash,
+            ..
         } = self.now;
         let up_to = up_to.min(last);
         if up_to <= forgotten {
@@ -110,15 +114,19 @@ impl Memory {
                 last,
                 forgotten,
                 hash,
+                own,
+                digest,
             } = known.now;
             let mut update = connection.prepare_cached(
-                "UPDATE epochs SET last = ?2, forgotten = ?3, hash = ?4 WHERE id = ?1",
+                "UPDATE epochs SET last = ?2, forgotten = ?3, hash = ?4, own = ?5, digest = ?6 WHERE id = ?1",
             )?;
             update.execute(params![
                 known.row.0,
                 signed(last.0),
                 signed(forgotten.0),
-                signed(hash.0)
+                signed(hash.0),
+                signed(own),
+                signed(digest.0),
             ])?;
             known.written = known.now;
         }
@@ -128,7 +136,7 @@ impl Memory {
 
 impl SqliteTx<'_> {
     /// What is known of an epoch; `None` if it never was this store's.
-    fn known(&mut self, source: Source) -> Result<Option<&mut Known>, StoreError> {
+    pub(super) fn known(&mut self, source: Source) -> Result<Option<&mut Known>, StoreError> {
         let Lane {
             store,
             partitions,
@@ -143,7 +151,7 @@ impl SqliteTx<'_> {
             Entry::Vacant(unknown) => unknown,
         };
         let mut select = self.connection.prepare_cached(
-            "SELECT id, last, forgotten, hash FROM epochs WHERE partition = ?1 AND epoch = ?2",
+            "SELECT id, last, forgotten, hash, own, digest FROM epochs WHERE partition = ?1 AND epoch = ?2",
         )?;
         let found = select
             .query_row((partition.0, signed(source.epoch.0)), |row| {
@@ -257,6 +265,7 @@ impl OutboxTables for SqliteTx<'_> {
             )));
         }
         known.now.last = event.sequence;
+        known.now.own += u64::from(event.data().is_none());
         let id = known.row.event(event.sequence);
         let codec::BodyColumns { kind, key, data } = codec::body(&event.body)?;
         let mut insert = self.connection.prepare_cached(concat!(
@@ -290,6 +299,28 @@ impl OutboxTables for SqliteTx<'_> {
         let known = self.own(source)?;
         let before = known.sum(connection, after)?;
         Ok(known.sum(connection, up_to)? - before)
+    }
+
+    fn hash_of_epochs(
+        &mut self,
+        lane: Lane,
+        from: Epoch,
+        below: Epoch,
+    ) -> Result<RollingHash, StoreError> {
+        self.memory.outbox.write_back(self.connection)?;
+        ledger::hash_of_epochs(self.connection, lane.partition, from, below)
+    }
+
+    fn has_epochs(&mut self, lane: Lane, from: Epoch, below: Epoch) -> Result<bool, StoreError> {
+        ledger::has_epochs(self.connection, lane.partition, from, below)
+    }
+
+    fn add_to_digest(&mut self, source: Source, change: RollingHash) -> Result<(), StoreError> {
+        self.digest_changed(source, change)
+    }
+
+    fn digest(&mut self, lane: Lane, from: Epoch) -> Result<RollingHash, StoreError> {
+        self.digest_since(lane.partition, from)
     }
 
     fn forget(&mut self, source: Source, up_to: Sequence) -> Result<(), StoreError> {
@@ -367,15 +398,29 @@ impl OutboxTables for SqliteTx<'_> {
         Ok(begin.copied().unwrap_or_default())
     }
 
-    fn put_begin(&mut self, receiver: &ReceiverName, source: Source) -> Result<(), StoreError> {
+    fn put_begin(
+        &mut self,
+        receiver: &ReceiverName,
+        source: Source,
+        rows_since: Epoch,
+    ) -> Result<(), StoreError> {
         let (id, partition) = (self.own_receiver(receiver)?, source.lane.partition);
-        let put = "INSERT OR REPLACE INTO begins (receiver, partition, epoch) VALUES (?1, ?2, ?3)";
+        let put = "INSERT OR REPLACE INTO begins (receiver, partition, epoch, rows_since) VALUES (?1, ?2, ?3, ?4)";
         let mut put = self.connection.prepare_cached(put)?;
-        put.execute((id, partition.0, signed(source.epoch.0)))?;
+        let epochs = (signed(source.epoch.0), signed(rows_since.0));
+        put.execute((id, partition.0, epochs.0, epochs.1))?;
         if let Some(known) = self.receiver(receiver)? {
             known.begins.insert(partition, source.epoch);
         }
         Ok(())
+    }
+
+    fn rows_since(
+        &mut self,
+        receiver: &ReceiverName,
+        partition: Partition,
+    ) -> Result<Epoch, StoreError> {
+        ledger::rows_since(self.connection, receiver, partition)
     }
 
     fn changed(&mut self, changed: &Changed) -> Result<(), StoreError> {
@@ -450,7 +495,7 @@ impl OutboxTables for SqliteTx<'_> {
     }
 }
 
-fn sum(mut hashes: rusqlite::Rows<'_>) -> Result<RollingHash, StoreError> {
+pub(super) fn sum(mut hashes: rusqlite::Rows<'_>) -> Result<RollingHash, StoreError> {
     let mut sum = RollingHash::default();
     while let Some(row) = hashes.next()? {
         sum += RollingHash(unsigned(row.get(0)?));

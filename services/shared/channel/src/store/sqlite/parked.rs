@@ -69,7 +69,7 @@ pub(super) fn is_there(connection: &Connection, event: EventId) -> Result<bool, 
 
 impl SqliteTx<'_> {
     /// How many rows the parked table has. Mostly none, and then nothing has to be looked up in it.
-    fn parked_rows(&mut self) -> Result<u64, StoreError> {
+    pub(super) fn parked_rows(&mut self) -> Result<u64, StoreError> {
         match self.memory.inbox.parked {
             Some(count) => Ok(count),
             None => {

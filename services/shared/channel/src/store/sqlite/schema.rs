@@ -144,7 +144,8 @@ CREATE TABLE begins (
     epoch     INTEGER NOT NULL,
     PRIMARY KEY (receiver, partition)
 ) WITHOUT ROWID;
-", super::parked::TABLE, super::resync::TABLES, super::sweep::TABLES, super::generations::TABLE, super::versions::APPLIED];
+", super::parked::TABLE, super::resync::TABLES, super::sweep::TABLES, super::generations::TABLE, super::versions::APPLIED,
+    super::ledger::TABLE];
 
 /// How many migrations a file has had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,6 +189,9 @@ pub(super) fn migrate(
     });
     for migration in CHANNEL.iter().skip(had.channel) {
         connection.execute_batch(migration)?;
+        if *migration == super::ledger::TABLE {
+            super::ledger::begin(connection)?;
+        }
     }
     if versions.is_none() {
         connection.execute(

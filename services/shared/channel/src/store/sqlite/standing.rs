@@ -21,12 +21,14 @@ use crate::store::{Identity, Oldest, OutboxStanding, ReceiverStanding, StoreErro
 /// How many of each partition's newest epochs are kept in view though nothing of them is in the outbox.
 const NEWEST: i64 = HELLO_EPOCHS as i64;
 
-/// The columns last, forgotten and hash of an epoch, the first of which is at `at`.
+/// The columns last, forgotten, hash, own and digest of an epoch, the first of which is at `at`.
 pub(super) fn epoch_state(row: &Row<'_>, at: usize) -> rusqlite::Result<EpochState> {
     Ok(EpochState {
         last: Sequence(unsigned(row.get(at)?)),
         forgotten: Sequence(unsigned(row.get(at + 1)?)),
         hash: RollingHash(unsigned(row.get(at + 2)?)),
+        own: unsigned(row.get(at + 3)?),
+        digest: RollingHash(unsigned(row.get(at + 4)?)),
     })
 }
 
@@ -36,7 +38,7 @@ pub(super) fn sources(
     identity: Identity,
 ) -> Result<Vec<(EpochRow, Source, EpochState)>, StoreError> {
     let mut select = connection.prepare_cached(
-        "SELECT id, partition, epoch, last, forgotten, hash FROM
+        "SELECT id, partition, epoch, last, forgotten, hash, own, digest FROM
            (SELECT *, row_number() OVER (PARTITION BY partition ORDER BY id DESC) AS age FROM epochs)
          WHERE forgotten < last OR age <= ?1 ORDER BY partition, id",
     )?;
@@ -204,7 +206,7 @@ pub(super) fn epoch(
     epoch: Epoch,
 ) -> Result<Option<(EpochRow, EpochState)>, StoreError> {
     let mut select = connection.prepare_cached(
-        "SELECT id, last, forgotten, hash FROM epochs WHERE partition = ?1 AND epoch = ?2",
+        "SELECT id, last, forgotten, hash, own, digest FROM epochs WHERE partition = ?1 AND epoch = ?2",
     )?;
     let row = select.query_row((partition.0, signed(epoch.0)), |row| {
         Ok((EpochRow(row.get(0)?), epoch_state(row, 1)?))

@@ -1,14 +1,16 @@
 //! Versions that the store keeps for a receiving service, key by key, so that the service's own tables need not: all it brings is what
 //! an event changes. It costs a row a key beside the service's own.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use duet_protocol::decision::Decision;
-use duet_protocol::event::{Data, Event, Key};
+use duet_protocol::event::{Data, Event, Key, RollingHash};
+use duet_protocol::ledger::row_hash;
 use duet_protocol::receive::{Apply, Failure};
-use duet_protocol::sequence::{Epoch, Lane, Sequence, StoreId, Version};
+use duet_protocol::sequence::{Epoch, Lane, Partition, Sequence, Source, StoreId, Version};
 use duet_protocol::sweep::{Sweep, Swept};
 use duet_protocol::time::Timestamp;
 use futures::future::BoxFuture;
@@ -84,6 +86,17 @@ pub trait Changes: Send + Sync + 'static {
     /// Those of the tables.
     fn remove(&self, connection: &Connection, key: &Key) -> Result<(), StoreError>;
 
+    /// What stands of the key after an event, in the words in which its sender's rows are hashed: the event's JSON, unless that is
+    /// `null`. That the sender's state has arrived whole is told from it.
+    fn stands<'d>(&self, data: &'d Data) -> Option<Cow<'d, [u8]>> {
+        (*data.json != *b"null").then_some(Cow::Borrowed(&data.json))
+    }
+
+    /// Whether the service keeps all that its sender has. One that forgets some of it by itself can't be compared as a whole.
+    fn keeps_all(&self) -> bool {
+        true
+    }
+
     /// What an event's spans tell of it, asked of recorded events only.
     fn describe(&self, event: &Event) -> Vec<KeyValue> {
         let _ = event;
@@ -110,6 +123,8 @@ impl ReceivingService<Connection> for Versioned {
             connection,
             service: self.0.clone(),
             now: None,
+            last_read: None,
+            changes: Vec::new(),
         }
     }
 
@@ -176,22 +191,48 @@ pub struct VersionedRows<'t> {
     connection: &'t Connection,
     service: Arc<dyn Changes>,
     now: Option<Timestamp>,
+    /// What the key held that was read last.
+    last_read: Option<(Key, Option<Held>)>,
+    /// How the digest of the state has changed.
+    changes: Vec<(Source, RollingHash)>,
+}
+
+/// What a key's row holds.
+#[derive(Clone, Copy)]
+struct Held {
+    source: Source,
+    sequence: Sequence,
+    hash: RollingHash,
+}
+
+impl VersionedRows<'_> {
+    fn read(&self, key: &Key) -> Result<Option<Held>, StoreError> {
+        let mut select = self.connection.prepare_cached(
+            "SELECT store, partitions, partition, epoch, sequence, hash FROM versions WHERE key = ?1",
+        )?;
+        let held = |row: &rusqlite::Row<'_>| {
+            let lane = Lane {
+                store: StoreId(unsigned(row.get(0)?)),
+                partitions: row.get(1)?,
+                partition: Partition(row.get(2)?),
+            };
+            Ok(Held {
+                source: lane.source(Epoch(unsigned(row.get(3)?))),
+                sequence: Sequence(unsigned(row.get(4)?)),
+                hash: RollingHash(unsigned(row.get(5)?)),
+            })
+        };
+        Ok(select.query_row([key.as_str()], held).optional()?)
+    }
 }
 
 impl Apply for VersionedRows<'_> {
     type Error = StoreError;
 
     fn held(&mut self, key: &Key) -> Result<Option<Version>, StoreError> {
-        let mut select = self
-            .connection
-            .prepare_cached("SELECT epoch, sequence FROM versions WHERE key = ?1")?;
-        let version = |row: &rusqlite::Row<'_>| {
-            Ok(Version {
-                epoch: Epoch(unsigned(row.get(0)?)),
-                sequence: Sequence(unsigned(row.get(1)?)),
-            })
-        };
-        Ok(select.query_row([key.as_str()], version).optional()?)
+        let held = self.read(key)?;
+        self.last_read = Some((key.clone(), held));
+        Ok(held.map(|held| held.source.version(held.sequence)))
     }
 
     fn applies_at(&mut self, now: Timestamp) {
@@ -208,13 +249,25 @@ impl Apply for VersionedRows<'_> {
             Ok(kept) => kept,
             Err(failure) => return Ok(Err(failure)),
         };
+        let before = match self.last_read.take() {
+            Some((key, held)) if key == data.key => held,
+            _ => self.read(&data.key)?,
+        };
+        // Of a job's event, what its sender's row holds, and not what came of the job.
+        let stands = self.service.stands(event.data().unwrap_or(data));
+        let hash = stands.map_or_else(RollingHash::default, |value| row_hash(&data.key, &value));
+        if let Some(before) = before {
+            let gone = RollingHash::default() - before.hash;
+            self.changes.push((before.source, gone));
+        }
+        self.changes.push((event.source, hash));
         let Lane {
             store,
             partitions,
             partition,
         } = event.source.lane;
         self.connection
-            .prepare_cached("REPLACE INTO versions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
+            .prepare_cached("REPLACE INTO versions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?
             .execute(params![
                 data.key.as_str(),
                 kept == Kept::Nothing,
@@ -224,6 +277,7 @@ impl Apply for VersionedRows<'_> {
                 signed(event.source.epoch.0),
                 signed(event.sequence.0),
                 self.now.map(Timestamp::micros),
+                signed(hash.0),
             ])?;
         Ok(Ok(None))
     }
@@ -277,21 +331,34 @@ impl Apply for VersionedRows<'_> {
         limit: usize,
     ) -> Result<Swept, StoreError> {
         let mut select = self.connection.prepare_cached(
-            "SELECT key, epoch, gone FROM versions WHERE key > ?1 ORDER BY key LIMIT ?2",
+            "SELECT key, epoch, gone, store, partitions, partition, hash FROM versions
+             WHERE key > ?1 ORDER BY key LIMIT ?2",
         )?;
         let after = after.map_or("", Key::as_str);
         let looked_at = select.query_map(
             params![after, i64::try_from(limit).unwrap_or(i64::MAX)],
             |row| {
-                let epoch = Epoch(unsigned(row.get(1)?));
-                Ok((row.get::<_, String>(0)?, epoch, row.get::<_, bool>(2)?))
+                let lane = Lane {
+                    store: StoreId(unsigned(row.get(3)?)),
+                    partitions: row.get(4)?,
+                    partition: Partition(row.get(5)?),
+                };
+                let source = lane.source(Epoch(unsigned(row.get(1)?)));
+                let hash = RollingHash(unsigned(row.get(6)?));
+                Ok((
+                    row.get::<_, String>(0)?,
+                    source,
+                    row.get::<_, bool>(2)?,
+                    hash,
+                ))
             },
         )?;
         let looked_at = looked_at.collect::<Result<Vec<_>, _>>()?;
         let mut swept = Swept::default();
-        for (key, epoch, is_gone) in looked_at {
+        for (key, source, is_gone, hash) in looked_at {
             let key = Key::new(key).ok_or_else(|| corrupt("a key of no length a key has"))?;
-            if sweep.takes(&key, epoch) {
+            if sweep.takes(&key, source.epoch) {
+                self.changes.push((source, RollingHash::default() - hash));
                 if !is_gone {
                     self.service.remove(self.connection, &key)?;
                 }
@@ -303,6 +370,11 @@ impl Apply for VersionedRows<'_> {
             swept.last = Some(key);
         }
         Ok(swept)
+    }
+
+    fn state_changes(&mut self) -> Option<Vec<(Source, RollingHash)>> {
+        let changes = std::mem::take(&mut self.changes);
+        self.service.keeps_all().then_some(changes)
     }
 }
 
@@ -362,6 +434,8 @@ mod tests {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(TABLE).unwrap();
         connection.execute_batch(APPLIED).unwrap();
+        let add = "ALTER TABLE versions ADD COLUMN hash INTEGER NOT NULL DEFAULT 0";
+        connection.execute_batch(add).unwrap();
         connection
             .execute_batch("CREATE TABLE texts (key PRIMARY KEY, text)")
             .unwrap();

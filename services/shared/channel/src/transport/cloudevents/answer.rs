@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
 use duet_protocol::event::RollingHash;
+use duet_protocol::ledger::Closed;
 use duet_protocol::receipt::{Receipt, ReceiverName};
 use duet_protocol::receive::{Failure, Outcome};
 use duet_protocol::record::HelloAnswer;
@@ -55,6 +56,15 @@ struct WireReceipt<'a> {
     hash: Hex,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     runs: Vec<(u64, u64)>,
+    closed: WireClosed,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    digest: Option<Hex>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireClosed {
+    since: Hex,
+    hash: Hex,
 }
 
 impl<'a> From<&'a Receipt> for WireReceipt<'a> {
@@ -71,6 +81,11 @@ impl<'a> From<&'a Receipt> for WireReceipt<'a> {
                 .iter()
                 .map(|run| (*run.start(), *run.end()))
                 .collect(),
+            closed: WireClosed {
+                since: Hex(receipt.closed.since.0),
+                hash: Hex(receipt.closed.hash.0),
+            },
+            digest: receipt.digest.map(|digest| Hex(digest.0)),
         }
     }
 }
@@ -90,6 +105,11 @@ impl TryFrom<WireReceipt<'_>> for Receipt {
             watermark: Sequence(wire.watermark),
             hash: RollingHash(wire.hash.0),
             runs: runs(wire.watermark, &wire.runs)?,
+            closed: Closed {
+                since: Epoch(wire.closed.since.0),
+                hash: RollingHash(wire.closed.hash.0),
+            },
+            digest: wire.digest.map(|digest| RollingHash(digest.0)),
         })
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use duet_protocol::decision::Decision;
 use duet_protocol::event::{Body, Data, Event, Key, RollingHash, Seal, TraceContext};
+use duet_protocol::ledger::Closed;
 use duet_protocol::receipt::{Receipt, ReceiverName};
 use duet_protocol::receive::{Failure, Outcome};
 use duet_protocol::record::HelloAnswer;
@@ -301,6 +302,11 @@ fn receipt() -> Receipt {
         watermark: Sequence(4),
         hash: RollingHash(0xabc),
         runs: vec![6..=6, 9..=u64::MAX],
+        closed: Closed {
+            since: Epoch(2),
+            hash: RollingHash(u64::MAX),
+        },
+        digest: Some(RollingHash(0xd)),
     }
 }
 
@@ -310,6 +316,7 @@ fn what_a_receiver_says_arrives_as_it_was() {
         receipt(),
         Receipt {
             runs: Vec::new(),
+            digest: None,
             ..receipt()
         },
     ];

@@ -20,6 +20,7 @@ use duet_channel::receiver::{
 };
 use duet_channel::settings::Side;
 use duet_channel::store::Store;
+use duet_channel::store::sqlite::audit::AuditRows;
 use duet_channel::store::sqlite::{Options, SqliteStore};
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::rules::Rules;
@@ -44,6 +45,8 @@ pub struct Receiving {
     pub store: SqliteStore,
     /// What runs until the process stops. The service may add to it.
     pub tasks: Tasks,
+    /// How an audit reads the service's rows; none, if they can't be audited.
+    pub audit: Option<&'static dyn AuditRows>,
     name: ReceiverName,
     allow_faults: bool,
 }
@@ -65,6 +68,7 @@ impl Receiving {
         let (store, _) = service.open_store(args, options).await?;
         Ok(Receiving {
             tasks: Tasks::new(&service.process.stop),
+            audit: None,
             name: args.name_or(version.service),
             allow_faults: args.allow_faults,
             service,
@@ -86,6 +90,7 @@ impl Receiving {
             service,
             store,
             mut tasks,
+            audit,
             name,
             allow_faults,
         } = self;
@@ -144,8 +149,12 @@ impl Receiving {
             let states = Data::new(service.states.clone());
             let standing = Data::new(standing);
             let condition = Data::new(condition);
+            let audit = audit.map(|rows| super::ledger::receiver(store.clone(), rows));
             let store = Data::new(store.clone());
             move |config: &mut ServiceConfig| {
+                if let Some(audit) = &audit {
+                    audit(config);
+                }
                 config
                     .app_data(intake.clone())
                     .app_data(letters.clone())

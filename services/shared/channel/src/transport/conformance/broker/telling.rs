@@ -1,6 +1,7 @@
 //! What receivers and brokers say to senders.
 
 use duet_protocol::event::RollingHash;
+use duet_protocol::ledger::Closed;
 use duet_protocol::receipt::{Receipt, ReceiverName};
 use duet_protocol::record::HelloAnswer;
 use duet_protocol::sender::HelloId;
@@ -18,6 +19,11 @@ fn receipt(source: Source, watermark: u64) -> Receipt {
         watermark: Sequence(watermark),
         hash: RollingHash(watermark),
         runs: vec![watermark + 2..=watermark + 3],
+        closed: Closed {
+            since: source.epoch,
+            hash: RollingHash(watermark + 1),
+        },
+        digest: None,
     }
 }
 

@@ -1,0 +1,90 @@
+//! `duet audit`: whether what both ends store balances, and what differs.
+
+use super::{on_one_thread, print, print_json};
+use crate::{
+    audit::{self, Store},
+    failure::{Failure, Kind},
+    place::Place,
+};
+use duet_channel::store::sqlite::audit::AuditRows;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    place: Place,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// The services whose stores may be in a data directory, by name, and how their rows are read.
+const RECEIVERS: [(&str, &dyn AuditRows); 2] = [
+    (
+        "notification",
+        &duet_notification::store::audit::Notifications,
+    ),
+    ("trending", &duet_trending::AUDIT),
+];
+
+pub(crate) fn run(options: Options) -> Result<(), Failure> {
+    let report = on_one_thread(async {
+        let (sender, receivers) = match options.place.cluster() {
+            None => files(&options.place)?,
+            Some(_) => services(&options.place).await?,
+        };
+        audit::audit(&sender, &receivers).await
+    })?;
+    if options.json {
+        print_json(&report)?;
+    } else {
+        print(&report);
+    }
+    report.verdict()
+}
+
+/// The files of a data directory: they are read as they are, whether the services run or not.
+fn files(place: &Place) -> Result<(Store, Vec<Store>), Failure> {
+    let path = |name: &str| place.data.of(name).join(format!("{name}.sqlite"));
+    let reaction = path("reaction");
+    if !reaction.exists() {
+        let what = format!("there is no store in {}", reaction.display());
+        let hint = "`duet up` makes one. If the pair is in a Kubernetes cluster, say where with --namespace.";
+        return Err(Failure::new(Kind::NotRunning, what).hint(hint));
+    }
+    let sender = Store::file(
+        "reaction",
+        &reaction,
+        &duet_reaction::store::audit::Reactions,
+    )?;
+    let there = RECEIVERS.iter().filter(|(name, _)| path(name).exists());
+    let receivers = there.map(|(name, rows)| Store::file(name, &path(name), *rows));
+    Ok((sender, receivers.collect::<Result<_, _>>()?))
+}
+
+/// The services of a pair that runs, at their internal ports.
+async fn services(place: &Place) -> Result<(Store, Vec<Store>), Failure> {
+    let pair = place.pair().await?;
+    let mut sender = None;
+    let mut receivers = Vec::new();
+    for participant in &pair.participants {
+        let internal = participant.internal.as_ref().map_err(|down| {
+            let what = format!(
+                "can't tell whether it balances: {} is down: {down}",
+                participant.name
+            );
+            Failure::new(Kind::Untold, what)
+        })?;
+        // In a cluster a participant is a pod, named for its Service.
+        let service = ["reaction", "notification", "trending"]
+            .into_iter()
+            .find(|service| participant.name.contains(service))
+            .unwrap_or(&participant.name);
+        let store = Store::service(service, internal);
+        match service {
+            "reaction" => sender = Some(store),
+            _ => receivers.push(store),
+        }
+    }
+    let sender = sender.ok_or_else(|| Failure::new(Kind::NotRunning, "Reaction does not run"))?;
+    Ok((sender, receivers))
+}

@@ -1,0 +1,84 @@
+use duet_channel::store::StoreError;
+use duet_channel::store::sqlite::audit::{AuditRows, Finding, Stands};
+use duet_protocol::event::Key;
+use duet_protocol::ledger::row_hash;
+use rusqlite::{Connection, OptionalExtension, Result, Row, params};
+
+/// Notification's rows, as an audit reads them.
+#[derive(Clone, Copy, Debug)]
+pub struct Notifications;
+
+fn stands(row: &Row<'_>) -> Result<Stands> {
+    let (post, user): (String, String) = (row.get(0)?, row.get(1)?);
+    let key = format!("{post}/{user}");
+    let kind: Option<String> = row.get(2)?;
+    let hash = Key::new(&*key).zip(kind.as_ref());
+    Ok(Stands {
+        hash: hash.map(|(key, kind)| row_hash(&key, kind.as_bytes()).0),
+        key,
+        value: kind,
+        lane: Some((row.get::<_, i64>(3)?.cast_unsigned(), row.get(4)?)),
+        epoch: row.get::<_, i64>(5)?.cast_unsigned(),
+        sequence: row.get::<_, i64>(6)?.cast_unsigned(),
+    })
+}
+
+impl AuditRows for Notifications {
+    fn page(
+        &self,
+        connection: &Connection,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Stands>, StoreError> {
+        let (post, user) = after
+            .and_then(|key| key.split_once('/'))
+            .unwrap_or_default();
+        let mut select = connection.prepare_cached(
+            "SELECT post, user, kind, store, partitions, epoch, sequence FROM notifications
+             WHERE (post, user) > (?1, ?2) ORDER BY post, user LIMIT ?3",
+        )?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = select.query_map(params![post, user, limit], stands)?;
+        Ok(rows.collect::<Result<_>>()?)
+    }
+
+    fn of(&self, connection: &Connection, key: &str) -> Result<Option<Stands>, StoreError> {
+        let Some((post, user)) = key.split_once('/') else {
+            return Ok(None);
+        };
+        let mut select = connection.prepare_cached(
+            "SELECT post, user, kind, store, partitions, epoch, sequence FROM notifications
+             WHERE post = ?1 AND user = ?2",
+        )?;
+        Ok(select.query_row([post, user], stands).optional()?)
+    }
+
+    /// What owners see: a group's count, and its counts by kind, are those of the rows that are shown in it.
+    fn check(&self, connection: &Connection) -> Result<Vec<Finding>, StoreError> {
+        let groups = "SELECT owner, post, '', sum(counted), sum(stand) FROM (
+               SELECT owner, post, count AS counted, 0 AS stand FROM groups
+               UNION ALL SELECT owner, post, 0, 1 FROM notifications
+                 WHERE kind IS NOT NULL AND user <> owner AND decision <> 2
+             ) GROUP BY owner, post HAVING sum(counted) <> sum(stand) LIMIT 100";
+        let kinds = "SELECT owner, post, ' of kind ' || kind, sum(counted), sum(stand) FROM (
+               SELECT owner, post, kind, count AS counted, 0 AS stand FROM kinds
+               UNION ALL SELECT owner, post, kind, 0, 1 FROM notifications
+                 WHERE kind IS NOT NULL AND user <> owner AND decision <> 2
+             ) GROUP BY owner, post, kind HAVING sum(counted) <> sum(stand) LIMIT 100";
+        let mut findings = Vec::new();
+        for check in [groups, kinds] {
+            let mut select = connection.prepare(check)?;
+            let found = select.query_map([], |row| {
+                let (owner, post, of): (String, String, String) =
+                    (row.get(0)?, row.get(1)?, row.get(2)?);
+                let (counted, stand): (i64, i64) = (row.get(3)?, row.get(4)?);
+                let what = format!("the group that {owner} sees counts {counted} reactions{of}, and {stand} are shown in it");
+                Ok(Finding::new(what).of_key(post))
+            })?;
+            for finding in found {
+                findings.push(finding?);
+            }
+        }
+        Ok(findings)
+    }
+}

@@ -1,0 +1,76 @@
+use duet_channel::store::StoreError;
+use duet_channel::store::sqlite::audit::{AuditRows, Finding, Stands};
+use duet_protocol::event::Key;
+use duet_protocol::ledger::row_hash;
+use rusqlite::{Connection, OptionalExtension, Result, Row, params};
+
+use crate::domain::Kind;
+
+/// Reaction's rows, as an audit reads them.
+#[derive(Clone, Copy, Debug)]
+pub struct Reactions;
+
+fn stands(row: &Row<'_>) -> Result<Stands> {
+    let (post, user): (String, String) = (row.get(0)?, row.get(1)?);
+    let key = format!("{post}/{user}");
+    let code: Option<i64> = row.get(2)?;
+    // A kind that there is not is no value that any receiver has.
+    let kind = code.map(|code| Kind::from_code(code).map_or("no kind", Kind::name));
+    let hash = Key::new(&*key).zip(kind);
+    Ok(Stands {
+        hash: hash.map(|(key, kind)| row_hash(&key, kind.as_bytes()).0),
+        key,
+        value: kind.map(str::to_owned),
+        lane: None,
+        epoch: row.get::<_, i64>(3)?.cast_unsigned(),
+        sequence: row.get::<_, i64>(4)?.cast_unsigned(),
+    })
+}
+
+impl AuditRows for Reactions {
+    fn page(
+        &self,
+        connection: &Connection,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Stands>, StoreError> {
+        let (post, user) = after
+            .and_then(|key| key.split_once('/'))
+            .unwrap_or_default();
+        let mut select = connection.prepare_cached(
+            "SELECT post, user, kind, epoch, sequence FROM reactions
+             WHERE (post, user) > (?1, ?2) ORDER BY post, user LIMIT ?3",
+        )?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = select.query_map(params![post, user, limit], stands)?;
+        Ok(rows.collect::<Result<_>>()?)
+    }
+
+    fn of(&self, connection: &Connection, key: &str) -> Result<Option<Stands>, StoreError> {
+        let Some((post, user)) = key.split_once('/') else {
+            return Ok(None);
+        };
+        let mut select = connection.prepare_cached(
+            "SELECT post, user, kind, epoch, sequence FROM reactions WHERE post = ?1 AND user = ?2",
+        )?;
+        Ok(select.query_row([post, user], stands).optional()?)
+    }
+
+    /// The counts that posts are shown with.
+    fn check(&self, connection: &Connection) -> Result<Vec<Finding>, StoreError> {
+        let mut select = connection.prepare(
+            "SELECT post, kind, sum(counted), sum(stand) FROM (
+               SELECT post, kind, count AS counted, 0 AS stand FROM counts
+               UNION ALL SELECT post, kind, 0, 1 FROM reactions WHERE kind IS NOT NULL
+             ) GROUP BY post, kind HAVING sum(counted) <> sum(stand) LIMIT 100",
+        )?;
+        let findings = select.query_map([], |row| {
+            let (post, code): (String, i64) = (row.get(0)?, row.get(1)?);
+            let (counted, stand): (i64, i64) = (row.get(2)?, row.get(3)?);
+            let kind = Kind::from_code(code).map_or("no kind", Kind::name);
+            let what = format!("it counts {counted} reactions of kind {kind}, and {stand} stand");
+            Ok(Finding::new(what).of_key(post))
+        })?;
+        Ok(findings.collect::<Result<_>>()?)
+    }
+}

@@ -14,8 +14,10 @@ FEATURES := --features duet/jaeger
 ARGS ?=
 
 IMAGE ?= duet:0.1.0
+FUZZ := services/shared/fuzz
+SECONDS ?= 20
 
-.PHONY: help run test api soak e2e lint fmt doc bench image kind minikube chart tools clean
+.PHONY: help run test api soak fuzz e2e lint fmt doc bench image kind minikube chart tools clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +35,15 @@ api: tools ## All three OpenAPI documents against a running pair, by schemathesi
 soak: tools ## Everything that can fail, by chance, under load; then a judge (MINUTES=1 SEED=n; KILLS=n: so many kills instead)
 	sh .ci/tools/fetch $(TOOLS) toxiproxy
 	DUET_TOXIPROXY=$(TOOLS)/bin/toxiproxy $(CARGO) test --package duet $(FEATURES) --test soak -- --ignored --nocapture $(ARGS)
+
+fuzz: tools ## libFuzzer on every decoder of what comes from outside, SECONDS=20 each (needs a C++ compiler)
+	sh .ci/tools/fetch $(TOOLS) cargo-fuzz
+	cp Cargo.lock $(FUZZ)/libfuzzer/
+	@set -e; for target in $(basename $(notdir $(wildcard $(FUZZ)/libfuzzer/targets/*.rs))); do \
+		mkdir -p $(TARGET)/fuzz/corpus/$$target; \
+		PATH="$(TOOLS)/bin:$$PATH" RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$(TARGET)/fuzz $(CARGO) fuzz run --fuzz-dir $(FUZZ)/libfuzzer --sanitizer none \
+			$$target $(TARGET)/fuzz/corpus/$$target $(FUZZ)/corpus/$$target -- -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=2048; \
+	done
 
 e2e: tools ## Every test on the cluster of the current kubeconfig, on whose nodes the image is (kubectl, helm, helm3, chromium)
 	$(CARGO) test --workspace $(FEATURES) --test e2e -- --ignored --test-threads 2 $(ARGS)

@@ -69,6 +69,7 @@ fn all_events() -> Vec<Event> {
     vec![
         event(1, opened(None, Vec::new())),
         event(1, opened(Some(previous), vec![name()])),
+        event(2, Body::Sweep { below: Epoch(5) }),
         event(3, data("post-1/ana", r#"{"kind":"like"}"#)),
         event(
             u64::MAX,
@@ -144,13 +145,15 @@ fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         receiver: name(),
         incarnation: Epoch(5),
         receipts: all_receipts(),
+        highest: Epoch(u64::MAX),
+        others: vec![StoreId(0xbeef)],
     };
     let cursor = duet_web::cursor::encode(&duet_fuzz::Of::example());
     vec![
         ("events", "batch", of(0, &json(&all_events()))),
-        ("events", "batch-of-one", of(0, &json(&all_events()[2..3]))),
-        ("events", "binary", of(1, &binary(&all_events()[2]))),
-        ("events", "binary-escaped", of(1, &binary(&all_events()[3]))),
+        ("events", "batch-of-one", of(0, &json(&all_events()[3..4]))),
+        ("events", "binary", of(1, &binary(&all_events()[3]))),
+        ("events", "binary-escaped", of(1, &binary(&all_events()[4]))),
         ("receipts", "receipts", of(0, &receipts_to_json(&all_receipts()))),
         ("receipts", "outcomes", of(1, &of(9, &outcomes_to_json(&delivered)))),
         ("receipts", "hello", of(2, &hello_to_json(&answer))),
@@ -161,7 +164,7 @@ fn seeds() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("settings", "bytes-decimal", of(2, b"1500k")),
         ("cursors", "cursor", of(0, cursor.as_bytes())),
         ("cursors", "cursor-garbage", of(0, b"W10")),
-        ("cursors", "position", of(1, all_events()[2].id().to_string().as_bytes())),
+        ("cursors", "position", of(1, all_events()[3].id().to_string().as_bytes())),
         ("cursors", "position-first", of(1, all_events()[0].id().to_string().as_bytes())),
         ("headers", "prefer", b"prefer: respond-async, wait=\"0.2\"; x=y\nprefer: wait=3".to_vec()),
         ("headers", "trace", format!("traceparent: {PARENT}\ntracestate: a=1,b@c=2\ntracestate: d=3").into_bytes()),

@@ -17,6 +17,7 @@ use duet_channel::transport::cloudevents::{
 use duet_channel::transport::{Batch, Delivered, Outgoing, Urgency};
 use duet_protocol::decision::Decision;
 use duet_protocol::event::{Body, Data, Event, Key, RollingHash, Seal, TraceContext};
+use duet_protocol::ledger::Closed;
 use duet_protocol::receipt::{Receipt, ReceiverName};
 use duet_protocol::receive::{Failure, Outcome};
 use duet_protocol::record::HelloAnswer;
@@ -113,14 +114,17 @@ fn all_receipts() -> Vec<Receipt> {
         watermark: Sequence(watermark),
         hash: RollingHash(0x1234_5678_9abc_def0),
         runs: runs.to_vec(),
+        closed: Closed {
+            since: Epoch(3),
+            hash: RollingHash(0xfeed_feed_feed_feed),
+        },
+        digest: (!runs.is_empty()).then_some(RollingHash(0xd1)),
     };
     vec![receipt(0, &[]), receipt(3, &[5..=9, 11..=u64::MAX])]
 }
 
 fn all_outcomes() -> Delivered {
-    let failure = Failure {
-        cause: "the post is not known: \"p\"".into(),
-    };
+    let failure = Failure::new("the post is not known: \"p\"");
     Delivered {
         outcomes: vec![
             Outcome::Applied(Some(Decision::named("notified"))),

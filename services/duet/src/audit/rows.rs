@@ -370,6 +370,6 @@ mod tests {
         let old = row(Some("like"), 5);
         let verdict = |sender, receiver| joined.judge("p/ana", sender, &at(receiver, false));
         assert_eq!(verdict(Some(&old), None), Verdict::NotKept);
-        assert_eq!(verdict(None, Some(old)), Verdict::NotKept);
+        assert_eq!(verdict(None, Some(row(Some("like"), 5))), Verdict::NotKept);
     }
 }

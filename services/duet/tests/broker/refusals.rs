@@ -58,12 +58,8 @@ async fn a_strangers_stream_in_place_of_duets_is_left_alone_and_told_until_it_is
             .map_err(|error| error.to_string())?;
         let made = jetstream.create_stream(theirs.clone()).await;
         let made = made.map_err(|error| error.to_string())?;
-        let is_theirs = made
-            .cached_info()
-            .config
-            .metadata
-            .get("duet.dev/channel")
-            .is_none();
+        let metadata = &made.cached_info().config.metadata;
+        let is_theirs = !metadata.contains_key("duet.dev/channel");
         is_theirs
             .then_some(())
             .ok_or("the provisioner was quicker".to_owned())

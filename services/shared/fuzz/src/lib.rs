@@ -22,8 +22,11 @@ pub use headers::headers;
 pub use receipts::receipts;
 pub use settings::settings;
 
+/// What takes any bytes.
+pub type Target = fn(&[u8]);
+
 /// Every target: its name, which is its corpus' too, and what it does.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[(&str, Target)] = &[
     ("events", events),
     ("receipts", receipts),
     ("settings", settings),

@@ -10,7 +10,7 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use duet_fuzz::TARGETS;
+use duet_fuzz::{TARGETS, Target};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -30,7 +30,7 @@ fn corpus(target: &str) -> Vec<Vec<u8>> {
         .collect()
 }
 
-fn takes(name: &str, target: fn(&[u8]), input: &[u8]) {
+fn takes(name: &str, target: Target, input: &[u8]) {
     let taken = catch_unwind(AssertUnwindSafe(|| target(input)));
     assert!(
         taken.is_ok(),

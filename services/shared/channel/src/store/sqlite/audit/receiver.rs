@@ -1,6 +1,7 @@
 //! A receiver's tables: the inbox, what is parked, and the service's rows.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use duet_protocol::event::{EventId, RollingHash};
 use duet_protocol::inbox::Inbox;
@@ -255,14 +256,17 @@ pub fn at_receiver(
     let mut inboxes: BTreeMap<Lane, Inbox> = BTreeMap::new();
     let mut answers = Vec::with_capacity(keys.len());
     for (key, event) in keys {
-        let mut inbox = None;
-        if let Some(event) = event {
-            let lane = event.source.lane;
-            if !inboxes.contains_key(&lane) {
-                inboxes.insert(lane, inbox::of(&snapshot, lane)?);
+        let inbox = match event {
+            None => None,
+            Some(event) => {
+                let lane = event.source.lane;
+                let inbox = match inboxes.entry(lane) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(unknown) => unknown.insert(inbox::of(&snapshot, lane)?),
+                };
+                Some((&*inbox, *event))
             }
-            inbox = inboxes.get(&lane).zip(Some(*event));
-        }
+        };
         answers.push(AtReceiver {
             row: rows.of(&snapshot, key)?,
             held: inbox.is_some_and(|(inbox, event)| inbox.holds(event)),

@@ -7,7 +7,7 @@ use crate::receive::{self, InboxTables};
 use crate::resync;
 use crate::rules::{Rule, Rules};
 
-use crate::sequence::{Epoch, Incarnation, Lane, Sequence, Source, StoreId};
+use crate::sequence::{Epoch, Incarnation, Lane, Partition, Sequence, Source, StoreId};
 
 /// Why a receipt can't be the whole truth: the sender says hello to learn more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -111,10 +111,11 @@ pub fn record<T: OutboxTables>(
     Ok(recorded)
 }
 
+/// Of the year 2248: nothing that a clock made, and above it there is no room for new ones.
+const NONSENSE: Epoch = Epoch(i64::MAX as u64);
+
 /// An epoch that a receiver holds: new ones are taken above it.
 fn see<T: OutboxTables>(tables: &mut T, epoch: Epoch) -> Result<(), T::Error> {
-    /// Of the year 2248: nothing that a clock made, and above it there is no room for new ones.
-    const NONSENSE: Epoch = Epoch(i64::MAX as u64);
     if epoch < NONSENSE && epoch > tables.seen()? {
         tables.put_seen(epoch)?;
     }
@@ -381,6 +382,17 @@ pub fn judge<T: OutboxTables>(
         if judged && receipt.watermark < forgotten {
             return Ok(Some((Health::ReceiverRegressed, recorded)));
         }
+    }
+    let mut newest = Epoch::ZERO;
+    for partition in 0..tables.partitions()? {
+        let head = tables.head(Partition(partition))?;
+        newest = newest.max(head.unwrap_or_default());
+    }
+    // What it closed below that, also for another store, it never takes: a resync that began too low heals nothing.
+    if answer.highest > newest && answer.highest < NONSENSE && rules.holds(Rule::HelloTellsHighest)
+    {
+        let unknown = Health::SenderRegressed(Suspicion::UnknownEpoch);
+        return Ok(Some((unknown, recorded)));
     }
     let resyncing =
         resync::is_under_way(tables)? || (asked.resyncing && rules.holds(Rule::ResyncAsAsked));

@@ -101,6 +101,8 @@ rules! {
     EpochAboveSeen = "epoch-above-seen",
     /// A receiver that holds open lanes of another store had another sender under this one's name.
     OneStoreAName = "one-store-a-name",
+    /// A receiver that holds an epoch above this store's newest had another sender, or this one in a future that is gone.
+    HelloTellsHighest = "hello-tells-highest",
     /// A hello that was asked while a resync was under way says nothing of other stores.
     ResyncAsAsked = "resync-as-asked",
     /// What is older than a resync is received by all only once its sweep is.

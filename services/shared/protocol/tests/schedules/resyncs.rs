@@ -354,3 +354,32 @@ fn one_that_joins_while_rows_are_told_anew_is_told_all_of_them() {
     let later = told_to_the_newcomer(Pair::without(Rule::JoinRestartsResync));
     assert_eq!(later, 1, "the others were told before it joined");
 }
+
+#[test]
+fn a_resync_that_began_below_what_a_receiver_holds_is_known_to_heal_nothing() {
+    fn begins_too_low(mut pair: Pair) -> Option<Health> {
+        pair.opened += 1_000_000; // the old store's clock was ahead
+        pair.sender_opens();
+        let opening = pair.opening();
+        pair.receives(opening);
+        pair.is_resynced();
+        pair.opened -= 1_000_000;
+        pair.sender = SenderStore {
+            outbox: Outbox::new(StoreId(8), 1),
+            rows: ReactionRows::default(),
+        };
+        pair.sender_opens();
+        pair.resyncs(); // before a hello told
+        let found = pair.finds();
+        pair.is_resynced();
+        assert_eq!(pair.stage(), Some(Stage::Done));
+        found
+    }
+    let regressed = Health::SenderRegressed(Suspicion::UnknownEpoch);
+    assert_eq!(begins_too_low(Pair::new()), Some(regressed));
+    assert_eq!(
+        begins_too_low(Pair::without(Rule::HelloTellsHighest)),
+        Some(Health::Resyncing),
+        "for ever"
+    );
+}

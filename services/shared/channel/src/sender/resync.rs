@@ -146,6 +146,8 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
     pub(super) fn announced(&mut self, announced: Result<Option<Stage>, StoreError>) {
         self.announcing = match announced {
             Ok(Some(Stage::Announcing)) => Announcing::Next,
+            // Another resync may have begun since that page: its own is still to come.
+            Ok(_) if self.announcing == Announcing::Next => Announcing::Next,
             Ok(_) => Announcing::Nothing,
             Err(error) => {
                 tracing::warn!(%error, "rows could not be told anew; trying again");

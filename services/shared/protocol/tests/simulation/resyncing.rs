@@ -75,6 +75,8 @@ impl World {
         if let Some(sender) = &mut self.sender {
             sender.announcing = match stage {
                 Some(Stage::Announcing) => Announcing::Next,
+                // Another resync may have begun since that page.
+                _ if sender.announcing == Announcing::Next => Announcing::Next,
                 _ => Announcing::Nothing,
             };
         }

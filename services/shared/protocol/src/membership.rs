@@ -32,7 +32,7 @@ pub struct Changed {
     pub begin: Vec<Source>,
     /// Those who left.
     pub left: Vec<ReceiverName>,
-    /// All receivers begin there, and not only those who joined: a [resync](crate::resync) began.
+    /// All receivers begin there, and not only those who joined: a resync (see [`crate::resync`]) began.
     pub resync: bool,
 }
 

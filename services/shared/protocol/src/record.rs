@@ -57,8 +57,9 @@ pub fn record<T: OutboxTables>(
     {
         return Ok(ignored);
     }
-    if !outbox::concerns(tables, &receipt.receiver, receipt.source, rules)? {
-        return Ok(ignored); // from before it joined again, or before a resync
+    let resync = tables.resync()?;
+    if resync.is_some_and(|resync| resync.is_after(receipt.source)) {
+        return Ok(ignored); // who spoke before it is forgotten
     }
     let mut recorded = Recorded::default();
     let known = tables.incarnation(&receipt.receiver)?;
@@ -76,6 +77,9 @@ pub fn record<T: OutboxTables>(
     if receipt.lowest_open <= head && !forget_below(tables, receipt, &mut recorded, rules)? {
         recorded.suspicion = Some(Suspicion::HashDiffers);
         return Ok(recorded);
+    }
+    if !outbox::concerns(tables, &receipt.receiver, receipt.source, rules)? {
+        return Ok(recorded); // from before it joined again
     }
     let Some(epoch) = tables.epoch(receipt.source)? else {
         see(tables, receipt.source.epoch)?;

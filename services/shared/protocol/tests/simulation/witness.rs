@@ -49,7 +49,7 @@ impl Witness {
     /// Sees what was received, for where epochs end.
     pub(crate) fn received(&mut self, events: &[Arc<Event>], outcomes: &[Outcome]) {
         for (event, outcome) in events.iter().zip(outcomes) {
-            if *outcome == Outcome::Parked {
+            if matches!(outcome, Outcome::Parked | Outcome::Dead) {
                 self.parked.insert(event.id());
             }
             if let Body::Opened {

@@ -17,6 +17,8 @@ mod run;
 /// Event streams, and what they tell.
 mod streams;
 
+#[path = "../common/mod.rs"]
+mod common;
 #[path = "../rows/mod.rs"]
 mod rows;
 

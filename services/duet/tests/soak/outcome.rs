@@ -1,5 +1,6 @@
 use crate::{
     callers::{Told, owners},
+    common::duet_on,
     rows,
     run::Ended,
     say,
@@ -49,6 +50,11 @@ pub(crate) async fn judge(ended: Ended) -> Explained {
         wrong.extend(panicked.map(|line| format!("{}: {line}", service.name())));
     }
     wrong.extend(left(&pair));
+    let audit = duet_on(&pair, "audit", &[]);
+    if audit.code != Some(0) {
+        wrong.push(format!("duet audit: {audit:?}"));
+    }
+    say(&audit.stdout);
     wrong.extend(services(&pair).iter().filter_map(|it| too_large(it)));
     let count = wrong.len();
     wrong.truncate(SHOWN);
@@ -60,19 +66,20 @@ fn services(pair: &Pair) -> [&Service; 3] {
     [&pair.reaction, &pair.notification, pair.trending()]
 }
 
-/// Waits until both receivers are known to hold everything, and nothing is parked.
+/// Waits until both receivers are known to hold everything, and nothing is parked or dead.
 async fn is_settled(pair: &Pair) {
     until(PATIENCE, || async {
         let told = pair.reaction.channel().await?;
         let is_sent = told["unacknowledged"] == 0 && told["opening"].is_null();
         let mut parked = Vec::new();
         for receiver in [&pair.notification, pair.trending()] {
-            parked.push(receiver.channel().await?["parked"].clone());
+            let told = receiver.channel().await?;
+            parked.extend(["parked", "deadLetters"].map(|it| told[it].clone()));
         }
         let is_applied = parked.iter().all(|it| it.is_null() || it == 0);
         (is_sent && is_applied)
             .then_some(())
-            .ok_or_else(|| format!("{told}, parked {parked:?}"))
+            .ok_or_else(|| format!("{told}, parked and dead {parked:?}"))
     })
     .await;
 }

@@ -104,13 +104,13 @@ fn an_unknown_field_is_refused_with_what_may_have_been_meant() {
         (
             "spec.priority",
             json!(1),
-            "spec.priority is not a field; the fields are async, canary, deletionPolicy, faults, from, mode, sync, to, traces",
+            "spec.priority is not a field; the fields are async, canary, deletionPolicy, delivery, faults, from, mode, sync, to, traces",
         ),
         ("sepc", json!({}), "sepc is not a field; did you mean spec?"),
         (
             "spec.a b",
             json!(1),
-            "spec[\"a b\"] is not a field; the fields are async, canary, deletionPolicy, faults, from, mode, sync, to, traces",
+            "spec[\"a b\"] is not a field; the fields are async, canary, deletionPolicy, delivery, faults, from, mode, sync, to, traces",
         ),
     ]);
     assert_eq!(
@@ -141,7 +141,7 @@ fn a_required_field_that_is_missing_is_named_with_what_it_must_be() {
         (
             "spec",
             Value::Null,
-            "spec is required: a map with async, canary, deletionPolicy, faults, from, mode, sync, to, traces",
+            "spec is required: a map with async, canary, deletionPolicy, delivery, faults, from, mode, sync, to, traces",
         ),
         (
             "spec.from",
@@ -243,7 +243,7 @@ fn a_value_of_the_wrong_type_is_refused_with_the_right_one() {
         (
             "spec",
             json!([]),
-            "spec must be a map with async, canary, deletionPolicy, faults, from, mode, sync, to, traces, not a list",
+            "spec must be a map with async, canary, deletionPolicy, delivery, faults, from, mode, sync, to, traces, not a list",
         ),
         (
             "spec.from",

@@ -106,6 +106,45 @@ fn cases() -> Vec<Case> {
             "must be one of the Services in spec.to",
         ),
         case(
+            "attempts are not further apart at first than at last",
+            one(
+                "spec.delivery",
+                json!({"backoff": {"initial": "10m", "max": "600s"}}),
+            ),
+            one(
+                "spec.delivery",
+                json!({"backoff": {"initial": "11m", "max": "10m"}}),
+            ),
+            "spec.delivery.backoff.initial",
+            "must be at most spec.delivery.backoff.max (10m)",
+        ),
+        case(
+            "the wait after a first attempt has bounds",
+            one(
+                "spec.delivery",
+                json!({"backoff": {"initial": "10ms", "max": "24h"}}),
+            ),
+            one(
+                "spec.delivery",
+                json!({"backoff": {"initial": "9ms", "max": "10m"}}),
+            ),
+            "spec.delivery.backoff.initial",
+            "must be a duration from 10ms to 1h, written like 250ms, 2s or 1h30m",
+        ),
+        case(
+            "the longest wait between attempts has bounds",
+            one(
+                "spec.delivery",
+                json!({"backoff": {"initial": "1h", "max": "24h"}}),
+            ),
+            one(
+                "spec.delivery",
+                json!({"backoff": {"initial": "1s", "max": "25h"}}),
+            ),
+            "spec.delivery.backoff.max",
+            "must be a duration from 10ms to 24h, written like 250ms, 2s or 1h30m",
+        ),
+        case(
             "a fault's delay has bounds",
             one("spec.faults", json!({"delay": "60s", "jitter": "0s"})),
             one("spec.faults", json!({"delay": "61s"})),

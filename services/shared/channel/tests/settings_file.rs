@@ -443,6 +443,9 @@ async fn what_is_wrong_is_logged_once_and_so_is_its_end() {
         .with_ansi(false)
         .with_writer(move || writer.clone())
         .finish();
+    // Where nobody listens, a place that logs is switched off for all threads: whoever logs first in another test decides it.
+    let nobody = tracing_subscriber::fmt().with_writer(std::io::sink);
+    tracing::subscriber::set_global_default(nobody.finish()).unwrap();
     // The test and the source's task share this one thread.
     let _here = tracing::subscriber::set_default(subscriber);
 

@@ -1,7 +1,5 @@
 use duet_channel::store::StoreError;
 use duet_channel::store::sqlite::audit::{AuditRows, Finding, Stands};
-use duet_protocol::event::Key;
-use duet_protocol::ledger::row_hash;
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
 /// Notification's rows, as an audit reads them.
@@ -10,17 +8,12 @@ pub struct Notifications;
 
 fn stands(row: &Row<'_>) -> Result<Stands> {
     let (post, user): (String, String) = (row.get(0)?, row.get(1)?);
-    let key = format!("{post}/{user}");
-    let kind: Option<String> = row.get(2)?;
-    let hash = Key::new(&*key).zip(kind.as_ref());
-    Ok(Stands {
-        hash: hash.map(|(key, kind)| row_hash(&key, kind.as_bytes()).0),
-        key,
-        value: kind,
-        lane: Some((row.get::<_, i64>(3)?.cast_unsigned(), row.get(4)?)),
-        epoch: row.get::<_, i64>(5)?.cast_unsigned(),
-        sequence: row.get::<_, i64>(6)?.cast_unsigned(),
-    })
+    Ok(Stands::with_value(
+        format!("{post}/{user}"),
+        row.get(2)?,
+        Some((row.get(3)?, row.get(4)?)),
+        (row.get(5)?, row.get(6)?),
+    ))
 }
 
 impl AuditRows for Notifications {

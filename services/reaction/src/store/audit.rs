@@ -1,7 +1,5 @@
 use duet_channel::store::StoreError;
 use duet_channel::store::sqlite::audit::{AuditRows, Finding, Stands};
-use duet_protocol::event::Key;
-use duet_protocol::ledger::row_hash;
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
 use crate::domain::Kind;
@@ -16,15 +14,13 @@ fn stands(row: &Row<'_>) -> Result<Stands> {
     let code: Option<i64> = row.get(2)?;
     // A kind that there is not is no value that any receiver has.
     let kind = code.map(|code| Kind::from_code(code).map_or("no kind", Kind::name));
-    let hash = Key::new(&*key).zip(kind);
-    Ok(Stands {
-        hash: hash.map(|(key, kind)| row_hash(&key, kind.as_bytes()).0),
+    let version = (row.get(3)?, row.get(4)?);
+    Ok(Stands::with_value(
         key,
-        value: kind.map(str::to_owned),
-        lane: None,
-        epoch: row.get::<_, i64>(3)?.cast_unsigned(),
-        sequence: row.get::<_, i64>(4)?.cast_unsigned(),
-    })
+        kind.map(str::to_owned),
+        None,
+        version,
+    ))
 }
 
 impl AuditRows for Reactions {

@@ -8,11 +8,13 @@ mod rows;
 mod sender;
 
 use duet_protocol::event::{EventId, Key, RollingHash};
+use duet_protocol::ledger::row_hash;
 use duet_protocol::sequence::{Epoch, Lane, Partition, Sequence, Source, StoreId};
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
 use crate::store::StoreError;
+use crate::store::sqlite::codec::unsigned;
 
 pub use receiver::{AtReceiver, HeldEpoch, HeldLane, ReceiverTables, at_receiver, receiver};
 pub use rows::{Documents, Versions};
@@ -95,6 +97,25 @@ pub struct Stands {
 }
 
 impl Stands {
+    /// A row that keeps its value, with its numbers as SQLite's columns have them: the store and partitions of the event that wrote it,
+    /// where they are kept, and that event's epoch and sequence.
+    pub fn with_value(
+        key: String,
+        value: Option<String>,
+        lane: Option<(i64, u16)>,
+        (epoch, sequence): (i64, i64),
+    ) -> Self {
+        let hash = Key::new(&*key).zip(value.as_ref());
+        Stands {
+            hash: hash.map(|(key, value)| row_hash(&key, value.as_bytes()).0),
+            key,
+            value,
+            lane: lane.map(|(store, partitions)| (unsigned(store), partitions)),
+            epoch: unsigned(epoch),
+            sequence: unsigned(sequence),
+        }
+    }
+
     /// The event that wrote the row, where it came from `lane` if the row does not say.
     pub fn event(&self, own: Option<(u64, u16)>) -> Option<EventId> {
         let (store, partitions) = self.lane.or(own)?;

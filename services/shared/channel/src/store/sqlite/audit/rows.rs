@@ -1,7 +1,5 @@
 //! The rows that the store keeps for services that leave it that.
 
-use duet_protocol::event::Key;
-use duet_protocol::ledger::row_hash;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{AuditRows, Stands};
@@ -59,17 +57,8 @@ impl AuditRows for Versions {
 pub struct Documents;
 
 fn document(row: &Row<'_>) -> rusqlite::Result<Stands> {
-    let key: String = row.get(0)?;
-    let value: Option<String> = row.get(1)?;
-    let hash = Key::new(&*key).zip(value.as_ref());
-    Ok(Stands {
-        hash: hash.map(|(key, value)| row_hash(&key, value.as_bytes()).0),
-        key,
-        value,
-        lane: None,
-        epoch: unsigned(row.get(2)?),
-        sequence: unsigned(row.get(3)?),
-    })
+    let version = (row.get(2)?, row.get(3)?);
+    Ok(Stands::with_value(row.get(0)?, row.get(1)?, None, version))
 }
 
 impl AuditRows for Documents {

@@ -34,6 +34,17 @@ pub(crate) const BROKER_DENIES: &str = "BrokerDenies";
 /// BrokerReady's reason when the stream is another's, or can't become what it should be.
 pub(crate) const STREAM_REFUSED: &str = "StreamRefused";
 
+/// Degraded's reasons that say that something should be looked at while events flow: they keep no Channel from being ready. Whatever
+/// else a pod says keeps events waiting.
+const EVENTS_FLOW: [&str; 6] = [
+    "DeadLetters",
+    "ForeignConsumer",
+    "LedgerDiffers",
+    "ReceiverRegressed",
+    "Resyncing",
+    "SenderRegressed",
+];
+
 /// How long a broker is silent before it counts as gone.
 const SILENCE: SignedDuration = SignedDuration::from_secs(10);
 /// Pods that a message names.
@@ -261,9 +272,9 @@ fn ready(subject: &Subject, observed: &Observed, broker: Option<&Verdict>) -> Ve
         _ => {}
     }
     // Pods that follow may still not reach each other: a Service's way comes a moment after its pods.
-    let degraded = degraded(subject, Some(pods));
-    if degraded.holds == Holds::True {
-        return verdict(Holds::False, &degraded.reason, degraded.message);
+    let waiting = pods_say(subject, pods, |reason| !EVENTS_FLOW.contains(&reason));
+    if let Some((reason, message)) = waiting {
+        return verdict(Holds::False, &reason, message);
     }
     verdict(Holds::True, "Following", "")
 }
@@ -305,15 +316,8 @@ fn drained(subject: &Subject, pods: Option<&[Participant]>) -> Verdict {
 /// Whether something keeps events waiting, or should be looked at, as a pod says.
 fn degraded(subject: &Subject, pods: Option<&[Participant]>) -> Verdict {
     let pods = pods.unwrap_or_default();
-    let degraded: Vec<_> = pods
-        .iter()
-        .filter_map(|pod| Some((pod, pod.told(subject)?.condition(DEGRADED, "True")?)))
-        .collect();
-    if let Some((_, first)) = degraded.first() {
-        let said = degraded
-            .iter()
-            .map(|(pod, condition)| format!("{}: {}", pod.pod, condition.message));
-        return verdict(Holds::True, reason(&first.reason), listed(said));
+    if let Some((reason, message)) = pods_say(subject, pods, |_| true) {
+        return verdict(Holds::True, &reason, message);
     }
     let silent: Vec<_> = pods
         .iter()
@@ -327,6 +331,24 @@ fn degraded(subject: &Subject, pods: Option<&[Participant]>) -> Verdict {
         let named = listed(silent.iter().map(|pod| pod.pod.clone()));
         verdict(Holds::Unknown, "NotTold", format!("not told by {named}"))
     }
+}
+
+/// What pods say is wrong, of the reasons that are asked for: the first one's reason, and what each says.
+fn pods_say(
+    subject: &Subject,
+    pods: &[Participant],
+    asked: impl Fn(&str) -> bool,
+) -> Option<(String, String)> {
+    let said: Vec<_> = pods
+        .iter()
+        .filter_map(|pod| Some((pod, pod.told(subject)?.condition(DEGRADED, "True")?)))
+        .filter(|(_, condition)| asked(&condition.reason))
+        .collect();
+    let (_, first) = said.first()?;
+    let each = said
+        .iter()
+        .map(|(pod, condition)| format!("{}: {}", pod.pod, condition.message));
+    Some((reason(&first.reason).to_owned(), listed(each)))
 }
 
 /// A reason that the API takes: a pod may be of another version.

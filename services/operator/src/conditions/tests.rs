@@ -407,3 +407,27 @@ fn what_keeps_events_waiting_keeps_a_channel_from_being_ready() {
     );
     assert!(ready.message.contains("refused"), "{}", ready.message);
 }
+
+#[test]
+fn what_should_be_looked_at_while_events_flow_keeps_no_channel_from_being_ready() {
+    let ready = |said: &[&str]| {
+        let mut observed = observed(at(0));
+        let pods = observed.participants.as_mut().unwrap();
+        for (pod, reason) in pods.iter_mut().zip(said) {
+            told(pod).conditions = vec![condition(DEGRADED, "True", reason, "why")];
+        }
+        let conditions = conditions(&subject(), &observed, &done(), &[]);
+        let degraded = find(&conditions, DEGRADED).unwrap();
+        assert_eq!(degraded.status, "True", "{said:?}");
+        let ready = find(&conditions, READY).unwrap();
+        (ready.status.clone(), ready.reason.clone())
+    };
+    let of = |status: &str, reason: &str| (status.to_owned(), reason.to_owned());
+    for reason in EVENTS_FLOW {
+        assert_eq!(ready(&[reason]), of("True", "Following"), "{reason}");
+    }
+    assert_eq!(
+        ready(&["SenderRegressed", "ParkedFull"]),
+        of("False", "ParkedFull")
+    );
+}

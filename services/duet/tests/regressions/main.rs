@@ -7,8 +7,6 @@ mod healed;
 mod resync;
 /// A second receiver beside the first.
 mod second_receiver;
-/// A store's file, as an administrator treats it.
-mod stores;
 /// What the services tell meanwhile.
 mod told;
 
@@ -16,6 +14,8 @@ mod told;
 mod common;
 #[path = "../rows/mod.rs"]
 mod rows;
+#[path = "../stores/mod.rs"]
+mod stores;
 
 const DUET: &str = env!("CARGO_BIN_EXE_duet");
 const CALLERS: usize = 16;

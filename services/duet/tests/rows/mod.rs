@@ -10,7 +10,7 @@ pub(crate) type Rows = BTreeMap<(String, String), String>;
 
 const REACTIONS: &str = "SELECT post, user, kind FROM (SELECT post, user,
     CASE kind WHEN 1 THEN 'like' WHEN 2 THEN 'love' WHEN 3 THEN 'laugh' WHEN 4 THEN 'wow' WHEN 5 THEN 'sad'
-    WHEN 6 THEN 'angry' END AS kind FROM reactions) WHERE kind IS NOT NULL";
+    WHEN 6 THEN 'angry' END AS kind, epoch FROM reactions) WHERE kind IS NOT NULL";
 const NOTIFICATIONS: &str = "SELECT post, user, kind FROM notifications WHERE kind IS NOT NULL";
 
 /// Compares all rows, and says how many pairs both hold. To be asked when nothing is under way.
@@ -39,6 +39,15 @@ pub(crate) fn equal(pair: &Pair) -> usize {
 /// The reactions that stand at Reaction now.
 pub(crate) fn at_reaction(pair: &Pair) -> Rows {
     read(&pair.reaction, REACTIONS)
+}
+
+/// Those of them that a receiver is to have: what was written since it joined.
+pub(crate) fn since_joined(pair: &Pair, receiver: &str) -> Rows {
+    let query = format!(
+        "{REACTIONS} AND epoch >= ifnull((SELECT ifnull(rows_since, begins.epoch) FROM begins
+            JOIN receivers ON receivers.id = receiver WHERE name = '{receiver}'), 0)"
+    );
+    read(&pair.reaction, &query)
 }
 
 /// Those that stand at Notification.

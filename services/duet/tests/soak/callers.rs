@@ -1,4 +1,4 @@
-use duet_history::{Answer, Did, History, Operation, Pair as Key, Standing};
+use duet_history::{Answer, Did, History, Operation, Pair as Key, Restored, Standing};
 use duet_testkit::Pair;
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use serde_json::{Value, json};
@@ -124,6 +124,11 @@ impl Callers {
     /// How long they have been at it.
     pub(crate) fn time(&self) -> Duration {
         self.shared.began.elapsed()
+    }
+
+    /// A store was put back as it was before, and is healed.
+    pub(crate) fn restored(&self, restored: Restored) {
+        self.shared.told(|it| it.history.restored(restored));
     }
 
     /// Lets each finish what it has begun.

@@ -18,6 +18,7 @@ impl Victim {
         Self::Trending,
         Self::Broker,
     ];
+    pub(crate) const WITH_A_STORE: [Self; 3] = [Self::Reaction, Self::Notification, Self::Trending];
 }
 
 /// What is between each two processes, by [`duet_testkit::PairBuilder::links`].
@@ -44,6 +45,12 @@ pub(crate) enum Fault {
     Link(&'static str, Wrong),
     /// The Channel says another mode; nothing to heal.
     Switch(Way),
+    /// Trending is a receiver from now on, or none; nothing to heal.
+    Trending { is_member: bool },
+    /// `duet resync` while all fits; nothing to heal.
+    Resync,
+    /// A store is copied; when it is healed, the copy takes its place, and `duet resync` makes all fit again.
+    Restore(Victim),
 }
 
 /// The modes that a Channel can say.
@@ -58,7 +65,7 @@ impl Fault {
     /// Any of them, each sort as likely as another.
     pub(crate) fn any(dice: &mut StdRng) -> Self {
         let victim = *Victim::ALL.choose(dice).unwrap();
-        match dice.random_range(0..16) {
+        match dice.random_range(0..20) {
             0..4 => Self::Kill(victim),
             4 => Self::KillAll {
                 wiped: dice.random_bool(0.5),
@@ -66,7 +73,40 @@ impl Fault {
             5 => Self::Wipe,
             6..9 => Self::Stop(victim),
             9..14 => Self::Link(LINKS.choose(dice).unwrap(), wrong(dice)),
-            _ => Self::Switch(Way::any(dice)),
+            14..16 => Self::Switch(Way::any(dice)),
+            _ => Self::of_stores(dice),
+        }
+    }
+
+    /// Any of those that change which events a receiver is to have.
+    pub(crate) fn of_stores(dice: &mut StdRng) -> Self {
+        match dice.random_range(0..5) {
+            0..2 => Self::Trending {
+                is_member: dice.random_bool(0.6),
+            },
+            2 => Self::Resync,
+            _ => Self::Restore(*Victim::WITH_A_STORE.choose(dice).unwrap()),
+        }
+    }
+
+    /// Its kind, for counting.
+    pub(crate) fn kind(self) -> &'static str {
+        match self {
+            Self::Kill(_) => "kill",
+            Self::KillAll { .. } => "kill of all",
+            Self::Wipe => "broker wiped",
+            Self::Stop(_) => "stop",
+            Self::Link(_, Wrong::Cut) => "link cut",
+            Self::Link(_, Wrong::Slow(_)) => "link slow",
+            Self::Link(_, Wrong::Narrow(_)) => "link narrow",
+            Self::Link(_, Wrong::HalfOpen) => "link half-open",
+            Self::Link(_, Wrong::Reset) => "link reset",
+            Self::Switch(Way::Only(_)) => "switch",
+            Self::Switch(Way::Canary(_)) => "switch with canary",
+            Self::Trending { is_member: true } => "join",
+            Self::Trending { is_member: false } => "leave",
+            Self::Resync => "resync",
+            Self::Restore(_) => "store restored",
         }
     }
 
@@ -74,6 +114,8 @@ impl Fault {
     pub(crate) fn is_of_the_same(self, other: Self) -> bool {
         match (self, other) {
             (Self::Link(one, _), Self::Link(another, _)) => one == another,
+            // One at a time: only of the newest is it known what it lacks.
+            (Self::Restore(_), Self::Restore(_)) => true,
             _ => self == other,
         }
     }
@@ -90,7 +132,7 @@ fn wrong(dice: &mut StdRng) -> Wrong {
 }
 
 impl Way {
-    fn any(dice: &mut StdRng) -> Self {
+    pub(crate) fn any(dice: &mut StdRng) -> Self {
         let mode = *[Mode::Sync, Mode::Async].choose(dice).unwrap();
         match dice.random_bool(0.3) {
             true => Self::Canary(mode),
@@ -115,4 +157,13 @@ impl Way {
         pair.edit_unfollowed(line, &canary);
         pair.switch(mode);
     }
+}
+
+/// Makes Trending a receiver, or none; nobody waits for it to be followed.
+pub(crate) fn make_member(pair: &Pair, is_member: bool) {
+    const BOTH: &str = "[{name: notification}, {name: trending}]";
+    const ONE: &str = "[{name: notification}]";
+    let document = std::fs::read_to_string(pair.channel()).unwrap();
+    let now = [BOTH, ONE].into_iter().find(|it| document.contains(it));
+    pair.edit_unfollowed(now.unwrap(), if is_member { BOTH } else { ONE });
 }

@@ -3,13 +3,16 @@
 //! (`duet-history`) says whether what callers were told is true, and whether each end holds and shows the same.
 //!
 //! `MINUTES`, `SEED` and `KILLS` come from the environment: with `KILLS` the run ends after so many kills, each as soon as its victim is
-//! back, half of them in either mode. A seed decides what is done and asked; when exactly, the machine does.
+//! back, with a switch, a join, a resync or a restored store among them now and then. A seed decides what is done and asked; when exactly,
+//! the machine does.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on panics")]
 
 /// Who asks, all the time, and what each was told.
 mod callers;
 /// What can go wrong.
 mod fault;
+/// Stores that are put back as they were, and what makes all fit again.
+mod healing;
 /// What is compared when all is well again.
 mod outcome;
 /// One run: what goes wrong when.
@@ -21,6 +24,8 @@ mod streams;
 mod common;
 #[path = "../rows/mod.rs"]
 mod rows;
+#[path = "../stores/mod.rs"]
+mod stores;
 
 use run::{Plan, Run};
 use std::{io::Write, time::Duration};

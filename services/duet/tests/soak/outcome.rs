@@ -27,9 +27,18 @@ pub(crate) async fn judge(ended: Ended) -> Explained {
         pair,
         told,
         streams,
+        trending_lacks,
     } = ended;
     let Told { history, strange } = told;
     is_settled(&pair).await;
+    if trending_lacks {
+        since_it_joined(&pair);
+        is_balanced(&pair);
+        // What it lacks, as one that joined later, it is given by a resync.
+        let said = duet_on(&pair, "resync", &["--yes", "--sweep-most"]);
+        assert_eq!(said.code, Some(0), "{said:?}");
+        is_settled(&pair).await;
+    }
     let held = held(&pair);
     let explained = history.check(&held);
     let mut wrong: Vec<String> = Vec::new();
@@ -50,16 +59,43 @@ pub(crate) async fn judge(ended: Ended) -> Explained {
         wrong.extend(panicked.map(|line| format!("{}: {line}", service.name())));
     }
     wrong.extend(left(&pair));
-    let audit = duet_on(&pair, "audit", &[]);
-    if audit.code != Some(0) {
-        wrong.push(format!("duet audit: {audit:?}"));
-    }
-    say(&audit.stdout);
+    is_balanced(&pair);
     wrong.extend(services(&pair).iter().filter_map(|it| too_large(it)));
     let count = wrong.len();
     wrong.truncate(SHOWN);
     assert!(wrong.is_empty(), "{count} wrong:\n{}", wrong.join("\n"));
     explained.unwrap()
+}
+
+/// # Panics
+/// If `duet audit` doesn't say so.
+fn is_balanced(pair: &Pair) {
+    let audit = duet_on(pair, "audit", &[]);
+    assert_eq!(audit.code, Some(0), "{audit:?}");
+    say(&audit.stdout);
+}
+
+/// Of a receiver that was none for a while: it holds what was written since it joined.
+///
+/// # Panics
+/// If it lacks something of that.
+fn since_it_joined(pair: &Pair) {
+    let (due, held) = (
+        rows::since_joined(pair, "trending"),
+        rows::at_trending(pair),
+    );
+    let lacks = due
+        .iter()
+        .filter(|(pair, kind)| held.get(*pair) != Some(*kind));
+    let lacks: Vec<_> = lacks.take(SHOWN).collect();
+    let all = due.len();
+    assert!(
+        lacks.is_empty(),
+        "of {all} since it joined, Trending lacks {lacks:?}"
+    );
+    say(&format!(
+        "Trending, which was no receiver for a while, holds all {all} since it joined"
+    ));
 }
 
 fn services(pair: &Pair) -> [&Service; 3] {

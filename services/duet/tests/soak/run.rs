@@ -1,12 +1,13 @@
 use crate::{
     callers::{Callers, Told},
-    fault::{Fault, Victim, Way},
+    fault::{Fault, Victim, Way, make_member},
+    healing::Healing,
     say,
     streams::Streams,
 };
 use duet_testkit::{Mode, Pair, Service};
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 use tokio::time::sleep;
 
 /// How many faults at most go together.
@@ -31,9 +32,17 @@ pub(crate) struct Run {
     streams: Streams,
     dice: StdRng,
     reaction: Lives,
-    done: u32,
+    healing: Healing,
+    /// See [`Ended::trending_lacks`].
+    trending_lacks: bool,
+    /// How many faults there were, by kind.
+    done: BTreeMap<&'static str, u32>,
 }
 
+/// How long a resync may take, with all else that goes on.
+const HEALED: Duration = Duration::from_secs(120);
+/// In a run of kills, after how many of them something else is done.
+const OTHERS: f64 = 0.15;
 /// How often a process that is started finds its wall clock changed.
 const CLOCK_JUMPS: f64 = 0.3;
 /// How far a process's wall clock may be off when it is started, in seconds: Trending keeps an hour's reactions, which the clocks of
@@ -52,6 +61,8 @@ pub(crate) struct Ended {
     pub(crate) pair: Pair,
     pub(crate) told: Told,
     pub(crate) streams: Streams,
+    /// Trending was no receiver for a while, and no resync was seen to its end since: it lacks what it was not told.
+    pub(crate) trending_lacks: bool,
 }
 
 impl Run {
@@ -76,7 +87,9 @@ impl Run {
             streams,
             dice: StdRng::seed_from_u64(seed.into()),
             reaction: Lives::default(),
-            done: 0,
+            healing: Healing::default(),
+            trending_lacks: false,
+            done: BTreeMap::new(),
         }
     }
 
@@ -94,10 +107,16 @@ impl Run {
                         self.begin(Fault::Switch(Way::Only(Mode::Async))).await;
                     }
                     self.kill().await;
+                    if self.dice.random_bool(OTHERS) {
+                        self.another().await;
+                    }
                 }
             }
         }
-        self.say(&format!("{} faults; all is healed", self.done));
+        self.begin(Fault::Trending { is_member: true }).await;
+        self.is_healed().await;
+        let all: u32 = self.done.values().sum();
+        self.say(&format!("{all} faults, and all is healed: {:?}", self.done));
         let mut told = self.callers.end().await;
         told.history
             .end_unanswered(|gave_up| self.reaction.end_of(gave_up));
@@ -105,6 +124,41 @@ impl Run {
             pair: self.pair,
             told,
             streams: self.streams,
+            trending_lacks: self.trending_lacks,
+        }
+    }
+
+    /// Waits until what was put back is healed.
+    async fn is_healed(&mut self) {
+        let patience = self.callers.time() + HEALED;
+        loop {
+            self.look();
+            if self.healing.is_idle() {
+                return;
+            }
+            assert!(self.callers.time() < patience, "the stores are not healed");
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    fn look(&mut self) {
+        if let Some(restored) = self.healing.look(&self.pair, self.callers.time()) {
+            self.say(&format!("healed: {restored:?}"));
+            self.callers.restored(restored);
+        }
+    }
+
+    /// Something that is no kill, alone.
+    async fn another(&mut self) {
+        let fault = match self.dice.random_bool(0.3) {
+            true => Fault::Switch(Way::any(&mut self.dice)),
+            false => Fault::of_stores(&mut self.dice),
+        };
+        let lasts = self.dice.random_range(LASTS[1].clone());
+        self.say(&format!("{fault:?} for {lasts} ms"));
+        if self.begin(fault).await {
+            sleep(Duration::from_millis(lasts)).await;
+            self.heal(&[fault]).await;
         }
     }
 
@@ -125,9 +179,15 @@ impl Run {
         };
         let lasts = Duration::from_millis(self.dice.random_range(lasts));
         self.say(&format!("{faults:?} for {lasts:?}"));
-        for fault in &faults {
-            self.begin(*fault).await;
+        // A store is copied while it is in use.
+        faults.sort_by_key(|it| !matches!(it, Fault::Restore(_)));
+        let mut begun = Vec::new();
+        for fault in faults {
+            if self.begin(fault).await {
+                begun.push(fault);
+            }
         }
+        let faults = begun;
         sleep(lasts).await;
         self.heal(&faults).await;
         let between = self.dice.random_range(BETWEEN);
@@ -147,9 +207,20 @@ impl Run {
         sleep(Duration::from_millis(alive)).await;
     }
 
-    async fn begin(&mut self, fault: Fault) {
-        self.done += 1;
+    /// False where it can't be now: a store is put back only once the one before is healed.
+    async fn begin(&mut self, fault: Fault) -> bool {
+        self.look();
         match fault {
+            Fault::Restore(_) if !self.healing.is_idle() => return false,
+            Fault::Restore(victim) => {
+                let service = service(&mut self.pair, victim);
+                self.healing.copy(service, || self.callers.time());
+            }
+            Fault::Resync => self.healing.resync(&self.pair),
+            Fault::Trending { is_member } => {
+                self.trending_lacks |= !is_member;
+                make_member(&self.pair, is_member);
+            }
             Fault::Kill(Victim::Broker) | Fault::Wipe => self.pair.nats.kill(),
             Fault::Kill(victim) => {
                 service(&mut self.pair, victim).kill();
@@ -164,6 +235,8 @@ impl Run {
             Fault::Link(link, wrong) => self.pair.links().spoil(link, wrong).await,
             Fault::Switch(way) => way.write(&self.pair),
         }
+        *self.done.entry(fault.kind()).or_default() += 1;
+        true
     }
 
     /// Everything works again; who was killed is started in an order of chance.
@@ -186,7 +259,19 @@ impl Run {
                     killed.push(Victim::Broker);
                     wiped = true;
                 }
-                Fault::Stop(_) | Fault::Link(..) | Fault::Switch(_) => {}
+                Fault::Restore(victim) => {
+                    let from = self.callers.time();
+                    service(&mut self.pair, *victim).kill();
+                    self.reaction_may_be_gone();
+                    let service = service(&mut self.pair, *victim);
+                    self.healing.put_back(service, from..self.callers.time());
+                    killed.push(*victim);
+                }
+                Fault::Stop(_)
+                | Fault::Link(..)
+                | Fault::Switch(_)
+                | Fault::Trending { .. }
+                | Fault::Resync => {}
             }
         }
         while !killed.is_empty() {
@@ -211,6 +296,10 @@ impl Run {
                     service(&mut self.pair, victim).restart().await;
                 }
             }
+        }
+        if faults.iter().any(|it| matches!(it, Fault::Restore(_))) {
+            self.healing.serves(self.callers.time());
+            self.healing.resync(&self.pair);
         }
     }
 

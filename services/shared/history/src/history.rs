@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,6 +79,36 @@ pub enum Did {
         /// How it stood there.
         saw: Standing,
     },
+    /// The sender's store was copied, as it was at one instant in that time. [`History::restored`] adds it to each pair's story.
+    Copied,
+    /// That copy took its place: what had come about since is gone.
+    PutBack,
+}
+
+/// A store that was put back as it was before, and then healed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restored {
+    /// The receiver whose store it is; none: the sender's.
+    pub receiver: Option<Arc<str>>,
+    /// The copy was made at an instant in this time.
+    pub copied: Range<Duration>,
+    /// It was put back at an instant in this time: from the last moment in which the process may have served that had the store until
+    /// then, to the first in which another serves.
+    pub put_back: Range<Duration>,
+    /// By then every receiver had what the sender's store has, and nothing else.
+    pub healed: Duration,
+}
+
+impl Restored {
+    /// Whether the copy lacks for certain what was done then.
+    pub(crate) fn lacks(&self, operation: &Operation) -> bool {
+        operation.invoked >= self.copied.end && operation.ended <= self.put_back.start
+    }
+
+    /// Whether the copy may lack what was done then.
+    pub(crate) fn may_lack(&self, operation: &Operation) -> bool {
+        operation.ended > self.copied.start && operation.invoked < self.put_back.end
+    }
 }
 
 /// What the caller of a change was told.
@@ -97,6 +128,7 @@ pub enum Answer {
 #[derive(Debug, Clone, Default)]
 pub struct History {
     operations: BTreeMap<Pair, Vec<Operation>>,
+    restored: Vec<Restored>,
 }
 
 /// What there is in the end, when nothing is under way.
@@ -115,6 +147,11 @@ impl History {
             .entry(pair.clone())
             .or_default()
             .push(operation);
+    }
+
+    /// Remembers that a store was restored. Of one end's copies each was put back before the next was made.
+    pub fn restored(&mut self, restored: Restored) {
+        self.restored.push(restored);
     }
 
     /// Says of every request without an answer when it can take effect no more, given when its caller gave up.
@@ -136,7 +173,7 @@ impl History {
         for pair in self.every_pair(held) {
             let operations = self.operations.get(pair).map_or(&[][..], Vec::as_slice);
             let sender = held.sender.get(pair);
-            match register::explain(operations, sender) {
+            match register::explain(operations, sender, &self.restored) {
                 Ok(()) => explained.count(operations, sender.is_some()),
                 Err(stuck) => violations.push(Violation::unexplained(pair, stuck)),
             }

@@ -7,6 +7,10 @@
 //!
 //! Nothing is assumed of how Duet works, but this: a request that fails may be seen at the sender until it is answered, and at a receiver
 //! also after that, until what takes it back has come there.
+//!
+//! A store that was restored from an older copy is told to the judge, since what it loses is lost: the register goes back to how it stood
+//! when the sender's store was copied, whatever callers were told since; and a receiver shows what is gone, or lacks what it had, until
+//! it is healed, and no longer.
 
 mod groups;
 mod history;
@@ -16,6 +20,6 @@ mod stream;
 mod verdict;
 
 pub use groups::{Group, groups};
-pub use history::{Answer, Did, Held, History, Kind, Operation, Pair, Rows, Standing};
+pub use history::{Answer, Did, Held, History, Kind, Operation, Pair, Restored, Rows, Standing};
 pub use stream::{Told, stream};
 pub use verdict::{Explained, Violation};

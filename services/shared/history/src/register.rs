@@ -7,11 +7,13 @@
 //!
 //! A change that is told to have failed may yet stand for a while: it takes effect and is taken back, both before its answer. In between
 //! it can be read, and no change that stands takes effect: one that was told success and was taken back with it would be undone.
+//!
+//! Where the sender's store was restored, copying it and putting the copy back are operations of every story.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
-use crate::history::{Answer, Did, Kind, Operation, Standing};
+use crate::history::{Answer, Did, Kind, Operation, Restored, Standing};
 use crate::observed;
 
 /// How many ways may be possible at once: far more than a story of a few callers has.
@@ -43,6 +45,8 @@ struct Way {
     failing: Option<(usize, Name)>,
     /// What is under way and has not taken effect, by its index.
     waits: Vec<usize>,
+    /// How the pair stands in the copy of the sender's store.
+    copied: Option<Name>,
 }
 
 /// How a pair may stand, by its place in the list of all that is in its story: quicker to compare than a name.
@@ -57,13 +61,29 @@ enum Does {
     MayWrite(Name),
     /// Either it writes and takes it back, or it does nothing.
     WritesAndTakesBack(Name),
+    /// The sender's store is copied.
+    Copies,
+    /// The copy takes its place. Also what a caller was told to be taken back may stand in it, if the copy was made in between.
+    PutsBack,
+}
+
+impl Does {
+    /// Whether it may as well never happen.
+    fn may_do_nothing(self) -> bool {
+        matches!(self, Does::MayWrite(_) | Does::WritesAndTakesBack(_))
+    }
 }
 
 /// Explains a pair's story, which begins with nothing, and what is held in the end.
-pub(crate) fn explain(operations: &[Operation], held: Option<&Kind>) -> Result<(), Stuck> {
+pub(crate) fn explain(
+    operations: &[Operation],
+    held: Option<&Kind>,
+    restored: &[Restored],
+) -> Result<(), Stuck> {
     let mut story: Vec<Operation> = operations.to_vec();
+    story.extend(restored.iter().flat_map(senders_own));
     story.sort_by_key(|it| it.invoked);
-    if let Some(read) = observed::unexplained(&story) {
+    if let Some(read) = observed::unexplained(&story, restored) {
         let before = story
             .iter()
             .filter(|it| it.invoked <= read.ended && *it != read);
@@ -88,7 +108,7 @@ pub(crate) fn explain(operations: &[Operation], held: Option<&Kind>) -> Result<(
         return Ok(());
     };
     // What is told begins where nothing was under way, as late as it may.
-    let anything = || (0..named.names.len()).map(Way::of).collect();
+    let anything = || named.every_way();
     let mut first = 0;
     for begin in quiet.into_iter().rev() {
         if named.search(begin, anything(), &mut Vec::new())? == Some(last) {
@@ -102,6 +122,22 @@ pub(crate) fn explain(operations: &[Operation], held: Option<&Kind>) -> Result<(
         story: told.cloned().collect(),
         from_the_beginning: first == 0,
         held: (last == end).then(|| held.cloned()),
+    })
+}
+
+/// What becomes of the register by a restored store: nothing, unless it is the sender's.
+fn senders_own(restored: &Restored) -> impl Iterator<Item = Operation> {
+    let told = [
+        (&restored.copied, Did::Copied),
+        (&restored.put_back, Did::PutBack),
+    ];
+    let is_senders = restored.receiver.is_none();
+    let told = told.into_iter().filter(move |_| is_senders);
+    told.map(|(time, did)| Operation {
+        caller: 0,
+        invoked: time.start,
+        ended: time.end,
+        did,
     })
 }
 
@@ -136,9 +172,25 @@ impl<'a> Named<'a> {
                 Answer::Unknown => Does::MayWrite(name(wanted)),
                 Answer::Refused => Does::WritesAndTakesBack(name(wanted)),
             },
+            Did::Copied => Does::Copies,
+            Did::PutBack => Does::PutsBack,
         });
         let does = does.collect();
         Self { story, does, names }
+    }
+
+    /// However the pair may stand, also in a copy that was made before.
+    fn every_way(&self) -> HashSet<Way> {
+        let names = 0..self.names.len();
+        let stands = names.clone().map(Way::of);
+        let with_copy = stands.flat_map(|way| {
+            let copied = std::iter::once(None).chain(names.clone().map(Some));
+            copied.map(move |copied| Way {
+                copied,
+                ..way.clone()
+            })
+        });
+        with_copy.collect()
     }
 
     /// Looks for an order from this operation on, and says after which operation's end there is none. Adds where nothing was under way.
@@ -202,7 +254,7 @@ impl Search<'_> {
     fn ends(&mut self, index: usize) -> Result<(), Stuck> {
         let mut seen = HashSet::new();
         let mut left: Vec<Way> = std::mem::take(&mut self.ways).into_iter().collect();
-        let may_do_nothing = !matches!(self.does[index], Does::Writes(_) | Does::Reads(_));
+        let may_do_nothing = self.does[index].may_do_nothing();
         while let Some(way) = left.pop() {
             if way.is_done_with(index) {
                 self.ways.insert(way);
@@ -233,6 +285,7 @@ impl Way {
             stands,
             failing: None,
             waits: Vec::new(),
+            copied: None,
         }
     }
 
@@ -249,14 +302,23 @@ impl Way {
             ways.push(Way {
                 stands: before,
                 failing: None,
-                waits: self.waits.clone(),
+                ..self.clone()
             });
         }
         for (place, index) in self.waits.iter().enumerate() {
+            let mut copied = self.copied;
             let (stands, failing) = match (does[*index], self.failing) {
                 (Does::Reads(saw), failing) if saw == self.stands => (saw, failing),
                 (Does::Writes(wanted) | Does::MayWrite(wanted), None) => (wanted, None),
                 (Does::WritesAndTakesBack(wanted), None) => (wanted, Some((*index, self.stands))),
+                (Does::Copies, failing) => {
+                    copied = Some(self.stands);
+                    (self.stands, failing)
+                }
+                (Does::PutsBack, _) => match copied.take() {
+                    Some(stands) => (stands, None),
+                    None => continue,
+                },
                 _ => continue,
             };
             let mut waits = self.waits.clone();
@@ -265,6 +327,7 @@ impl Way {
                 stands,
                 failing,
                 waits,
+                copied,
             });
         }
         ways

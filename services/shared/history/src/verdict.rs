@@ -31,6 +31,7 @@ impl Explained {
             match &operation.did {
                 Did::Wrote { answer, .. } => *self.writes.entry(*answer).or_default() += 1,
                 Did::Read { .. } | Did::Observed { .. } => self.reads += 1,
+                Did::Copied | Did::PutBack => {}
             }
         }
     }
@@ -204,6 +205,8 @@ fn tell(f: &mut fmt::Formatter<'_>, story: &[Operation]) -> fmt::Result {
             }
             Did::Read { saw } => writeln!(f, "read {}", name(saw))?,
             Did::Observed { at, saw } => writeln!(f, "read {} at {at}", name(saw))?,
+            Did::Copied => writeln!(f, "the sender's store is copied")?,
+            Did::PutBack => writeln!(f, "the copy takes its place")?,
         }
     }
     Ok(())

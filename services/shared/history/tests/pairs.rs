@@ -1,87 +1,13 @@
 //! Stories of one pair that are right, and for each kind of violation one that must be refused.
 
-use std::collections::BTreeMap;
+mod story;
+
 use std::time::Duration;
 
-use duet_history::{Answer, Did, Held, History, Kind, Operation, Pair, Violation};
+use duet_history::{Answer, Did, History, Kind, Violation};
 
 use Answer::{Accepted, Delivered, Refused, Unknown};
-
-const ANA: &str = "ana";
-
-/// From and to in milliseconds, and what was done.
-type Step = (u64, u64, Did);
-
-fn wrote(wanted: &str, answer: Answer) -> Did {
-    Did::Wrote {
-        wanted: standing(wanted),
-        answer,
-    }
-}
-
-fn read(saw: &str) -> Did {
-    Did::Read { saw: standing(saw) }
-}
-
-fn observed(saw: &str) -> Did {
-    Did::Observed {
-        at: "notification".into(),
-        saw: standing(saw),
-    }
-}
-
-/// `-` is none.
-fn standing(name: &str) -> Option<Kind> {
-    (name != "-").then(|| name.into())
-}
-
-fn history(steps: &[Step]) -> History {
-    let mut history = History::default();
-    for (caller, (from, to, did)) in steps.iter().enumerate() {
-        let operation = Operation {
-            caller,
-            invoked: Duration::from_millis(*from),
-            ended: Duration::from_millis(*to),
-            did: did.clone(),
-        };
-        history.add(&Pair::new("walk", ANA), operation);
-    }
-    history
-}
-
-fn held(sender: &str, receiver: &str) -> Held {
-    let rows = |name: &str| {
-        let pair = Pair::new("walk", ANA);
-        standing(name)
-            .map(|kind| (pair, kind))
-            .into_iter()
-            .collect()
-    };
-    Held {
-        sender: rows(sender),
-        receivers: BTreeMap::from([("notification".into(), rows(receiver))]),
-    }
-}
-
-fn judged(steps: &[Step], stands: &str) -> Result<(), Box<Violation>> {
-    let judged = history(steps).check(&held(stands, stands));
-    judged.map(drop).map_err(|mut violations| {
-        assert_eq!(violations.len(), 1, "{violations:?}");
-        Box::new(violations.remove(0))
-    })
-}
-
-#[track_caller]
-fn right(steps: &[Step], stands: &str) {
-    if let Err(violation) = judged(steps, stands) {
-        panic!("{violation}");
-    }
-}
-
-#[track_caller]
-fn refused(steps: &[Step], stands: &str) -> Violation {
-    *judged(steps, stands).expect_err("this can't be explained")
-}
+use story::{Step, held, history, judged, observed, read, refused, right, wrote};
 
 #[test]
 fn the_last_success_stands() {

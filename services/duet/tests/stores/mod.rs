@@ -1,7 +1,13 @@
+//! A store's file, as an administrator treats it.
+#![allow(dead_code, reason = "not every test program treats it in every way")]
+
 use duet_testkit::Service;
 use rusqlite::{Connection, OpenFlags};
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 use tempfile::TempDir;
+
+/// How long a store's writer may keep a reader out.
+const BUSY: Duration = Duration::from_secs(10);
 
 /// A copy of a store, made while its service ran.
 pub(crate) struct Backup {
@@ -21,6 +27,7 @@ impl Backup {
         let file = dir.path().join("copy.sqlite");
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
         let connection = Connection::open_with_flags(store(service), flags).unwrap();
+        connection.busy_timeout(BUSY).unwrap();
         let into = [file.to_str().unwrap()];
         connection.execute("VACUUM INTO ?1", into).unwrap();
         Self { file, _dir: dir }

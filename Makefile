@@ -16,6 +16,7 @@ ARGS ?=
 IMAGE ?= duet:0.1.0
 FUZZ := services/shared/fuzz
 SECONDS ?= 20
+QUESTIONS ?= throughput latency switch surge outage volume memory
 
 .PHONY: help run test api soak fuzz e2e lint fmt doc bench image kind minikube chart tools clean
 
@@ -61,9 +62,9 @@ fmt: ## Formats the code
 doc: tools ## The documentation, in a browser
 	$(CARGO) doc --workspace --no-deps $(FEATURES) --open
 
-bench: tools ## Reactions a second in both modes, beside a bare web server's, release build
+bench: tools ## What each mode costs here, beside its baseline, release build (QUESTIONS="throughput latency": only these)
 	@$(CARGO) build --release --package duet $(FEATURES)
-	@$(TARGET)/release/duet bench throughput $(ARGS)
+	@set -e; for question in $(QUESTIONS); do $(TARGET)/release/duet bench $$question $(ARGS); echo; done
 
 image: ## The image, IMAGE=duet:0.1.0, by docker
 	docker build --file deploy/Dockerfile --tag $(IMAGE) .

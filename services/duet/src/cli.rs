@@ -166,6 +166,12 @@ mod tests {
             "duet load --rate 5 --for 5m --data-dir d --json",
             "duet compare --quick --data-dir d --out o --json --only hung --only slow",
             "duet bench throughput --data-dir d --json",
+            "duet bench latency --rate 10 --data-dir d --json",
+            "duet bench switch --switches 3 --every 2 --data-dir d --json",
+            "duet bench surge --times 5 --data-dir d --json",
+            "duet bench outage --away 5 --data-dir d --json",
+            "duet bench volume --rows 10 --few 1 --data-dir d --json",
+            "duet bench memory --duration 1 --data-dir d --json",
         ] {
             Cli::try_parse_from(verb.split(' ')).unwrap_or_else(|error| panic!("{verb}: {error}"));
         }

@@ -38,7 +38,7 @@ pub(crate) struct DataDir {
 pub(crate) struct Held(#[expect(dead_code, reason = "the lock lives as long as the file")] File);
 
 impl DataDir {
-    #[cfg(test)]
+    /// This one, whatever the command line says.
     pub(crate) fn at(path: &Path) -> Self {
         Self {
             path: path.to_owned(),

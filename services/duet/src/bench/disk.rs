@@ -1,6 +1,9 @@
 //! The disk that the stores are on: which file system, and what a flush costs there.
 
-use crate::failure::{Doing, Failure, Kind};
+use crate::{
+    failure::{Doing, Failure, Kind},
+    waits::Waits,
+};
 use serde::Serialize;
 use std::{
     fs::File,
@@ -13,7 +16,7 @@ use std::{
 const PAGE: [u8; 4096] = [b'd'; 4096];
 /// Pages of the file, which is there before: its size does not change, as that of a write-ahead log in use doesn't.
 const PAGES: u64 = 256;
-const FLUSHES: usize = 500;
+const FLUSHES: u64 = 500;
 
 /// What is told of a disk.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -38,28 +41,32 @@ impl Disk {
             return Err(Failure::new(Kind::Failed, what)
                 .hint("Name a directory on a disk with --data-dir DIR."));
         }
-        let flush = flush(dir).doing(|| format!("flush a file in {}", dir.display()))?;
+        let flush = waits(dir)?.within(0.5);
         Ok(Self { file_system, flush })
     }
 }
 
-fn flush(dir: &Path) -> std::io::Result<Duration> {
-    let mut file: File = tempfile::tempfile_in(dir)?;
-    for _ in 0..PAGES {
-        file.write_all(&PAGE)?;
-    }
-    file.sync_all()?;
-    let mut took = Vec::with_capacity(FLUSHES);
-    for flush in 0..FLUSHES {
-        let page = flush as u64 % PAGES;
-        file.seek(SeekFrom::Start(page * PAGE.len() as u64))?;
-        let started = Instant::now();
-        file.write_all(&PAGE)?;
-        file.sync_data()?;
-        took.push(started.elapsed());
-    }
-    took.sort_unstable();
-    Ok(took[FLUSHES / 2])
+/// How long flushes take there, one after the other.
+pub(super) fn waits(dir: &Path) -> Result<Waits, Failure> {
+    let mut waits = Waits::new()?;
+    let mut flush = || -> std::io::Result<()> {
+        let mut file: File = tempfile::tempfile_in(dir)?;
+        for _ in 0..PAGES {
+            file.write_all(&PAGE)?;
+        }
+        file.sync_all()?;
+        for flush in 0..FLUSHES {
+            let page = flush % PAGES;
+            file.seek(SeekFrom::Start(page * PAGE.len() as u64))?;
+            let started = Instant::now();
+            file.write_all(&PAGE)?;
+            file.sync_data()?;
+            waits.record(started.elapsed());
+        }
+        Ok(())
+    };
+    flush().doing(|| format!("flush a file in {}", dir.display()))?;
+    Ok(waits)
 }
 
 /// The kernel's number for it, named.

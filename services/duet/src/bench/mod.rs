@@ -1,15 +1,25 @@
 //! `duet bench`: what each mode costs here, beside what the machine could do without it.
 
-pub(crate) mod baseline; // a bare web server, in a process of its own
+pub(crate) mod baseline; // bare web servers, in processes of their own
 mod child; // a process that is measured
+mod commit; // what one commit takes by itself
 mod count; // what both stores hold afterwards
 mod cpu; // CPU time of processes
 mod disk; // the file system and what a flush costs
-mod load; // requests in a closed loop
+mod latency; // what callers wait
+mod load; // requests, in a closed or an open loop
+mod memory; // what processes hold
+mod options; // what every question is told
+mod outage; // Notification is away
 mod pair; // the pair, over new stores
-mod report; // numbers and text
+mod report; // what all reports are made of
+mod resident; // how much of a process is in memory
 mod sample; // one measurement
+mod stage; // a pair whose stores are counted at the end
+mod surge; // ten times the usual rate
+mod switch; // another mode, under load
 mod throughput; // reactions a second
+mod volume; // what a store that is large costs
 
 use crate::{
     commands::{on_one_thread, print, print_json},
@@ -17,6 +27,8 @@ use crate::{
     signals::Signals,
 };
 use clap::Subcommand;
+use serde::Serialize;
+use std::fmt::Display;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -28,12 +40,38 @@ pub(crate) struct Options {
 enum Question {
     /// Reactions a second from the caller to both stores, beside a bare web server's requests
     Throughput(throughput::Options),
+    /// What callers wait, beside what a commit and a round trip take by themselves
+    Latency(latency::Options),
+    /// What callers notice while the mode is switched time after time
+    Switch(switch::Options),
+    /// What callers wait while ten times as many come, and how long it takes to drain
+    Surge(surge::Options),
+    /// What callers notice while Notification is away, and how long it takes to catch up
+    Outage(outage::Options),
+    /// What it costs that much is stored, or waits
+    Volume(volume::Options),
+    /// What each service holds in memory, at rest and under load
+    Memory(memory::Options),
 }
 
 pub(crate) fn run(options: Options) -> Result<(), Failure> {
-    let Question::Throughput(options) = options.question;
-    let report = on_one_thread(unless_interrupted(options.measure()))?;
-    if options.json {
+    match options.question {
+        Question::Throughput(it) => show(it.common.json, it.measure()),
+        Question::Latency(it) => show(it.common.json, it.measure()),
+        Question::Switch(it) => show(it.common.json, it.measure()),
+        Question::Surge(it) => show(it.common.json, it.measure()),
+        Question::Outage(it) => show(it.common.json, it.measure()),
+        Question::Volume(it) => show(it.common.json, it.measure()),
+        Question::Memory(it) => show(it.common.json, it.measure()),
+    }
+}
+
+fn show<R: Serialize + Display>(
+    json: bool,
+    measured: impl Future<Output = Result<R, Failure>>,
+) -> Result<(), Failure> {
+    let report = on_one_thread(unless_interrupted(measured))?;
+    if json {
         return print_json(&report);
     }
     print(report);

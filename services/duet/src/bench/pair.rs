@@ -3,10 +3,12 @@
 use super::{
     child::{Child, Program},
     load::Posts,
+    options::Common,
 };
 use crate::{
     channel_file::ChannelFile,
-    data_dir::DataDir,
+    compare::Journal,
+    data_dir::{DataDir, Held},
     failure::{Doing, Failure, Kind},
     internal::{self, client, why},
     process::Process,
@@ -52,25 +54,48 @@ impl Traces {
 }
 
 /// What a pair is started with.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Setup<'a> {
-    pub(super) mode: duet_crd::Mode,
-    pub(super) traces: Traces,
-    pub(super) posts: Posts,
-    pub(super) nats_server: Option<&'a Path>,
+    mode: duet_crd::Mode,
+    traces: Traces,
+    /// None where they are there already.
+    posts: Option<Posts>,
+    nats_server: Option<&'a Path>,
+}
+
+impl<'a> Setup<'a> {
+    pub(super) fn of(common: &'a Common, mode: duet_crd::Mode, posts: Posts) -> Self {
+        Self {
+            mode,
+            traces: common.traces,
+            posts: Some(posts),
+            nats_server: common.nats_server.as_deref(),
+        }
+    }
+
+    /// Over stores that hold their posts.
+    pub(super) fn again(self) -> Self {
+        Self {
+            posts: None,
+            ..self
+        }
+    }
 }
 
 /// A pair that runs. Dropped, it is killed.
 #[derive(Debug)]
 pub(super) struct Pair {
+    data: DataDir,
     running: Running,
     pub(super) reaction: SocketAddr,
+    /// Where Notification answers.
+    pub(super) notification: SocketAddr,
     child: Option<Child>,
     http: reqwest::Client,
 }
 
 impl Pair {
-    /// Starts it over the directory, which is empty, and makes the posts.
+    /// Starts it over the directory, and makes the posts.
     pub(super) async fn start(dir: &Path, setup: &Setup<'_>) -> Result<Self, Failure> {
         let channel = dir.join("channel.yaml");
         DataDir::make_channel(&channel, duet_crd::EXAMPLE)?;
@@ -101,17 +126,23 @@ impl Pair {
         );
         let mut child = Child::start(program, &dir.join("log"))?;
         let running: Running = child.told().await?;
-        let reaction = running.reaction.public.trim_start_matches("http://");
-        let reaction = reaction
-            .parse()
-            .doing(|| format!("connect to {reaction}"))?;
+        let address = |url: &str| -> Result<SocketAddr, Failure> {
+            let address = url.trim_start_matches("http://");
+            address.parse().doing(|| format!("connect to {url}"))
+        };
+        let reaction = address(&running.reaction.public)?;
+        let notification = address(&running.notification.public)?;
         let pair = Self {
+            data: DataDir::at(dir),
             running,
             reaction,
+            notification,
             child: Some(child),
             http: client(),
         };
-        pair.make(setup.posts).await?;
+        if let Some(posts) = setup.posts {
+            pair.make(posts).await?;
+        }
         Ok(pair)
     }
 
@@ -134,11 +165,60 @@ impl Pair {
         made.try_collect().await
     }
 
-    /// What runs, by name.
+    /// What runs now, by name.
     pub(super) fn processes(&self) -> BTreeMap<String, Process> {
-        let mut all = self.running.children.clone();
+        let now = self.data.named();
+        let mut all = now.map_or_else(|| self.running.children.clone(), |now| now.children);
         all.insert("duet up".to_owned(), self.running.duet.clone());
         all
+    }
+
+    /// Writes another mode into the Channel: the services follow by themselves.
+    pub(super) fn switch(&self, mode: duet_crd::Mode) -> Result<(), Failure> {
+        ChannelFile::read(&self.running.channel)?.switch(mode)
+    }
+
+    /// Ends a part, and keeps it down until this is given back.
+    pub(super) async fn take_down(&self, part: &str) -> Result<Down, Failure> {
+        let (mut journal, held) = Journal::begin(&self.data, self.running.channel.clone())?;
+        journal.keep_down(&self.data, part)?;
+        let gone = || async { !self.processes().contains_key(part) };
+        self.until(&format!("still runs {part}"), gone).await?;
+        Ok(Down {
+            journal,
+            _held: held,
+        })
+    }
+
+    /// Starts it again. Ends once both services are ready.
+    pub(super) async fn bring_back(&self, down: Down) -> Result<(), Failure> {
+        let Down { mut journal, _held } = down;
+        journal.go_on(&self.data)?;
+        let ready = || async {
+            let mut ready = true;
+            for (name, service) in self.running.services() {
+                let told = internal::readiness(&self.http, &service.internal).await;
+                ready &= told.is_ok_and(|it| it.ready) && self.processes().contains_key(name);
+            }
+            ready && self.processes().contains_key("nats")
+        };
+        self.until("isn't ready again", ready).await?;
+        journal.put_back(&self.data).map(drop)
+    }
+
+    async fn until<F: Future<Output = bool>>(
+        &self,
+        why: &str,
+        is_so: impl Fn() -> F,
+    ) -> Result<(), Failure> {
+        let started = Instant::now();
+        while !is_so().await {
+            if started.elapsed() > STOPPED {
+                return Err(self.failure(&format!("{why} after {STOPPED:?}")));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(())
     }
 
     /// Waits until Reaction holds a receipt for everything that it accepted.
@@ -176,6 +256,13 @@ impl Pair {
             None => Failure::new(Kind::Failed, format!("the pair {what}")),
         }
     }
+}
+
+/// A part that is kept down.
+#[derive(Debug)]
+pub(super) struct Down {
+    journal: Journal,
+    _held: Held,
 }
 
 impl Drop for Pair {

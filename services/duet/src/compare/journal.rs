@@ -37,7 +37,7 @@ pub(crate) struct Journal {
 
 impl Journal {
     /// Begins one, for this process alone. What an earlier run left is put back first.
-    pub(super) fn begin(data: &DataDir, channel: PathBuf) -> Result<(Self, Held), Failure> {
+    pub(crate) fn begin(data: &DataDir, channel: PathBuf) -> Result<(Self, Held), Failure> {
         let held = data.lock(LOCK)?.ok_or_else(|| {
             let by = Self::of(data).map(|it| format!(" (process {})", it.by.pid));
             let by = by.unwrap_or_default();
@@ -112,7 +112,7 @@ impl Journal {
     }
 
     /// Asks `duet up` to keep a child down.
-    pub(super) fn keep_down(&mut self, data: &DataDir, child: &str) -> Result<(), Failure> {
+    pub(crate) fn keep_down(&mut self, data: &DataDir, child: &str) -> Result<(), Failure> {
         self.down.insert(child.to_owned());
         data.keep(FILE, self)
     }
@@ -126,7 +126,7 @@ impl Journal {
     }
 
     /// All that were stopped go on, and nothing is kept down; the Channel stays.
-    pub(super) fn go_on(&mut self, data: &DataDir) -> Result<(), Failure> {
+    pub(crate) fn go_on(&mut self, data: &DataDir) -> Result<(), Failure> {
         self.stopped.drain(..).for_each(|it| it.continue_group());
         self.down.clear();
         data.keep(FILE, self)

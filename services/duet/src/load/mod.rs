@@ -7,7 +7,7 @@ mod ask; // requests to both services
 mod audience; // whoever is told of each request
 mod chapter; // what callers were told of one owner's posts, and what the owner sees
 mod modes; // which mode the answers told, since when
-mod pace; // when requests are due
+pub(crate) mod pace; // when requests are due
 mod progress; // what was sent and answered so far
 mod report; // what came out
 mod run; // the traffic, from the first post to the last comparison

@@ -13,7 +13,7 @@ pub(crate) struct Rate {
 
 /// One rate after the other, from a start, without drift.
 #[derive(Debug, Clone)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     started: Instant,
     stretches: Vec<Stretch>,
 }
@@ -29,7 +29,7 @@ struct Stretch {
 
 impl Pace {
     /// Without any rate, one request a second.
-    pub(super) fn of(started: Instant, rates: &[Rate]) -> Self {
+    pub(crate) fn of(started: Instant, rates: &[Rate]) -> Self {
         let mut stretches = Vec::new();
         let (mut from, mut first) = (Duration::ZERO, 0);
         for Rate { per_second, lasts } in rates {
@@ -53,7 +53,7 @@ impl Pace {
     }
 
     /// When the request of this number is due, from 0.
-    pub(super) fn due(&self, number: u64) -> Instant {
+    pub(crate) fn due(&self, number: u64) -> Instant {
         let stretch = self.last_where(|it| it.first <= number);
         let (number, each) = (number - stretch.first, u64::from(stretch.per_second));
         let rest = Duration::from_secs(number % each) / stretch.per_second;
@@ -61,7 +61,7 @@ impl Pace {
     }
 
     /// How many are due before that instant.
-    pub(super) fn due_before(&self, instant: Instant) -> u64 {
+    pub(crate) fn due_before(&self, instant: Instant) -> u64 {
         let passed = instant.saturating_duration_since(self.started);
         let stretch = self.last_where(|it| it.from <= passed);
         stretch.first + due_within(stretch.per_second, passed - stretch.from)

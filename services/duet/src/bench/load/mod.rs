@@ -1,5 +1,5 @@
-//! A closed loop of HTTP requests over kept-alive connections, made to cost as little as it can: it shares the machine
-//! with what it measures, so what it costs is missing there.
+//! HTTP requests over kept-alive connections, made to cost as little as they can: the generator shares the machine with what it
+//! measures, so what it costs is missing there. In a closed loop, where rate is the question; in an open one, where waiting is.
 //!
 //! Each connection has one request under way at a time. They are spread over one thread a core, each with a runtime of
 //! its own, so that no connection wanders between cores.
@@ -7,9 +7,11 @@
 mod connection; // one request, one answer
 mod requests; // what is asked
 mod tally; // what was answered
+mod turns; // whose turn it is to ask
 
-pub(super) use requests::{Posts, Reactions, Requests, Users};
-pub(super) use tally::Tally;
+pub(super) use requests::{OWNER, Posts, Reactions, Requests, Users};
+pub(super) use tally::{Answered, Part, Tally};
+pub(super) use turns::When;
 
 use crate::failure::{Doing, Failure, Kind};
 use connection::{Broken, Connection};
@@ -25,23 +27,34 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::task::{JoinSet, LocalSet};
+use turns::Turns;
 
-/// How long the last answers may take once no more is asked; a call's own deadline is far below.
+/// The longest time without any answer; a call's own deadline is far below.
 const LAST_ANSWERS: Duration = Duration::from_secs(30);
 
-/// Who is asked, and by how many at a time.
-#[derive(Debug, Clone, Copy)]
+/// Who is asked, by how many at a time, and when.
+#[derive(Debug, Clone)]
 pub(super) struct Load {
     pub(super) target: SocketAddr,
+    /// Where more is due than these can have under way, it is begun late, and its wait counts from when it was due.
     pub(super) connections: NonZeroU16,
     /// No new request is begun after this; those under way are still awaited.
-    pub(super) duration: Duration,
+    pub(super) when: When,
 }
 
 impl Load {
     /// Asks until the time is over and every answer is there. Dropping this stops it.
     pub(super) async fn run(self, requests: Requests) -> Result<Tally, Failure> {
-        let threads = cores().min(self.connections.get().into());
+        self.run_until(requests, std::future::pending()).await
+    }
+
+    /// The same, and no longer than until this is over.
+    pub(super) async fn run_until(
+        self,
+        requests: Requests,
+        over: impl Future<Output = ()>,
+    ) -> Result<Tally, Failure> {
+        let threads = self.threads();
         let mut shares: Vec<Vec<TcpStream>> = (0..threads).map(|_| Vec::new()).collect();
         for connection in 0..usize::from(self.connections.get()) {
             let stream = connect(self.target).doing(|| format!("connect to {}", self.target))?;
@@ -49,24 +62,41 @@ impl Load {
         }
 
         let stop = Arc::new(AtomicBool::new(false));
-        let _stop = StopOnDrop(stop.clone());
+        let stopping = StopOnDrop(stop.clone());
+        let open = self.when.is_open();
         let started = Instant::now();
+        let turns = Turns::starting(self.when, started, stop);
         let mut working = JoinSet::new();
         for share in shares {
             let shift = Shift {
                 requests: requests.clone(),
-                until: started + self.duration,
-                stop: stop.clone(),
+                turns: turns.clone(),
             };
-            working.spawn_blocking(move || shift.work(share));
+            let tally = Tally::new(started, open)?;
+            working.spawn_blocking(move || shift.work(share, tally));
         }
-        let mut whole = Tally::new()?;
-        while let Some(part) = working.join_next().await {
-            let part = part.doing(|| "run the load".to_owned())??;
-            whole.add(&part)?;
+        let ticking = tokio::task::spawn_blocking(move || turns.tick());
+        let mut whole = Tally::new(started, open)?;
+        let over = async {
+            over.await;
+            drop(stopping);
+            std::future::pending().await
+        };
+        tokio::pin!(over);
+        while let Some(part) = tokio::select! {
+            part = working.join_next() => part,
+            part = &mut over => part,
+        } {
+            whole.add(part.doing(|| "run the load".to_owned())??)?;
         }
         whole.took = started.elapsed();
+        ticking.await.doing(|| "run the load".to_owned())?;
         Ok(whole)
+    }
+
+    /// Threads that ask.
+    pub(super) fn threads(&self) -> usize {
+        cores().min(self.connections.get().into())
     }
 }
 
@@ -93,17 +123,16 @@ impl Drop for StopOnDrop {
 /// What one thread does.
 struct Shift {
     requests: Requests,
-    until: Instant,
-    stop: Arc<AtomicBool>,
+    turns: Turns,
 }
 
 impl Shift {
-    fn work(self, streams: Vec<TcpStream>) -> Result<Tally, Failure> {
+    fn work(self, streams: Vec<TcpStream>, tally: Tally) -> Result<Tally, Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .doing(|| "start the load's runtime".to_owned())?;
-        let tally = Rc::new(RefCell::new(Tally::new()?));
+        let tally = Rc::new(RefCell::new(tally));
         let this = Rc::new(self);
         LocalSet::new().block_on(&runtime, async {
             let mut loops = JoinSet::new();
@@ -112,18 +141,22 @@ impl Shift {
                     Connection::over(stream).doing(|| "take a connection".to_owned())?;
                 loops.spawn_local(this.clone().ask(connection, tally.clone()));
             }
-            let all = async {
-                while let Some(one) = loops.join_next().await {
-                    one.doing(|| "run the load".to_owned())?
-                        .map_err(|broken| Failure::new(Kind::Failed, broken.to_string()))?;
+            let mut answered = 0;
+            loop {
+                match tokio::time::timeout(LAST_ANSWERS, loops.join_next()).await {
+                    Ok(None) => return Ok(()),
+                    Ok(Some(one)) => one
+                        .doing(|| "run the load".to_owned())?
+                        .map_err(|broken| Failure::new(Kind::Failed, broken.to_string()))?,
+                    Err(_) => {
+                        let before = std::mem::replace(&mut answered, tally.borrow().answered());
+                        if answered == before {
+                            let what = format!("no request was answered within {LAST_ANSWERS:?}");
+                            return Err(Failure::new(Kind::Failed, what));
+                        }
+                    }
                 }
-                Ok(())
-            };
-            let patience = this.until.saturating_duration_since(Instant::now()) + LAST_ANSWERS;
-            tokio::time::timeout(patience, all).await.map_err(|_| {
-                let what = format!("requests are still unanswered after {LAST_ANSWERS:?}");
-                Failure::new(Kind::Failed, what)
-            })?
+            }
         })?;
         Ok(Rc::unwrap_or_clone(tally).into_inner())
     }
@@ -135,12 +168,10 @@ impl Shift {
         tally: Rc<RefCell<Tally>>,
     ) -> Result<(), Broken> {
         let mut request = Vec::with_capacity(256);
-        let mut now = Instant::now();
-        while now < self.until && !self.stop.load(Relaxed) {
+        while let Some(since) = self.turns.next(&tally).await {
             self.requests.next(&mut request);
             let status = connection.exchange(&request).await?;
-            let asked = std::mem::replace(&mut now, Instant::now());
-            tally.borrow_mut().count(status, now - asked);
+            tally.borrow_mut().count(status, since, Instant::now());
         }
         Ok(())
     }

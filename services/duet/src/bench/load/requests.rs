@@ -9,6 +9,9 @@ use std::{
     },
 };
 
+/// Whose posts [`Requests::posts`] makes.
+pub(in crate::bench) const OWNER: &str = "owner-0";
+
 /// What each request says, as bytes.
 #[derive(Debug, Clone)]
 pub(in crate::bench) enum Requests {
@@ -16,6 +19,8 @@ pub(in crate::bench) enum Requests {
     Same(Arc<[u8]>),
     /// Every time another user, or another post.
     Reactions(Arc<Reactions>),
+    /// Every time the next post is made, all of one owner.
+    Posts(Arc<AtomicU64>),
 }
 
 impl Requests {
@@ -24,12 +29,29 @@ impl Requests {
         Self::Same((*b"GET / HTTP/1.1\r\nhost: duet\r\n\r\n").into())
     }
 
+    /// Each makes the next post, from 0, as [`Reactions`] names them.
+    pub(in crate::bench) fn posts() -> Self {
+        Self::Posts(Arc::default())
+    }
+
     /// Writes the next one in place of what is there.
     pub(super) fn next(&self, into: &mut Vec<u8>) {
         into.clear();
         match self {
             Self::Same(bytes) => into.extend_from_slice(bytes),
             Self::Reactions(reactions) => reactions.next(into),
+            Self::Posts(made) => {
+                let post = made.fetch_add(1, Relaxed);
+                let title = format!("{post:08}");
+                let body = format!("{{\"owner\":\"{OWNER}\",\"title\":\"{title}\"}}");
+                // Writing into memory doesn't fail.
+                let _ = write!(
+                    into,
+                    "PUT /v1/posts/post-{post} HTTP/1.1\r\nhost: duet\r\n\
+                     content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+                    body.len()
+                );
+            }
         }
     }
 }
@@ -73,10 +95,15 @@ pub(in crate::bench) struct Reactions {
 
 impl Reactions {
     pub(in crate::bench) fn to(posts: Posts, users: Users) -> Arc<Self> {
+        Self::from(0, posts, users)
+    }
+
+    /// Those after so many.
+    pub(in crate::bench) fn from(first: u64, posts: Posts, users: Users) -> Arc<Self> {
         Arc::new(Self {
             posts,
             users,
-            begun: AtomicU64::new(0),
+            begun: AtomicU64::new(first),
         })
     }
 

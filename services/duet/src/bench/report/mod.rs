@@ -1,37 +1,22 @@
-//! What was measured: the numbers, which are also the JSON.
+//! What all reports are made of, whatever the question.
 
-mod text; // the same for people
+mod figure; // what is measured, and in which unit it is shown
+mod findings; // a table of figures beside its baseline, and what it was to reach
+mod goal; // what a figure was to reach
 
-use super::{disk::Disk, load::Users, pair::Traces, sample::Sample};
+pub(super) use figure::{Figure, micros as in_micros, shown};
+pub(super) use findings::{Findings, Rows, Terms, quantiles};
+pub(super) use goal::{Bound, Goal, goals};
+
+use super::{disk::Disk, pair::Traces};
 use serde::{Serialize, Serializer};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{fmt, time::Duration};
 
-/// The terms, and what came out.
-#[derive(Debug, Serialize)]
+/// What everything is measured on.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Report {
-    pub(super) terms: Terms,
-    /// A bare actix-web server with one static route.
-    pub(super) baseline: Series,
-    /// The pair, by mode.
-    pub(super) modes: Vec<ModeReport>,
-}
-
-/// On what terms the numbers stand.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Terms {
-    pub(super) connections: u16,
-    #[serde(rename = "durationSeconds", serialize_with = "seconds")]
-    pub(super) duration: Duration,
-    #[serde(rename = "warmUpSeconds", serialize_with = "seconds")]
-    pub(super) warm_up: Duration,
+pub(super) struct Ground {
     pub(super) rounds: u16,
-    pub(super) posts: u32,
-    pub(super) users: Users,
     /// Threads that serve HTTP, in the baseline and in each service.
     pub(super) workers: usize,
     pub(super) cores: usize,
@@ -39,46 +24,32 @@ pub(super) struct Terms {
     pub(super) disk: Disk,
 }
 
-/// One mode of the pair.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct ModeReport {
-    pub(super) mode: &'static str,
-    /// Its rate to the baseline's of the same round.
-    pub(super) ratio: Spread,
-    #[serde(flatten)]
-    pub(super) series: Series,
-    /// Reactions that were accepted, warm-up included; both stores were counted and hold exactly these.
-    pub(super) stored: u64,
-    /// Seconds from the last answer until all was stored at both ends.
-    pub(super) drain_seconds: Spread,
-}
-
-/// All rounds of one kind.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Series {
-    /// Requests that were accepted; where something is stored, until it is stored at both ends.
-    pub(super) per_second: Spread,
-    /// How often each status was answered.
-    pub(super) statuses: BTreeMap<u16, u64>,
-    /// Microseconds that callers waited: half of them at most this long. The loop is closed: a slow answer delays the next
-    /// request.
-    pub(super) wait_p50_micros: Spread,
-    /// Of a hundred callers, one waited longer.
-    pub(super) wait_p99_micros: Spread,
-    /// Microseconds of CPU for each request, by process.
-    pub(super) cpu_micros: BTreeMap<String, Spread>,
-    /// The same of all of them, without the load generator.
-    pub(super) cpu_micros_together: Spread,
-    /// The same of the load generator.
-    pub(super) load_cpu_micros: Spread,
-    /// The load generator's share of all CPU that was used.
-    pub(super) load_share: Spread,
-    /// KiB that were written to files for each request, by all processes; none where the system doesn't tell.
-    pub(super) written_kib: Option<Spread>,
-    /// Cores that were busy with all of it, on average.
-    pub(super) cores_busy: Spread,
+impl fmt::Display for Ground {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            rounds,
+            workers,
+            cores,
+            traces,
+            disk,
+        } = self;
+        writeln!(
+            f,
+            "Medians of {rounds} rounds; {cores} cores, {workers} HTTP workers each."
+        )?;
+        let traces = match traces {
+            Traces::Default => {
+                "traces sampled as by default and sent to Jaeger's pages in `duet up`"
+            }
+            Traces::Off => "no traces",
+        };
+        write!(
+            f,
+            "Stores on {} with synchronous=FULL, a flush takes {:.2} ms; {traces}.",
+            disk.file_system,
+            disk.flush.as_secs_f64() * 1e3
+        )
+    }
 }
 
 /// The median of the rounds, and how far they lie apart.
@@ -87,40 +58,6 @@ pub(super) struct Spread {
     pub(super) median: f64,
     pub(super) least: f64,
     pub(super) most: f64,
-}
-
-impl Series {
-    pub(super) fn of(rounds: &[Sample]) -> Self {
-        let spread = |of: &dyn Fn(&Sample) -> f64| Spread::of(rounds.iter().map(of));
-        let wait = |quantile| spread(&|it| it.answered.wait(quantile).as_secs_f64() * 1e6);
-        let mut statuses = BTreeMap::new();
-        for (status, times) in rounds.iter().flat_map(|round| &round.answered.statuses) {
-            *statuses.entry(*status).or_default() += times;
-        }
-        let processes: BTreeSet<_> = rounds.iter().flat_map(|round| round.cpu.keys()).collect();
-        let cpu_of = |name: &String| {
-            spread(&|it| it.micros_each(it.cpu.get(name).copied().unwrap_or_default()))
-        };
-        Self {
-            per_second: spread(&Sample::per_second),
-            statuses,
-            wait_p50_micros: wait(0.5),
-            wait_p99_micros: wait(0.99),
-            cpu_micros: processes
-                .into_iter()
-                .map(|name| (name.clone(), cpu_of(name)))
-                .collect(),
-            cpu_micros_together: spread(&|it| it.micros_each(it.together())),
-            load_cpu_micros: spread(&|it| it.micros_each(it.load_cpu)),
-            load_share: spread(&Sample::load_share),
-            written_kib: rounds
-                .iter()
-                .map(Sample::kib_written_each)
-                .collect::<Option<Vec<_>>>()
-                .map(Spread::of),
-            cores_busy: spread(&Sample::cores_busy),
-        }
-    }
 }
 
 impl Spread {
@@ -138,7 +75,19 @@ impl Spread {
     }
 }
 
-fn seconds<S: Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {
+impl fmt::Display for Spread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = f.precision().unwrap_or(2);
+        let Self {
+            median,
+            least,
+            most,
+        } = self;
+        write!(f, "{median:.digits$} ({least:.digits$} to {most:.digits$})")
+    }
+}
+
+pub(super) fn seconds<S: Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_f64(duration.as_secs_f64())
 }
 

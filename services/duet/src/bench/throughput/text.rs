@@ -1,7 +1,10 @@
 //! A report as text.
 
-use super::{ModeReport, Report, Series, Spread, Terms};
-use crate::bench::{load::Users, pair::Traces};
+use super::report::{ModeReport, Report, Series, Terms};
+use crate::bench::{
+    load::Users,
+    report::{Spread, goals},
+};
 use std::fmt::{self, Write};
 
 impl fmt::Display for Report {
@@ -31,10 +34,13 @@ impl fmt::Display for Report {
                 format!("{:.0} %", series.load_share.median * 100.0),
             ]
         };
-        row(
-            f,
-            line("baseline", &self.baseline, "1".to_owned(), String::new()),
-        )?;
+        let same = self.same_request.per_second.median / self.baseline.per_second.median;
+        for (name, series, ratio) in [
+            ("bare", &self.baseline, 1.0),
+            ("same request", &self.same_request, same),
+        ] {
+            row(f, line(name, series, format!("{ratio:.3}"), String::new()))?;
+        }
         for mode in &self.modes {
             let drain = format!("{:.2}", mode.drain_seconds.median);
             let ratio = format!("{:.3}", mode.ratio.median);
@@ -43,12 +49,12 @@ impl fmt::Display for Report {
         for mode in &self.modes {
             writeln!(f, "\n{mode}")?;
         }
-        Ok(())
+        goals(f, &self.goals)
     }
 }
 
 fn row(f: &mut fmt::Formatter<'_>, [name, cells @ ..]: [String; 8]) -> fmt::Result {
-    let mut line = format!("{name:<10}");
+    let mut line = format!("{name:<12}");
     for cell in cells {
         write!(line, " {cell:>10}")?;
     }
@@ -60,19 +66,15 @@ impl fmt::Display for ModeReport {
         let Self {
             mode,
             ratio,
+            ratio_same_request,
             series,
             stored,
             ..
         } = self;
-        let Spread {
-            median,
-            least,
-            most,
-        } = ratio;
         writeln!(
             f,
-            "{mode}: ratio {median:.3} ({least:.3} to {most:.3}), {:.0} requests/s ({:.0} to {:.0})",
-            series.per_second.median, series.per_second.least, series.per_second.most
+            "{mode}: {ratio:.3} of the bare server, {:.3} of the one that is asked the same; {:.0} requests/s",
+            ratio_same_request, series.per_second
         )?;
         writeln!(
             f,
@@ -116,37 +118,21 @@ impl fmt::Display for Terms {
             connections,
             duration,
             warm_up,
-            rounds,
             posts,
             users,
-            workers,
-            cores,
-            traces,
-            disk,
+            ground,
         } = self;
         writeln!(
             f,
-            "{connections} connections, {duration:?} a round after {warm_up:?} of warm-up, medians of {rounds} rounds; {cores} cores, {workers} HTTP workers each"
+            "{connections} connections, {duration:?} a round after {warm_up:?} of warm-up. {ground}"
         )?;
         let order = match users {
             Users::Ordered => "",
             Users::Scattered => ", in no order",
         };
-        writeln!(
-            f,
-            "Every request is a reaction of another user to one of {posts} posts{order}; what counts is stored at both ends, the drain included."
-        )?;
-        let traces = match traces {
-            Traces::Default => {
-                "traces sampled as by default and sent to Jaeger's pages in `duet up`"
-            }
-            Traces::Off => "no traces",
-        };
         write!(
             f,
-            "Stores on {} with synchronous=FULL, a flush takes {:.2} ms; {traces}.",
-            disk.file_system,
-            disk.flush.as_secs_f64() * 1e3
+            "Every request is a reaction of another user to one of {posts} posts{order}; what counts is stored at both ends, the drain included."
         )
     }
 }

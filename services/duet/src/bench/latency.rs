@@ -1,0 +1,191 @@
+//! `duet bench latency`: what one caller waits, and what callers wait at shares of the most that the pair takes, beside what the disk
+//! and the loopback take by themselves.
+
+use super::{
+    baseline::{Baseline, Serves},
+    commit, disk,
+    load::{Load, Requests, Tally, When},
+    options::{Common, seconds, tell},
+    report::{Bound, Figure, Findings, Goal, Rows, Spread, Terms, in_micros, quantiles},
+    stage::{Stage, over_new_stores, reactions},
+};
+use crate::{channel_file::name, failure::Failure, waits::Waits};
+use duet_crd::Mode;
+use duet_web::server::WORKERS;
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    num::{NonZeroU16, NonZeroU32},
+    path::Path,
+    time::Duration,
+};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    pub(super) common: Common,
+    /// Seconds of each load
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=3600))]
+    duration: u16,
+    /// Seconds of load before each mode's measurement
+    #[arg(long, value_name = "SECONDS", default_value_t = 2, value_parser = clap::value_parser!(u16).range(0..=3600))]
+    warm_up: u16,
+    /// Requests a second of the one caller who comes at a fixed rate
+    #[arg(long, value_name = "N", default_value_t = NonZeroU32::new(50).unwrap_or(NonZeroU32::MIN))]
+    rate: NonZeroU32,
+    /// Callers where the most that the pair takes is looked for, and at shares of it
+    #[arg(long, value_name = "N", default_value_t = NonZeroU16::new(256).unwrap_or(NonZeroU16::MIN))]
+    connections: NonZeroU16,
+}
+
+/// Shares of the most that a closed loop reached, in percent.
+const SHARES: [u32; 3] = [10, 50, 80];
+
+impl Options {
+    pub(super) async fn measure(&self) -> Result<Findings, Failure> {
+        self.common
+            .within(async |home| self.measure_in(home).await)
+            .await
+    }
+
+    async fn measure_in(&self, home: &Path) -> Result<Findings, Failure> {
+        let terms = self.terms(home)?;
+        let bare = Baseline::start(Serves::Bare, WORKERS, home).await?;
+        let same_request = Baseline::start(Serves::SameRequest, WORKERS, home).await?;
+        let (mut baseline, mut modes) = (Rows::default(), Rows::default());
+        let mut ratios: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+        for round in 1..=self.common.rounds {
+            let flush = disk::waits(home)?;
+            let commit = commit::waits(home)?;
+            let trip = self.one_caller(bare.listen).run(Requests::root()).await?;
+            let same = self
+                .one_caller(same_request.listen)
+                .run(reactions())
+                .await?;
+            for (name, waits) in [
+                ("flush", &flush),
+                ("commit", &commit),
+                ("round trip, bare", &trip.waits),
+                ("round trip, same request", &same.waits),
+            ] {
+                baseline.add(name, quantiles(waits));
+            }
+            let (commit, trip) = (p50(&commit), p50(&trip.waits));
+            for mode in self.common.modes() {
+                let one = over_new_stores(&self.common, home, mode, async |stage| {
+                    self.mode(stage, mode, &mut modes).await
+                })
+                .await?;
+                let least = match mode {
+                    Mode::Sync => 2.0 * commit + trip,
+                    Mode::Async => commit,
+                };
+                let told = format!("{}: one caller waits {one:.0} µs", name(mode));
+                tell(round, self.common.rounds, told);
+                ratios.entry(name(mode)).or_default().push(one / least);
+            }
+        }
+        bare.stop().await?;
+        same_request.stop().await?;
+        let goal = |(mode, ratios): (&str, Vec<f64>)| {
+            let (to, most) = match mode {
+                "Sync" => ("two commits and a round trip", 2.5),
+                _ => ("one commit", 1.5),
+            };
+            let of = format!("{mode}: one caller's p50 to {to}");
+            Goal::new(of, Spread::of(ratios), Bound::AtMost(most))
+        };
+        Ok(Findings {
+            question: "latency",
+            terms,
+            baseline,
+            modes,
+            goals: ratios.into_iter().map(goal).collect(),
+        })
+    }
+
+    /// All loads of one mode. Returns what one caller waited in a closed loop, half of the times at most, in microseconds.
+    async fn mode(&self, stage: &mut Stage, mode: Mode, rows: &mut Rows) -> Result<f64, Failure> {
+        let mode = name(mode);
+        let at = stage.pair.reaction;
+        let mut warm_up = self.one_caller(at);
+        warm_up.when = When::Answered(seconds(self.warm_up));
+        stage.run(warm_up).await?;
+
+        let closed = stage.run(self.one_caller(at)).await?;
+        rows.add(&format!("{mode}, one caller"), told(&closed));
+        let rate = self.rate.get();
+        let open = Load {
+            when: When::at(rate, self.lasts()),
+            ..self.one_caller(at)
+        };
+        let open = stage.run(open).await?;
+        rows.add(&format!("{mode}, one caller, {rate}/s"), told(&open));
+
+        let many = |when| Load {
+            target: at,
+            connections: self.connections,
+            when,
+        };
+        let most = stage.run(many(When::Answered(self.lasts()))).await?;
+        stage.pair.drained().await?;
+        rows.add(
+            &format!("{mode}, {} callers", self.connections),
+            told(&most),
+        );
+        for share in SHARES {
+            let rate = (per_second(&most) * f64::from(share) / 100.0) as u32;
+            let load = many(When::at(rate.max(1), self.lasts()));
+            let open = stage.run(load).await?;
+            stage.pair.drained().await?;
+            rows.add(&format!("{mode}, at {share} % of that"), told(&open));
+        }
+        Ok(p50(&closed.waits))
+    }
+
+    fn lasts(&self) -> Duration {
+        seconds(self.duration)
+    }
+
+    /// A closed loop of one.
+    fn one_caller(&self, target: SocketAddr) -> Load {
+        Load {
+            target,
+            connections: NonZeroU16::MIN,
+            when: When::Answered(self.lasts()),
+        }
+    }
+
+    fn terms(&self, home: &Path) -> Result<Terms, Failure> {
+        Ok(Terms {
+            words: format!(
+                "What callers wait. One caller asks again once answered, then {} times a second; {} callers ask again once answered, then together at shares of the rate that they reached. At a rate a wait counts from when the request was due. A commit is of one row.",
+                self.rate, self.connections
+            ),
+            own: BTreeMap::from([
+                ("durationSeconds", self.duration.into()),
+                ("warmUpSeconds", self.warm_up.into()),
+                ("ratePerSecond", self.rate.get().into()),
+                ("connections", self.connections.get().into()),
+            ]),
+            ground: self.common.ground(home)?,
+        })
+    }
+}
+
+fn p50(waits: &Waits) -> f64 {
+    in_micros(waits.within(0.5))
+}
+
+fn per_second(tally: &Tally) -> f64 {
+    tally.answered() as f64 / tally.took.as_secs_f64()
+}
+
+fn told(tally: &Tally) -> impl Iterator<Item = (Figure, f64)> {
+    let lag = (tally.lag.count() > 0).then(|| (Figure::LAG, in_micros(tally.lag.within(0.99))));
+    [(Figure::PER_SECOND, per_second(tally))]
+        .into_iter()
+        .chain(quantiles(&tally.waits))
+        .chain([(Figure::FAILED, tally.failed() as f64)])
+        .chain(lag)
+}

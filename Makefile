@@ -18,7 +18,7 @@ FUZZ := services/shared/fuzz
 SECONDS ?= 20
 QUESTIONS ?= throughput latency switch surge outage volume memory
 
-.PHONY: help run test api soak fuzz e2e lint fmt doc bench image kind minikube chart tools clean
+.PHONY: help run test api soak fuzz e2e lint fmt doc bench counts image kind minikube chart tools clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ doc: tools ## The documentation, in a browser
 bench: tools ## What each mode costs here, beside its baseline, release build (QUESTIONS="throughput latency": only these)
 	@$(CARGO) build --release --package duet $(FEATURES)
 	@set -e; for question in $(QUESTIONS); do $(TARGET)/release/duet bench $$question $(ARGS); echo; done
+
+counts: ## Instructions that the protocol takes for a commit group, beside those committed (needs valgrind; UPDATE=1 writes them anew)
+	@UPDATE="$(UPDATE)" $(CARGO) bench --package duet-protocol --bench counts
 
 image: ## The image, IMAGE=duet:0.1.0, by docker
 	docker build --file deploy/Dockerfile --tag $(IMAGE) .

@@ -1,8 +1,10 @@
 //! What could not be applied: redriven by a person, and what must hold of it.
 
-use duet_protocol::delivery::{FUTILE_REDRIVES, Parked};
+use std::sync::LazyLock;
+
+use duet_protocol::delivery::{FUTILE_REDRIVES, Fingerprint, Parked};
 use duet_protocol::event::Event;
-use duet_protocol::receive::{Receiving, Redriven};
+use duet_protocol::receive::{Failure, Receiving, Redriven};
 
 use crate::world::World;
 
@@ -48,7 +50,7 @@ impl World {
                 if parked.attempts >= most && !parked.is_dead() && !was_unknown {
                     return Err(format!("{id:?} is tried more than {most} times"));
                 }
-                if parked.is_dead() && parked.died_of == Some(unknown()) {
+                if parked.is_dead() && parked.died_of == Some(*UNKNOWN) {
                     return Err(format!("{id:?} is dead, and only its type was unknown"));
                 }
             }
@@ -57,9 +59,9 @@ impl World {
     }
 }
 
-fn unknown() -> duet_protocol::delivery::Fingerprint {
-    duet_protocol::receive::Failure::unknown_type("dev.duet.newer").fingerprint()
-}
+/// What an unknown type's failures have in common.
+static UNKNOWN: LazyLock<Fingerprint> =
+    LazyLock::new(|| Failure::unknown_type("dev.duet.newer").fingerprint());
 
 fn judged(
     what: &Redriven,

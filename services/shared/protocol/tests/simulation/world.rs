@@ -78,6 +78,8 @@ pub(crate) struct Run {
     pub(crate) told: [u64; 4],
     pub(crate) noticed: bool,
     pub(crate) resyncs: u64,
+    /// Follows from every throw of the dice, and from how much happened until when.
+    pub(crate) way: u64,
     pub(crate) result: Result<(), String>,
     pub(crate) log: Vec<String>,
 }
@@ -159,6 +161,8 @@ impl World {
             told: world.model.told,
             noticed,
             resyncs: world.resyncs,
+            way: Dice::new(world.dice.next() ^ world.scheduled).next()
+                ^ Dice::new(world.now.since(Moment::START).as_nanos() as u64).next(),
             result: world.violation.map_or(Ok(()), Err),
             log: world.log.unwrap_or_default(),
         }

@@ -247,7 +247,7 @@ pub struct Asked {
     pub incarnation: Incarnation,
     /// Up to where each source was forgotten. One that is not named was forgotten whole, long before.
     pub forgotten: Vec<(Source, Sequence)>,
-    /// Whether a resync was under way: what the receiver still held of other stores then, it was about to drop.
+    /// Whether a resync was under way, or has begun since: what the receiver still held of other stores then, it was about to drop.
     pub resyncing: bool,
 }
 

@@ -27,7 +27,8 @@ rules! {
     CompensateOwnVersion = "compensate-own-version",
     /// A compensation is written only while no receipt covers the failed call's event.
     CompensateUnreceived = "compensate-unreceived",
-    /// An equal request on an unsettled row that it can't join is written anew.
+    /// An equal request on an unsettled row that it can't join is written anew. One process alone never misses it: what a request finds
+    /// unsettled and without a call it can join is of another replica, or of a process that is gone and takes nothing back.
     WriteAnewIfUnsettled = "write-anew-if-unsettled",
     /// A request joins only the call that wrote the row's current version.
     JoinCurrentVersion = "join-current-version",
@@ -73,7 +74,8 @@ rules! {
     ForgetBelowLowestOpen = "forget-below-lowest-open",
     /// The rolling hash at the watermark is compared before anything is forgotten.
     CompareHash = "compare-hash",
-    /// A receiver that says it has closed epochs proves it by the sum of their hashes, before anything of them is forgotten.
+    /// A receiver that says it has closed epochs proves it by the sum of their hashes, before anything of them is forgotten. What
+    /// would be forgotten wrongly is told by the digests of the state as well, though only once nothing is on its way.
     ProveClosed = "prove-closed",
     /// Where nothing is on its way, the digests of the state are compared.
     CompareState = "compare-state",
@@ -85,7 +87,8 @@ rules! {
     HelloAsAsked = "hello-as-asked",
     /// A sender that hears nothing says hello.
     HelloWhenQuiet = "hello-when-quiet",
-    /// An event is overdue when one sent after it on the same path was received and it is not.
+    /// An event is overdue when one sent after it on the same path was received and it is not. Without it nothing is lost for good: it
+    /// is found by place or by age, but not while another event holds up what the broker is done with.
     LossByOrder = "loss-by-order",
     /// An event is overdue when the broker is done with its place and no receipt covers it.
     LossByPlace = "loss-by-place",
@@ -103,11 +106,12 @@ rules! {
     OneStoreAName = "one-store-a-name",
     /// A receiver that holds an epoch above this store's newest had another sender, or this one in a future that is gone.
     HelloTellsHighest = "hello-tells-highest",
-    /// A hello that was asked while a resync was under way says nothing of other stores.
+    /// A hello that was asked before a resync was done says nothing of other stores.
     ResyncAsAsked = "resync-as-asked",
     /// What is older than a resync is received by all only once its sweep is.
     ReceivedOnceSwept = "received-once-swept",
-    /// A call that a resync overtook is not taken back: its row is told anew as it stands.
+    /// A call that a resync overtook is not taken back: its row is told anew as it stands. Without it both ends agree all the same, since
+    /// a compensation is an ordinary event of the new epoch; but receivers would be told as standing what its caller is told has failed.
     ResyncKeepsCalls = "resync-keeps-calls",
     /// A resync forgets which incarnations spoke: one that was restored with its clock set back is listened to again.
     ResyncForgetsIncarnations = "resync-forgets-incarnations",

@@ -78,6 +78,14 @@ impl Hello {
             .map(|(_, asked, _)| asked)
     }
 
+    /// A resync begins: an answer that is still under way may tell of what it is about to sweep.
+    pub(super) fn overtaken(&mut self) {
+        self.health = Health::Resyncing;
+        if let Some((_, asked, _)) = &mut self.outstanding {
+            asked.resyncing = true;
+        }
+    }
+
     /// The answer was judged.
     pub(super) fn judged(
         &mut self,

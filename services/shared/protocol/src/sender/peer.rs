@@ -17,7 +17,7 @@ use crate::event::{Event, EventId};
 use crate::ledger::Agreement;
 use crate::outbox::Mark;
 use crate::receipt::ReceiverName;
-use crate::record::{Health, Recorded};
+use crate::record::Recorded;
 use crate::sequence::{Epoch, Incarnation, Lane, Sequence, Source};
 use crate::time::Moment;
 
@@ -110,7 +110,7 @@ impl Peer {
             let mut events = under_way.transmission.events.iter();
             under_way.repeat_at.is_none() || !events.all(|(event, _)| is_older(&event.source))
         });
-        self.hello.health = Health::Resyncing;
+        self.hello.overtaken();
         self.incarnation = Incarnation::ZERO;
     }
 

@@ -180,3 +180,38 @@ fn what_stays_undelivered_is_told_and_sent_ever_more_rarely() {
     );
     assert!(sent_at.len() < 25, "{sent_at:?}");
 }
+
+#[test]
+fn what_was_overtaken_is_sent_again_though_another_holds_up_what_the_broker_is_done_with() {
+    fn sent_again(mut pair: Pair) -> Vec<EventId> {
+        let mut machine = pair.machine(Path::Broker);
+        let mut events = vec![pair.opening()];
+        for place in 1..=3 {
+            for sent in pair.sends(&mut machine, at(0)) {
+                let stored = Sent::Stored(Some(BrokerPlace(place)));
+                machine.transmitted(&notification(), sent.id, stored, at(0));
+            }
+            events.push(pair.writes([LIKE, LOVE][place as usize % 2]));
+        }
+        // The first is with a consumer that never settles it; the second is lost.
+        let held_up = Backlog::Known {
+            created: 1,
+            last: BrokerPlace(3),
+            ack_floor: BrokerPlace(0),
+            outstanding: 1,
+        };
+        pair.receives(events[2]);
+        hears_all(&mut pair, &mut machine, 1);
+        let mut again = Vec::new();
+        for seconds in 1..600 {
+            machine.backlog(&notification(), held_up, at(seconds));
+            machine.scan(at(seconds));
+        }
+        again.extend(ids(&pair.sends(&mut machine, at(600))));
+        again.retain(|id| *id == events[1]);
+        again
+    }
+    assert_eq!(sent_again(Pair::new()).len(), 1);
+    let never = sent_again(Pair::without(Rule::LossByOrder));
+    assert_eq!(never, []);
+}

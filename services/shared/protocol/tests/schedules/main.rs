@@ -11,7 +11,7 @@ mod resyncs;
 mod sending;
 mod stores;
 #[allow(dead_code)]
-#[path = "../simulation/tables.rs"]
+#[path = "../simulation/tables/mod.rs"]
 mod tables;
 #[allow(dead_code)]
 #[path = "../simulation/witness.rs"]

@@ -4,7 +4,7 @@ use duet_protocol::event::EventId;
 use duet_protocol::receive::Outcome;
 use duet_protocol::route::Route;
 use duet_protocol::rules::Rule;
-use duet_protocol::sender::{Attempt, Backlog, BrokerPlace, Path, Sent};
+use duet_protocol::sender::{Attempt, Backlog, BrokerPlace, MessageId, Path, Sent};
 use duet_protocol::settings::{Canary, Mode, Percent};
 
 use crate::pair::*;
@@ -95,4 +95,34 @@ fn what_takes_the_canarys_way_is_not_held_up_by_what_can_not_go_the_other() {
     let sent = pair.sends(&mut machine, at(30));
     assert!(sent.iter().all(|sent| sent.path == Path::Call));
     assert_eq!(ids(&sent), [opening, like]);
+}
+
+#[test]
+fn an_unanswered_publish_goes_again_under_its_name_and_what_was_lost_under_another() {
+    fn names(mut pair: Pair) -> Vec<MessageId> {
+        let mut machine = pair.machine(Path::Broker);
+        let mut names = Vec::new();
+        let stored = Sent::Stored(Some(BrokerPlace(1)));
+        for (seconds, answer) in [(0, Sent::Unknown), (10, stored), (100, Sent::Unknown)] {
+            let all_done = Backlog::Known {
+                created: 1,
+                last: BrokerPlace(1),
+                ack_floor: BrokerPlace(1),
+                outstanding: 0,
+            };
+            machine.backlog(&notification(), all_done, at(seconds));
+            for sent in pair.sends(&mut machine, at(seconds)) {
+                names.push(sent.message);
+                machine.transmitted(&notification(), sent.id, answer.clone(), at(seconds));
+            }
+        }
+        names
+    }
+    let [first, repeated, again] = names(Pair::new())[..] else {
+        panic!("it is sent three times");
+    };
+    assert_eq!(first, repeated);
+    assert_ne!(first, again, "the broker would drop it");
+    let stored_twice = names(Pair::without(Rule::RepeatUnanswered));
+    assert_ne!(stored_twice[0], stored_twice[1]);
 }

@@ -31,6 +31,8 @@ impl World {
             node,
             id: transmission.id,
         };
+        let held = sender.names.sends(node, &transmission);
+        self.check(held);
         let mut events: Vec<_> = transmission
             .events
             .iter()
@@ -48,7 +50,7 @@ impl World {
             let at = self.dice.index(events.len());
             events[at] = Arc::new(corrupted(&events[at]));
             self.corrupted.insert(events[at].id());
-            (self.damaged, self.sender_damaged) = (true, true);
+            self.damage_sender();
         }
         self.note(|_| {
             let first = events.first().map(|event| event.version());
@@ -146,11 +148,13 @@ impl World {
         if !self.is_current(attempt.process) {
             return;
         }
+        let policy = self.policy();
         let Some(sender) = &mut self.sender else {
             return;
         };
         if sender.attempts.remove(&attempt.number) {
             let receiver = &self.nodes[attempt.node].name;
+            sender.names.sent(attempt.node, attempt.id, &sent, &policy);
             sender
                 .machine
                 .transmitted(receiver, attempt.id, sent.clone(), self.now);

@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use duet_protocol::accept::{Accepted, Dispatch, Request};
 use duet_protocol::event::{Event, EventId, Key};
 use duet_protocol::inbox::Inbox;
 use duet_protocol::receipt::ReceiverName;
-use duet_protocol::record::Health;
+use duet_protocol::record::{Health, Suspicion};
 use duet_protocol::sender::{Transmission, Urgency};
 use duet_protocol::sequence::{Lane, Sequence, Source};
 
 use crate::ledger;
-use crate::tables::{Outbox, Received, ReceiverStore, Value};
+use crate::tables::{Outbox, ReactionRows, Received, ReceiverStore, Value};
 use crate::world::{Node, World};
 
 /// Whether a receiver lacks what its sender has forgotten.
@@ -86,11 +87,16 @@ pub(crate) fn way(world: &World, transmission: &Transmission) -> Result<(), Stri
     }
 }
 
-/// A hello's verdict is right to be bad only after something was damaged; and that a receiver regressed, only if it lacks something.
+/// A hello's verdict is right to be bad only after something was damaged, and while no resync heals it; and that a receiver regressed,
+/// only if it lacks something. What comes of a future that is gone is right to be told whenever it comes.
 pub(crate) fn verdict(world: &World, node: usize, health: Health) -> Result<(), String> {
     match health {
         Health::Sound => Ok(()),
         Health::Resyncing if world.store.outbox.last_resync().is_some() => Ok(()),
+        Health::SenderRegressed(Suspicion::UnknownEpoch) if world.sender_damaged => Ok(()),
+        alarm if world.is_being_healed() && world.was_told_all(&world.nodes[node]) => {
+            Err(format!("a false alarm, though it is healed: {alarm:?}"))
+        }
         Health::SenderRegressed(_) if world.sender_damaged => Ok(()),
         Health::ReceiverRegressed if world.sender_damaged || world.nodes[node].lacks => Ok(()),
         alarm => Err(format!("a false alarm: {alarm:?}")),
@@ -103,11 +109,28 @@ fn is_due(world: &World, node: &Node, id: EventId) -> bool {
     world.model.is_due(id, &node.name, spell)
 }
 
+/// Once a request is accepted, the row is as it asked, whoever wrote it; and who does not wait for receivers waits for nobody's call.
+pub(crate) fn accepted(
+    rows: &ReactionRows,
+    wanted: &Request<Value>,
+    accepted: &Accepted<Value>,
+) -> Result<(), String> {
+    let value = rows.0.get(&wanted.key).and_then(|row| row.value);
+    let joins = matches!(accepted, Accepted::Joined(_));
+    if value != wanted.value {
+        return Err(format!("{accepted:?} leaves {value:?}: {wanted:?}"));
+    }
+    match joins && wanted.dispatch == Dispatch::Background {
+        true => Err(format!("{wanted:?} waits for a call: {accepted:?}")),
+        false => Ok(()),
+    }
+}
+
 /// Whether a caller may be told that `id` was delivered.
 pub(crate) fn delivered(world: &World, key: &Key, id: EventId) -> Result<(), String> {
     let lacks = |node: &&Node| is_due(world, node, id) && !node.store.rows.witness.has(key, id);
     match world.nodes.iter().find(lacks) {
-        Some(node) if !world.damaged => Err(format!(
+        Some(node) if world.is_sound(id.source) => Err(format!(
             "{id:?} is told to be delivered, and {} has not applied it",
             node.name
         )),
@@ -131,7 +154,7 @@ pub(crate) fn received(world: &World, id: EventId) -> Result<(), String> {
             })
     };
     match world.nodes.iter().find(lacks) {
-        Some(node) if !world.damaged => Err(format!(
+        Some(node) if world.is_sound(id.source) => Err(format!(
             "{id:?} is told to be received, and {} does not hold it",
             node.name
         )),

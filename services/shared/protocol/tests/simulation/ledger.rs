@@ -17,10 +17,10 @@ fn held(received: &Received, source: Source) -> (u64, Endings) {
     open.or(closed).unwrap_or_default()
 }
 
-/// Of each source and receiver, everything that was sent since the receiver began is accounted for, each once. Nothing is said where a
-/// store was restored: that is what hellos are for.
+/// Of each source and receiver, everything that was sent since the receiver began is accounted for, each once. Nothing is said of what
+/// was sent before a store was restored, or the resync since: that is what hellos are for.
 pub(crate) fn balances(world: &World) -> Result<(), String> {
-    if world.damaged {
+    if world.damaged && !world.is_being_healed() {
         return Ok(());
     }
     for node in &world.nodes {
@@ -33,7 +33,9 @@ pub(crate) fn balances(world: &World) -> Result<(), String> {
         let begins = world.store.outbox.begins(&node.name);
         for (source, state) in world.store.outbox.standing_of_all() {
             let mut begins = begins.iter();
-            if !begins.any(|begin| begin.lane == source.lane && begin.epoch <= source.epoch) {
+            if !world.is_sound(*source)
+                || !begins.any(|begin| begin.lane == source.lane && begin.epoch <= source.epoch)
+            {
                 continue;
             }
             let (held, endings) = held(received, *source);

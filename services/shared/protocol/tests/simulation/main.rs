@@ -8,6 +8,7 @@
     reason = "the run itself is timed, and its size comes from the environment"
 )]
 
+mod acting;
 mod actions;
 mod broker;
 mod carrying;
@@ -18,9 +19,13 @@ mod happening;
 mod ledger;
 mod letters;
 mod model;
+mod names;
+mod outcomes;
 mod plan;
 mod receiving;
+mod resting;
 mod resyncing;
+mod rules;
 mod sending;
 mod tables;
 mod transactions;
@@ -31,21 +36,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use duet_protocol::rules::{Rule, Rules};
+use duet_protocol::rules::Rules;
 
 use crate::faults::Fault;
 use crate::world::{Run, World};
 
 const THREADS: u64 = 2;
 const SEEDS: u64 = 2_000;
-
-/// What attempts come to has tests of its own: here they never end.
-const ELSEWHERE: &[Rule] = &[
-    Rule::DieAfterAttempts,
-    Rule::UnknownTypeWaits,
-    Rule::RedriveRestartsAttempts,
-    Rule::PassOverFutile,
-];
 
 fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
@@ -171,7 +168,6 @@ fn what_is_accepted_arrives_once_whatever_happens() {
         .map(|fault| (format!("{fault:?}"), total.struck[*fault as usize]));
     let strikes: Vec<(String, u64)> = rules
         .strikes()
-        .filter(|(rule, _)| !ELSEWHERE.contains(rule))
         .map(|(rule, struck)| (rule.label().to_owned(), struck))
         .collect();
     let mut never = Vec::new();
@@ -182,38 +178,4 @@ fn what_is_accepted_arrives_once_whatever_happens() {
         }
     }
     assert!(never.is_empty() || seeds < SEEDS, "never struck: {never:?}");
-}
-
-/// After how many seeds the simulation sees that a rule is off; `None` if it does not.
-fn caught_after(rule: Rule, seeds: u64) -> Option<(u64, String)> {
-    run_seeds(0..seeds, &Arc::new(Rules::all_but(rule))).failed
-}
-
-#[test]
-fn forgetting_on_the_brokers_word_is_caught() {
-    let caught = caught_after(Rule::ForgetOnReceipt, 200);
-    assert!(caught.is_some());
-}
-
-/// All are missed but `write-anew-if-unsettled`, which is for several replicas on one store (`tests/schedules` has it): here one
-/// process sends, and what it has answered it never takes back.
-#[test]
-#[ignore = "minutes: tells of each rule, or of RULE alone, after how many seeds it is missed; SEED repeats one for RULE"]
-fn each_rule_is_missed_when_it_is_off() {
-    let seeds = variable("SEEDS").unwrap_or(SEEDS);
-    let only = std::env::var("RULE").ok();
-    for &rule in Rule::ALL {
-        if only.as_ref().is_some_and(|only| only != rule.label()) {
-            continue;
-        }
-        if let (Some(seed), Some(_)) = (variable("SEED"), &only) {
-            let missed = replay(seed, Arc::new(Rules::all_but(rule)), usize::MAX);
-            println!("{}: {missed:?}", rule.label());
-            continue;
-        }
-        match caught_after(rule, seeds) {
-            Some((seed, violation)) => println!("{:<28} seed {seed}: {violation}", rule.label()),
-            None => println!("{:<28} not missed in {seeds} seeds", rule.label()),
-        }
-    }
 }

@@ -45,6 +45,8 @@ pub(crate) struct Written {
 pub(crate) struct Model {
     pub(crate) writes: BTreeMap<EventId, Written>,
     pub(crate) told: [u64; 4],
+    /// How often something had been damaged when the last resync began.
+    pub(crate) resynced_after: Option<u64>,
 }
 
 impl Model {

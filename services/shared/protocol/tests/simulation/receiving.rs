@@ -76,7 +76,9 @@ impl World {
             .strikes(Fault::ReceiverRollback)
             .then(|| self.nodes[node].store.clone());
         let loses_row = self.strikes(Fault::LoseRow);
-        self.damaged |= loses_row;
+        if loses_row {
+            self.damage();
+        }
         let (now, name) = (self.receiver_wall(node), self.nodes[node].name.clone());
         let seed = self.dice.next();
         let store = &mut self.nodes[node].store;

@@ -44,6 +44,9 @@ impl World {
         };
         let begun = must(resync::begin(&mut self.store.outbox, new, &self.rules));
         self.note(|_| format!("a resync begins: {begun:?}"));
+        if begun.is_some() {
+            self.model.resynced_after = Some(self.damages);
+        }
         Done::Announced(Some(Stage::Announcing))
     }
 
@@ -119,21 +122,23 @@ impl World {
             rows: ReactionRows::default(),
         };
         self.model.forget_unless(|_| false);
-        (self.damaged, self.sender_damaged) = (true, true);
+        self.damage_sender();
     }
 
-    /// Heals what was damaged, by hand. What is seen of the future only afterwards is healed by one more.
+    /// Heals what was damaged, by hand. What is seen of a future that is gone only once a resync has begun is healed by one more.
     pub(crate) fn heal(&mut self) {
         const MOST: usize = 4;
         for _ in 0..MOST {
             self.run_through(|world| world.sender.is_some());
             self.submit(Job::Resync);
             self.drive_sender();
+            self.run_through(|world| !world.is_noticed());
             self.run_through(|world| {
-                world.stage() == Some(Stage::Done)
+                let is_done = world.stage() == Some(Stage::Done)
                     && world.is_calm()
                     && checks::is_received(world)
-                    && checks::is_applied(world)
+                    && checks::is_applied(world);
+                is_done || world.is_noticed()
             });
             let rest = self.now + Duration::from_secs(30) + 4 * self.plan.timing.quiet;
             self.run_through(|world| world.now >= rest);

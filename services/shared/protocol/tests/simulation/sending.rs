@@ -19,6 +19,7 @@ use crate::checks;
 use crate::faults::Fault;
 use crate::happening::Happening;
 use crate::model::Caller;
+use crate::names::Names;
 use crate::resyncing::Announcing;
 use crate::tables::Value;
 use crate::transactions::Job;
@@ -41,6 +42,7 @@ pub(crate) struct SenderProcess {
     pub(crate) hands_over_at: Moment,
     pub(crate) attempts: BTreeSet<u64>,
     pub(crate) next_attempt: u64,
+    pub(crate) names: Names,
     wakes_at: Option<Moment>,
 }
 
@@ -118,6 +120,7 @@ impl World {
             hands_over_at: self.now,
             attempts: BTreeSet::new(),
             next_attempt: 0,
+            names: Names::default(),
             wakes_at: None,
         }));
         self.drive_sender();

@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use duet_protocol::accept::{Accepted, Accepting, Compensated, Failed, Request as Wanted};
 use duet_protocol::event::{EventId, Key, TraceContext};
-use duet_protocol::ledger::Agreement;
 use duet_protocol::membership::{self, Changed, NewEpochs};
 use duet_protocol::outbox::OutboxTables;
 use duet_protocol::receipt::{Receipt, ReceiverName};
 use duet_protocol::record::{Asked, Health, HelloAnswer, Recorded, judge, record};
 use duet_protocol::resync::Stage;
-use duet_protocol::sender::{Answer, CallStep, HelloId};
+use duet_protocol::sender::HelloId;
 
 use crate::checks;
 use crate::faults::Fault;
 use crate::happening::Happening;
 use crate::model::{Caller, Told};
+use crate::outcomes::told;
 use crate::resyncing::Announcing;
 use crate::sending::{SenderProcess, must};
 use crate::tables::{self, Appended, Outbox, ReactionRows, Value};
@@ -48,6 +48,14 @@ pub(crate) enum Done {
 }
 
 impl Done {
+    /// A call that was taken back, and by what.
+    fn undone(&self) -> Option<(EventId, EventId)> {
+        match self {
+            Done::Compensated(call, Compensated::Undone(by)) => Some((*call, *by)),
+            _ => None,
+        }
+    }
+
     fn recorded(&self) -> Vec<&Recorded> {
         match self {
             Done::Accepted(..) | Done::Compensated(..) | Done::Followed | Done::Announced(_) => {
@@ -60,6 +68,17 @@ impl Done {
 }
 
 impl World {
+    /// Who has seen by then what a failed call wrote may be shown it again, and what is beyond being tracked is not waited for.
+    fn takes_back(&self, sender: &mut SenderProcess, call: EventId, by: EventId) {
+        let is_tracked = self.plan.timing.max_tracked > self.plan.actions;
+        for (number, node) in self.nodes.iter().enumerate().filter(|_| is_tracked) {
+            let inbox = node.store.received.inboxes.get(&call.source.lane);
+            if !inbox.is_some_and(|inbox| inbox.holds(call)) {
+                sender.names.takes_back(call, by, number);
+            }
+        }
+    }
+
     pub(crate) fn submit(&mut self, job: Job) {
         let wait = self.dice.mostly_short(Duration::from_millis(20));
         let Some(sender) = &mut self.sender else {
@@ -120,6 +139,9 @@ impl World {
             let process = sender.number;
             let handed = (self.now + self.soon() / 20).max(sender.hands_over_at);
             sender.hands_over_at = handed;
+            for (call, by) in done.iter().filter_map(Done::undone) {
+                self.takes_back(&mut sender, call, by);
+            }
             for recorded in done.iter().flat_map(Done::recorded) {
                 for (source, mark) in &recorded.marks {
                     sender.calls.cover(*source, mark);
@@ -143,8 +165,14 @@ impl World {
             if let Some(sender) = &mut self.sender {
                 let changes: Vec<Changed> = appended.iter().filter_map(Appended::change).collect();
                 tables::tell(&mut sender.machine, appended, self.now);
-                let SenderProcess { machine, calls, .. } = &mut **sender;
+                let SenderProcess {
+                    machine,
+                    calls,
+                    names,
+                    ..
+                } = &mut **sender;
                 for change in changes {
+                    names.may_change();
                     let is_over =
                         |id: EventId| machine.is_received(id) || change.overtook(id.source);
                     calls.cover_where(is_over);
@@ -187,6 +215,8 @@ impl World {
                 let audience = accepting.outbox.spells();
                 let over = last_write(accepting.outbox, accepting.rows, &wanted.key);
                 let accepted = must(accepting.accept(&wanted));
+                let held = checks::accepted(&self.store.rows, &wanted, &accepted);
+                self.check(held);
                 let told = match &accepted {
                     Accepted::Written { id, before } => {
                         let written = self.model.written(
@@ -255,6 +285,11 @@ impl World {
                 for recorded in judged.iter().flat_map(|(_, all)| all) {
                     self.hears(&answer.receiver, recorded);
                 }
+                if let Some((health, _)) = &judged {
+                    let node = self.node_of(&answer.receiver);
+                    let held = checks::verdict(self, node, *health);
+                    self.check(held);
+                }
                 Done::Judged(id, answer.receiver, judged)
             }
         }
@@ -303,108 +338,6 @@ impl World {
         }
     }
 
-    pub(crate) fn done(&mut self, done: Done) {
-        match done {
-            Done::Accepted(caller, accepted, told) => {
-                self.note(|_| format!("{caller:?}: {accepted:?}"));
-                if let Some((id, told)) = told {
-                    self.tell(caller, id, told);
-                }
-            }
-            Done::Compensated(id, compensated) => {
-                self.note(|_| format!("{id:?}: {compensated:?}"));
-                if let Some(sender) = &mut self.sender {
-                    sender.machine.compensated(id, Some(compensated), self.now);
-                }
-            }
-            Done::Followed => {}
-            Done::Announced(stage) => self.announced(stage),
-            Done::Recorded(recorded) => {
-                if let Some(sender) = &mut self.sender {
-                    sender.recording = false;
-                }
-                for (receiver, recorded) in recorded {
-                    self.recorded(&receiver, &recorded);
-                }
-            }
-            Done::Judged(id, receiver, judged) => {
-                let health = judged.as_ref().map(|(health, _)| *health);
-                self.note(|_| format!("{receiver} is judged {health:?}"));
-                for recorded in judged.iter().flat_map(|(_, recorded)| recorded) {
-                    self.recorded(&receiver, recorded);
-                }
-                let node = self.node_of(&receiver);
-                let held = checks::verdict(self, node, health.unwrap_or_default());
-                self.check(held);
-                if let Some(sender) = &mut self.sender {
-                    sender.machine.judged(&receiver, id, health, self.now);
-                }
-            }
-        }
-    }
-
-    pub(crate) fn recorded(&mut self, receiver: &ReceiverName, recorded: &Recorded) {
-        if let (Some(suspicion), false) = (recorded.suspicion, self.sender_damaged) {
-            self.check(Err(format!("a false suspicion: {suspicion:?}")));
-        }
-        if recorded
-            .state
-            .is_some_and(|(_, agreement)| agreement == Agreement::Differs)
-            && !self.damaged
-        {
-            self.check(Err(format!("a false alarm: {receiver}'s state differs")));
-        }
-        if recorded.new_incarnation.is_some() {
-            self.note(|_| format!("{receiver} speaks as {:?}", recorded.new_incarnation));
-        }
-        if let Some(sender) = &mut self.sender {
-            sender.machine.recorded(receiver, recorded, self.now);
-        }
-    }
-
-    pub(crate) fn tell(&mut self, caller: Caller, id: EventId, told: Told) {
-        self.note(|_| format!("{caller:?} is told {told:?} of {id:?}"));
-        let held = self.model.told(caller, id, told);
-        self.check(held);
-    }
-
-    pub(crate) fn call_step(&mut self, id: EventId, step: CallStep) {
-        self.note(|_| format!("{id:?}: {step:?}"));
-        let Some(sender) = &mut self.sender else {
-            return;
-        };
-        match step {
-            CallStep::Compensate => {
-                let undo = sender.calls.failed(id).and_then(|call| call.undo.clone());
-                match undo {
-                    Some(undo) => self.submit(Job::Compensate(id, undo)),
-                    None => sender.machine.compensated(id, None, self.now),
-                }
-            }
-            CallStep::Answer(answer) => {
-                let Some(call) = sender.calls.get_mut(id) else {
-                    return;
-                };
-                let callers = std::mem::take(&mut call.callers);
-                let key = call.undo.as_ref().map(|undo| undo.key.clone());
-                call.answer = Some(answer.clone());
-                match answer {
-                    Answer::Delivered(_) => sender.calls.delivered(id),
-                    Answer::Failed { .. } | Answer::Accepted | Answer::Unknown => {
-                        sender.calls.end(id);
-                    }
-                }
-                if let (Answer::Delivered(_), Some(key)) = (&answer, &key) {
-                    let held = checks::delivered(self, key, id);
-                    self.check(held);
-                }
-                for caller in callers {
-                    self.tell(caller, id, told(&answer));
-                }
-            }
-        }
-    }
-
     /// One transaction at a time, however many come.
     pub(crate) fn record_receipts(&mut self) {
         if let Some(sender) = &mut self.sender
@@ -425,13 +358,4 @@ fn last_write(outbox: &mut Outbox, rows: &ReactionRows, key: &Key) -> Option<Eve
         source: outbox.lane(partition).source(row.version.epoch),
         sequence: row.version.sequence,
     })
-}
-
-fn told(answer: &Answer) -> Told {
-    match answer {
-        Answer::Delivered(_) => Told::Delivered,
-        Answer::Accepted => Told::Accepted,
-        Answer::Failed { .. } => Told::Failed,
-        Answer::Unknown => Told::Unknown,
-    }
 }

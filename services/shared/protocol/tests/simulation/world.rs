@@ -9,10 +9,8 @@ use std::time::Duration;
 use duet_protocol::event::{Event, EventId};
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::receive::Outcome;
-use duet_protocol::record::Health;
 use duet_protocol::rules::Rules;
-use duet_protocol::sender::ReceiverStanding;
-use duet_protocol::sequence::StoreId;
+use duet_protocol::sequence::{Source, StoreId};
 use duet_protocol::settings::{Generation, Mode, Settings};
 use duet_protocol::time::{Moment, Timestamp};
 
@@ -27,7 +25,6 @@ use crate::plan::{self, Plan};
 use crate::receiving::ReceiverProcess;
 use crate::sending::SenderProcess;
 use crate::tables::{Outbox, ReactionRows, ReceiverStore, SenderStore};
-use crate::transactions::Job;
 
 /// A receiver: its store, its process if it runs, and the broker's stream to it.
 pub(crate) struct Node {
@@ -35,12 +32,12 @@ pub(crate) struct Node {
     pub(crate) store: ReceiverStore,
     pub(crate) process: Option<ReceiverProcess>,
     pub(crate) broker: Broker,
-    broker_backup: Option<Broker>,
+    pub(crate) broker_backup: Option<Broker>,
     pub(crate) consume_at: Option<Moment>,
     pub(crate) clock_back: Duration,
     /// Its store was restored to before what the sender had forgotten when it heard of that.
     pub(crate) lacks: bool,
-    backup: Option<ReceiverStore>,
+    pub(crate) backup: Option<ReceiverStore>,
 }
 
 /// See the module.
@@ -55,8 +52,10 @@ pub(crate) struct World {
     pub(crate) sender: Option<Box<SenderProcess>>,
     pub(crate) nodes: Vec<Node>,
     pub(crate) model: Model,
-    /// A store was restored or an event corrupted: what was lost with it must be noticed.
+    /// A store was restored, an event corrupted or a row lost: that must be noticed.
     pub(crate) damaged: bool,
+    /// How often something was.
+    pub(crate) damages: u64,
     /// So was what the sender sends.
     pub(crate) sender_damaged: bool,
     pub(crate) corrupted: BTreeSet<EventId>,
@@ -64,8 +63,8 @@ pub(crate) struct World {
     pub(crate) callers: u32,
     /// How often what was damaged was healed.
     pub(crate) resyncs: u64,
-    sender_clock_back: Duration,
-    backup: Option<SenderStore>,
+    pub(crate) sender_clock_back: Duration,
+    pub(crate) backup: Option<SenderStore>,
     queue: BinaryHeap<Reverse<Scheduled>>,
     scheduled: u64,
     pub(crate) violation: Option<String>,
@@ -125,6 +124,7 @@ impl World {
             sender: None,
             model: Model::default(),
             damaged: false,
+            damages: 0,
             sender_damaged: false,
             corrupted: BTreeSet::new(),
             processes: 0,
@@ -219,146 +219,12 @@ impl World {
         self.wall(self.nodes[node].clock_back)
     }
 
-    fn act(&mut self, action: Action) {
-        self.note(|_| format!("{action:?}"));
-        match action {
-            Action::Wait(wait) => return self.pass(wait),
-            Action::Request { key, value } => self.request(key, value),
-            Action::Switch => {
-                let mode = match self.settings.mode {
-                    Mode::Sync => Mode::Async,
-                    Mode::Async => Mode::Sync,
-                };
-                self.reconfigure(mode, self.settings.to.clone());
-            }
-            Action::Reconfigure => self.reconfigure(self.settings.mode, self.settings.to.clone()),
-            Action::JoinOrLeave(node) => self.join_or_leave(node),
-            Action::CrashSender => self.crash_sender(),
-            Action::CrashReceiver(node) => self.crash_receiver(node),
-            Action::CrashBroker(node, lost) => {
-                self.nodes[node].broker.lose_end(lost);
-                self.break_broker(node, Duration::from_secs(1));
-            }
-            Action::WipeBroker(node, absent) => {
-                let back = self.now + absent;
-                self.nodes[node].broker.wipe(back);
-                self.break_broker(node, absent / 2);
-            }
-            Action::BrokerDown(node, time) => self.break_broker(node, time),
-            Action::BrokerDeaf(node, time) => {
-                let until = self.now + time;
-                self.nodes[node].broker.deafen(until);
-            }
-            Action::PurgeBroker(node) => self.nodes[node].broker.purge(),
-            Action::LoseConsumer(node, time) => {
-                let until = self.now + time;
-                self.nodes[node].broker.lose_consumer(until);
-            }
-            Action::BackUpBroker(node) => {
-                self.nodes[node].broker_backup = Some(self.nodes[node].broker.clone())
-            }
-            Action::RestoreBroker(node) => {
-                if let Some(older) = self.nodes[node].broker_backup.clone() {
-                    self.nodes[node].broker.put_back(&older);
-                    self.break_broker(node, Duration::from_secs(1));
-                }
-            }
-            Action::NotKnowType(node, key, time) => {
-                let rows = &mut self.nodes[node].store.rows;
-                rows.unknown.insert(key.clone());
-                rows.was_unknown.insert(key.clone());
-                self.schedule(time, Happening::Heals { node, key });
-            }
-            Action::Redrive(node) => self.redrive(node, false),
-            Action::FailToApply(node, key, time) => {
-                self.nodes[node].store.rows.failing.insert(key.clone());
-                self.schedule(time, Happening::Heals { node, key });
-            }
-            Action::SenderClockBack(back) => self.sender_clock_back += back,
-            Action::ReceiverClockBack(node, back) => self.nodes[node].clock_back += back,
-            Action::BackUpSender => self.backup = Some(self.store.clone()),
-            Action::BackUpReceiver(node) => {
-                self.nodes[node].backup = Some(self.nodes[node].store.clone())
-            }
-            Action::RestoreSender => {
-                if let Some(backup) = self.backup.clone() {
-                    self.crash_sender();
-                    self.store = backup;
-                    self.store.outbox.appended.clear();
-                    let outbox = &self.store.outbox;
-                    self.model.forget_unless(|id| outbox.knows(id));
-                    (self.damaged, self.sender_damaged) = (true, true);
-                }
-            }
-            Action::ReplaceSender => self.replace_sender(),
-            Action::Resync => {
-                self.submit(Job::Resync);
-                self.drive_sender();
-            }
-            Action::RestoreReceiver(node) => {
-                let backup = self.nodes[node].backup.clone();
-                self.lose_receiver(node, backup.unwrap_or_default());
-            }
-        }
-        self.pass(Duration::ZERO);
-    }
-
-    /// A receiver goes on with an older store, or an empty one.
-    fn lose_receiver(&mut self, node: usize, older: ReceiverStore) {
-        self.crash_receiver(node);
-        self.nodes[node].store = older;
-        self.damaged = true;
-        self.note_lack(node);
-    }
-
-    fn break_broker(&mut self, node: usize, time: Duration) {
-        self.nodes[node].broker.down_until = Some(self.now + time);
-        self.schedule(time, Happening::BrokerBack { node });
-    }
-
-    /// The last receiver stays.
-    fn join_or_leave(&mut self, node: usize) {
-        let (mut to, name) = (self.settings.to.clone(), self.nodes[node].name.clone());
-        match to.iter().position(|other| *other == name) {
-            Some(at) if to.len() > 1 => drop(to.remove(at)),
-            Some(_) => return,
-            None => to.push(name),
-        }
-        self.reconfigure(self.settings.mode, to);
-        let wait = self.dice.mostly_short(Duration::from_secs(2));
-        self.schedule(wait, Happening::Provisioned { node });
-    }
-
-    /// A receiver that is none any more has no consumer, and what waited for it is gone.
-    fn provisioned(&mut self, node: usize) {
-        let is_receiver = self.is_receiver(node);
-        let broker = &mut self.nodes[node].broker;
-        match (is_receiver, broker.is_there()) {
-            (true, false) => broker.is_made(),
-            (false, true) => broker.is_removed(),
-            _ => {}
-        }
-    }
-
     pub(crate) fn is_receiver(&self, node: usize) -> bool {
         self.settings.to.contains(&self.nodes[node].name)
     }
 
-    fn reconfigure(&mut self, mode: Mode, to: Vec<ReceiverName>) {
-        let generation = self.settings.generation.next();
-        self.settings = plan::settings(mode, generation, to, &mut self.dice);
-        self.note(|world| format!("{:?}", world.settings));
-        let policy = self.policy();
-        let now = self.now;
-        if let Some(sender) = &mut self.sender {
-            sender.machine.configure(policy, now);
-        }
-        self.submit(Job::Follow);
-        self.drive_sender();
-    }
-
     /// Lets time pass, and with it what happens.
-    fn pass(&mut self, wait: Duration) {
+    pub(crate) fn pass(&mut self, wait: Duration) {
         let until = self.now + wait;
         while self.violation.is_none()
             && self
@@ -371,7 +237,7 @@ impl World {
         self.now = self.now.max(until);
     }
 
-    fn step(&mut self) {
+    pub(crate) fn step(&mut self) {
         let Some(Reverse(next)) = self.queue.pop() else {
             return;
         };
@@ -456,76 +322,26 @@ impl World {
         }
     }
 
-    /// Faults end. Everything must come to rest, and be as it should be; or, if something was damaged, be noticed. Whether it was noticed.
-    fn come_to_rest(&mut self) -> bool {
-        self.note(|_| "faults end".into());
-        let loses_receiver = self.faults.may(Fault::RestoreReceiver);
-        self.faults.end();
-        for node in 0..self.nodes.len() {
-            let now = self.now;
-            if self.nodes[node].broker.heal(now) {
-                self.sender_reconnected();
-            }
-            self.provisioned(node);
-            self.schedule_consume(node);
-        }
-        self.run_until(checks::is_received);
-        for node in 0..self.nodes.len() {
-            self.nodes[node].store.rows.failing.clear();
-            self.nodes[node].store.rows.unknown.clear();
-            self.redrive(node, true);
-        }
-        self.run_until(checks::is_applied);
-        if loses_receiver && self.violation.is_none() && !self.is_noticed() {
-            self.note(|_| "a receiver's store is lost while all is quiet".into());
-            let receivers = 0..self.nodes.len();
-            let node = receivers.into_iter().find(|node| self.is_receiver(*node));
-            self.lose_receiver(node.unwrap_or(0), ReceiverStore::default());
-        }
-        let rest = self.now + Duration::from_secs(30) + 4 * self.plan.timing.quiet;
-        let damaged = self.damaged;
-        self.run_until(|world| !damaged || world.now >= rest);
-        let noticed = self.is_noticed();
-        if noticed {
-            self.heal();
-        }
-        if self.violation.is_none() {
-            let held = checks::finally(self).and_then(|()| checks::at_rest(self));
-            self.check(held);
-        }
-        noticed
+    pub(crate) fn damage(&mut self) {
+        self.damaged = true;
+        self.damages += 1;
     }
 
-    /// Runs until something is so, or what was damaged is noticed.
-    fn run_until(&mut self, done: impl Fn(&World) -> bool) {
-        self.run_through(|world| done(world) || world.is_noticed());
+    pub(crate) fn damage_sender(&mut self) {
+        self.damage();
+        self.sender_damaged = true;
     }
 
-    pub(crate) fn run_through(&mut self, done: impl Fn(&mut World) -> bool) {
-        const PATIENCE: Duration = Duration::from_secs(4 * 3_600);
-        let began = self.now;
-        while self.violation.is_none() && !done(self) {
-            if self.now.since(began) > PATIENCE {
-                let standing = self.sender.as_ref().map(|sender| sender.machine.standing());
-                self.check(Err(format!(
-                    "it does not come to rest: {} in the outbox, {standing:?}",
-                    self.store.outbox.len()
-                )));
-            }
-            self.step();
-        }
+    /// Whether a resync has begun since something was damaged last.
+    pub(crate) fn is_being_healed(&self) -> bool {
+        self.model.resynced_after == Some(self.damages)
     }
 
-    pub(crate) fn is_noticed(&self) -> bool {
-        self.damaged
-            && self.sender.as_ref().is_some_and(|sender| {
-                let receivers = sender.machine.standing().receivers;
-                let unsound = |receiver: &ReceiverStanding| {
-                    !matches!(receiver.health, Health::Sound | Health::Resyncing)
-                        || receiver.ledger_differs
-                };
-                receivers.iter().any(unsound)
-            })
+    /// Whether nothing that was damaged concerns a source: it is all healed, or a resync has begun with it or before it since.
+    pub(crate) fn is_sound(&self, source: Source) -> bool {
+        let resync = self.store.outbox.last_resync();
+        let is_over = resync.is_some_and(|resync| resync.is_after(source));
+        !self.damaged || self.is_being_healed() && !is_over
     }
 
     /// What is lacking is rightly an alarm, also if it comes later after all.

@@ -220,10 +220,12 @@ impl Sender {
             }
         };
         let (settings, states) = watch::channel(in_force(settings));
+        let own = Reactions::over(&store).await.unwrap();
+        let kept = own.kept.clone();
         let parts = Parts {
             store,
             committed,
-            service: Arc::new(Reactions),
+            service: Arc::new(own),
             settings: states,
             calls: Box::new(move |_| Some(call.clone())),
             broker: Box::new(broker),
@@ -241,7 +243,7 @@ impl Sender {
             title: "A walk".parse().unwrap(),
         };
         let put = sending.store().write(move |tx| {
-            store::posts::put(tx.connection(), &post, Put::Create)?;
+            store::posts::put(tx.connection(), &kept, &post, Put::Create)?;
             Ok(())
         });
         put.await.unwrap();

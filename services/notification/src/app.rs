@@ -38,9 +38,11 @@ pub async fn run_until(config: Config, stop: Stop) -> Result<(), Error> {
     let args = &config.args;
     let mut receiving = Receiving::begin(VERSION, store::MIGRATIONS, args, stop).await?;
     let incarnation = receiving.store.identity().incarnation;
-    let open = receiving
-        .store
-        .write(move |tx| Ok(Memory::open(tx.connection(), incarnation)?));
+    let open = receiving.store.write(move |tx| {
+        let memory = Memory::open(tx.connection(), incarnation)?;
+        tx.write_behind(memory.behind());
+        Ok(memory)
+    });
     let memory = Arc::new(open.await?);
     let streams = Streams {
         listeners: Listeners::new(config.max_streams),

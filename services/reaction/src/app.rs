@@ -74,10 +74,13 @@ pub async fn run_until(config: Config, stop: Stop) -> Result<(), Error> {
     let options = options.sending(receivers, generation(known.as_deref()));
     let (store, committed) = service.open_store(&config.args, options).await?;
 
+    let own = Reactions::over(&store)
+        .await
+        .map_err(service::Error::Store)?;
     let parts = Parts {
         store: store.clone(),
         committed,
-        service: Arc::new(Reactions),
+        service: Arc::new(own),
         settings: service.states.clone(),
         calls,
         broker: service.brokers().publishing(),

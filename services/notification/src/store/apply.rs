@@ -12,13 +12,14 @@ use duet_web::ids::PostId;
 use rusqlite::{Connection, Result};
 
 use super::groups::{self, Member};
-use super::pairs::{self, Before, Held, Placed};
+use super::pairs::{self, Before, Held, Placed, Statements};
 use super::{Memory, changes, mutes};
 use crate::domain::{Effect, Newness, ReactionKind, TakenBack, Told, Turn, Verdict, decide};
 
 /// The rows that events write, in the transaction that their inbox is in.
 pub struct Table<'c> {
     connection: &'c Connection,
+    statements: Statements<'c>,
     memory: Arc<Memory>,
     /// The row that was read last, which is the one that is then written.
     last_read: Option<(Key, Option<Held>)>,
@@ -33,6 +34,7 @@ impl<'c> Table<'c> {
     pub fn new(connection: &'c Connection, memory: Arc<Memory>) -> Self {
         Self {
             connection,
+            statements: Statements::new(connection),
             memory,
             last_read: None,
             now: None,
@@ -41,14 +43,14 @@ impl<'c> Table<'c> {
     }
 
     fn apply_told(
-        &self,
+        &mut self,
         event: &Event,
         told: &Told,
         held: Option<&Held>,
     ) -> Result<Option<Verdict>> {
         let (verdict, effect) = self.decide(told, held)?;
         let connection = self.connection;
-        let memory = &*self.memory;
+        let memory = self.memory.clone();
         let was_shown = held.and_then(|held| Some((&held.owner, held.shown(told.user.as_str())?)));
         let shown = told.kind.as_ref().filter(|_| effect != Effect::Absent);
         let stays = was_shown.is_some_and(|(owner, _)| shown.is_some() && *owner == told.owner);
@@ -56,7 +58,7 @@ impl<'c> Table<'c> {
         let newness = match effect {
             Effect::News => {
                 let (member, newness) = (Member::of(stays), memory.next());
-                groups::news(connection, told, member, newness)?;
+                memory.sums.news(told, member, newness);
                 newness
             }
             Effect::Silent | Effect::Absent => held.map_or_else(Newness::default, |held| {
@@ -67,6 +69,7 @@ impl<'c> Table<'c> {
             }),
         };
         if effect == Effect::Silent && !stays {
+            memory.sums.write(connection)?;
             groups::join(connection, told, newness)?;
         }
         let before = held.map_or(Before::Nothing, |held| held.as_before(told.user.as_str()));
@@ -75,21 +78,23 @@ impl<'c> Table<'c> {
             before,
             applied: self.now,
         };
-        pairs::put(connection, event, told, placed, verdict)?;
+        self.statements.put(event, told, placed, verdict)?;
 
         if let Some((owner, kind)) = was_shown {
-            groups::count_kind(connection, owner, &told.post, kind, -1)?;
+            memory.sums.count_kind(owner, &told.post, kind, -1);
             if !stays {
+                memory.sums.write(connection)?;
                 groups::leave(connection, owner, &told.post)?;
                 groups::settle(connection, owner, &told.post)?;
                 changes::note(connection, owner, &told.post, memory.next())?;
             }
         }
         if let Some(kind) = shown {
-            groups::count_kind(connection, &told.owner, &told.post, kind, 1)?;
+            memory.sums.count_kind(&told.owner, &told.post, kind, 1);
             let is_as_before = was_shown.is_some_and(|(_, before)| stays && before == kind)
                 && held.is_some_and(|held| held.newness == newness);
             if effect == Effect::Silent && !is_as_before {
+                memory.sums.write(connection)?;
                 groups::settle(connection, &told.owner, &told.post)?;
                 changes::note(connection, &told.owner, &told.post, memory.next())?;
             }
@@ -112,7 +117,8 @@ impl<'c> Table<'c> {
             self.changes.push((held.source, gone));
         }
         if let (Some(kind), Ok(post)) = (held.shown(user), post.parse::<PostId>()) {
-            groups::count_kind(connection, &held.owner, &post, kind, -1)?;
+            memory.sums.count_kind(&held.owner, &post, kind, -1);
+            memory.sums.write(connection)?;
             groups::leave(connection, &held.owner, &post)?;
             groups::settle(connection, &held.owner, &post)?;
             changes::note(connection, &held.owner, &post, memory.next())?;
@@ -147,7 +153,7 @@ impl Apply for Table<'_> {
 
     fn held(&mut self, key: &Key) -> Result<Option<Version>, StoreError> {
         let held = match split(key) {
-            Some((post, user)) => pairs::get(self.connection, post, user)?,
+            Some((post, user)) => self.statements.get(post, user)?,
             None => None,
         };
         let version = held.as_ref().map(|held| held.version);
@@ -172,7 +178,9 @@ impl Apply for Table<'_> {
         };
         let held = match self.last_read.take() {
             Some((key, held)) if key == data.key => held,
-            _ => pairs::get(self.connection, told.post.as_str(), told.user.as_str())?,
+            _ => self
+                .statements
+                .get(told.post.as_str(), told.user.as_str())?,
         };
         let verdict = self.apply_told(event, &told, held.as_ref())?;
         let hash = |kind: &ReactionKind| row_hash(&data.key, kind.as_str().as_bytes());

@@ -46,7 +46,8 @@ impl AuditRows for Notifications {
         Ok(select.query_row([post, user], stands).optional()?)
     }
 
-    /// What owners see: a group's count, and its counts by kind, are those of the rows that are shown in it.
+    /// What owners see: a group's count, and its counts by kind, are those of the rows that are shown in it, and as many groups as are unread
+    /// are told.
     fn check(&self, connection: &Connection) -> Result<Vec<Finding>, StoreError> {
         let groups = "SELECT owner, post, '', sum(counted), sum(stand) FROM (
                SELECT owner, post, count AS counted, 0 AS stand FROM groups
@@ -71,6 +72,22 @@ impl AuditRows for Notifications {
             for finding in found {
                 findings.push(finding?);
             }
+        }
+        let mut select = connection.prepare(
+            "SELECT owner, sum(counted), sum(stand) FROM (
+               SELECT owner, count AS counted, 0 AS stand FROM unread_groups
+               UNION ALL SELECT owner, 0, 1 FROM groups WHERE newness > read_up_to
+             ) GROUP BY owner HAVING sum(counted) <> sum(stand) LIMIT 100",
+        )?;
+        let found = select.query_map([], |row| {
+            let (owner, counted, stand): (String, i64, i64) =
+                (row.get(0)?, row.get(1)?, row.get(2)?);
+            let what =
+                format!("{owner} is told of {counted} unread groups, and {stand} are unread");
+            Ok(Finding::new(what))
+        })?;
+        for finding in found {
+            findings.push(finding?);
         }
         Ok(findings)
     }

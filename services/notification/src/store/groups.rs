@@ -1,7 +1,9 @@
+//! Groups that change other than by news, which is [`super::sums`]'. What is summed up must be written before.
+
 use duet_web::ids::{PostId, UserId};
 use rusqlite::{Connection, Result, params};
 
-use crate::domain::{Newness, ReactionKind, Told};
+use crate::domain::{Newness, Told};
 
 /// Whether a reaction comes into its group, or was there before and changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,30 +20,6 @@ impl Member {
             Member::New
         }
     }
-}
-
-/// A reaction that is news to the owner: its group, made if it is the first, becomes the owner's newest, and unread.
-pub(super) fn news(
-    connection: &Connection,
-    told: &Told,
-    member: Member,
-    newness: Newness,
-) -> Result<()> {
-    connection
-        .prepare_cached(
-            "INSERT INTO groups (owner, post, title, count, newness, at, read_up_to) VALUES (?1, ?2, ?3, 1, ?4, ?5, 0)
-             ON CONFLICT (owner, post) DO UPDATE SET
-               title = excluded.title, count = count + ?6, at = excluded.at, newness = excluded.newness",
-        )?
-        .execute(params![
-            told.owner.as_str(),
-            told.post.as_str(),
-            told.title.as_str(),
-            newness.0,
-            told.at.micros(),
-            i64::from(member == Member::New),
-        ])?;
-    Ok(())
 }
 
 /// A reaction that comes into its group without being news. Call [`settle`] once its row is written.
@@ -84,27 +62,5 @@ pub(super) fn settle(connection: &Connection, owner: &UserId, post: &PostId) -> 
              WHERE owner = ?1 AND post = ?2",
         )?
         .execute(group)?;
-    Ok(())
-}
-
-/// Changes how many reactions of a kind a group has.
-pub(super) fn count_kind(
-    connection: &Connection,
-    owner: &UserId,
-    post: &PostId,
-    kind: &ReactionKind,
-    change: i64,
-) -> Result<()> {
-    connection
-        .prepare_cached(
-            "INSERT INTO kinds (owner, post, kind, count) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (owner, post, kind) DO UPDATE SET count = count + excluded.count",
-        )?
-        .execute(params![
-            owner.as_str(),
-            post.as_str(),
-            kind.as_str(),
-            change
-        ])?;
     Ok(())
 }

@@ -129,9 +129,9 @@ fn actors(connection: &Connection, owner: &UserId, post: &PostId) -> Result<Vec<
 
 /// How many of an owner's groups have something unread in them.
 pub fn unread(connection: &Connection, owner: &UserId) -> Result<u64> {
-    connection
-        .prepare_cached("SELECT count(*) FROM groups WHERE owner = ?1 AND newness > read_up_to")?
-        .query_row([owner.as_str()], |row| {
-            row.get::<_, i64>(0).map(i64::cast_unsigned)
-        })
+    let count = connection
+        .prepare_cached("SELECT count FROM unread_groups WHERE owner = ?1")?
+        .query_row([owner.as_str()], |row| row.get::<_, i64>(0))
+        .optional()?;
+    Ok(count.unwrap_or_default().cast_unsigned())
 }

@@ -1,23 +1,28 @@
 //! What the process knows of its tables without asking them, so that most events need no statement for it.
 
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
+use duet_channel::store::sqlite::WriteBehind;
 use duet_protocol::sequence::Incarnation;
 use duet_web::ids::UserId;
 use rusqlite::{Connection, Result};
 
 use super::mutes;
+use super::sums::Sums;
 use crate::domain::Newness;
 
 /// What the process knows. Only the store's writer changes it, inside its transactions: one that is rolled back leaves numbers that
-/// are not used, and a user who is looked up for nothing.
+/// are not used, a user who is looked up for nothing, and no sums.
 pub struct Memory {
     /// The newness that was given out last.
     newest: AtomicI64,
     /// Users who may have muted something: one bit for each hash. There is no false negative.
     muting: Box<[AtomicU64; MUTING_WORDS]>,
     hashes: RandomState,
+    /// What is only in memory yet of a commit group.
+    pub(super) sums: Arc<Sums>,
 }
 
 /// 8 KiB: of 1,000 users who mute, one in 65 others is looked up for nothing.
@@ -46,9 +51,15 @@ impl Memory {
             newest: AtomicI64::new(Newness::first_of(opening).0),
             muting: Box::new([const { AtomicU64::new(0) }; MUTING_WORDS]),
             hashes: RandomState::new(),
+            sums: Arc::default(),
         };
         mutes::each_user(connection, |user| memory.mutes_now(user))?;
         Ok(memory)
+    }
+
+    /// What the store has to write before each commit.
+    pub fn behind(&self) -> Arc<dyn WriteBehind> {
+        self.sums.clone()
     }
 
     /// The next newness.

@@ -6,7 +6,7 @@ pub mod apply;
 pub mod audit;
 /// In which order groups changed.
 pub mod changes;
-/// Groups: kept while events are applied.
+/// Groups that change other than by news.
 mod groups;
 /// What an owner reads.
 pub mod inbox;
@@ -18,6 +18,8 @@ pub mod mutes;
 pub(crate) mod pairs;
 /// Marks groups as read.
 pub mod read;
+/// What news comes to, summed up.
+mod sums;
 
 #[cfg(test)]
 mod tests;
@@ -27,6 +29,7 @@ pub const MIGRATIONS: &[&str] = &[
     include_str!("schema.sql"),
     include_str!("schema_2.sql"),
     include_str!("schema_3.sql"),
+    include_str!("schema_4.sql"),
 ];
 
 pub use memory::Memory;

@@ -4,7 +4,7 @@ use duet_protocol::event::{Event, Key};
 use duet_protocol::sequence::{Epoch, Lane, Partition, Sequence, Source, StoreId, Version};
 use duet_protocol::time::Timestamp;
 use duet_web::ids::UserId;
-use rusqlite::{Connection, OptionalExtension, Result, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Result, Row, params};
 
 use super::checked;
 use crate::domain::{Newness, ReactionKind, Standing, TakenBack, Told, Verdict};
@@ -108,41 +108,74 @@ const fn code(verdict: Option<Verdict>) -> i64 {
 /// How [`Before::Hidden`] stands in the column `newness_before`, where [`Before::Nothing`] is NULL.
 const HIDDEN: i64 = -1;
 
+/// The statements that almost every event runs, each prepared once for a batch.
+pub(super) struct Statements<'c> {
+    connection: &'c Connection,
+    get: Option<CachedStatement<'c>>,
+    put: Option<CachedStatement<'c>>,
+}
+
+impl<'c> Statements<'c> {
+    pub(super) fn new(connection: &'c Connection) -> Self {
+        Self {
+            connection,
+            get: None,
+            put: None,
+        }
+    }
+
+    /// What a pair's row holds.
+    pub(super) fn get(&mut self, post: &str, user: &str) -> Result<Option<Held>> {
+        let get = prepared(&mut self.get, self.connection, GET)?;
+        get.query_row([post, user], held).optional()
+    }
+}
+
+/// A statement that is prepared when it is first wanted.
+fn prepared<'s, 'c>(
+    statement: &'s mut Option<CachedStatement<'c>>,
+    connection: &'c Connection,
+    sql: &str,
+) -> Result<&'s mut CachedStatement<'c>> {
+    match statement {
+        Some(statement) => Ok(statement),
+        none => Ok(none.insert(connection.prepare_cached(sql)?)),
+    }
+}
+
+const GET: &str = "SELECT owner, kind, at, newness, newness_before, epoch, sequence, decision, store, partitions, partition
+     FROM notifications WHERE post = ?1 AND user = ?2";
+
 pub(super) fn get(connection: &Connection, post: &str, user: &str) -> Result<Option<Held>> {
-    connection
-        .prepare_cached(
-            "SELECT owner, kind, at, newness, newness_before, epoch, sequence, decision, store, partitions, partition
-             FROM notifications
-             WHERE post = ?1 AND user = ?2",
-        )?
-        .query_row([post, user], |row| {
-            let kind = match row.get_ref(1)? {
-                rusqlite::types::ValueRef::Null => None,
-                _ => Some(checked(row, 1)?),
-            };
-            let epoch = Epoch(row.get::<_, i64>(5)?.cast_unsigned());
-            let sequence = Sequence(row.get::<_, i64>(6)?.cast_unsigned());
-            let lane = Lane {
-                store: StoreId(row.get::<_, i64>(8)?.cast_unsigned()),
-                partitions: row.get(9)?,
-                partition: Partition(row.get(10)?),
-            };
-            Ok(Held {
-                owner: checked(row, 0)?,
-                kind,
-                at: Timestamp::from_micros(row.get(2)?),
-                newness: Newness(row.get(3)?),
-                before: match row.get(4)? {
-                    None => Before::Nothing,
-                    Some(HIDDEN) => Before::Hidden,
-                    Some(newness) => Before::Shown(Newness(newness)),
-                },
-                decision: row.get(7)?,
-                source: lane.source(epoch),
-                version: Version { epoch, sequence },
-            })
-        })
-        .optional()
+    Statements::new(connection).get(post, user)
+}
+
+fn held(row: &Row<'_>) -> Result<Held> {
+    let kind = match row.get_ref(1)? {
+        rusqlite::types::ValueRef::Null => None,
+        _ => Some(checked(row, 1)?),
+    };
+    let epoch = Epoch(row.get::<_, i64>(5)?.cast_unsigned());
+    let sequence = Sequence(row.get::<_, i64>(6)?.cast_unsigned());
+    let lane = Lane {
+        store: StoreId(row.get::<_, i64>(8)?.cast_unsigned()),
+        partitions: row.get(9)?,
+        partition: Partition(row.get(10)?),
+    };
+    Ok(Held {
+        owner: checked(row, 0)?,
+        kind,
+        at: Timestamp::from_micros(row.get(2)?),
+        newness: Newness(row.get(3)?),
+        before: match row.get(4)? {
+            None => Before::Nothing,
+            Some(HIDDEN) => Before::Hidden,
+            Some(newness) => Before::Shown(Newness(newness)),
+        },
+        decision: row.get(7)?,
+        source: lane.source(epoch),
+        version: Version { epoch, sequence },
+    })
 }
 
 /// What a row keeps beside what its event told.
@@ -187,37 +220,36 @@ pub fn applied(connection: &Connection, key: &Key) -> Result<Option<Applied>, St
     Ok(Some(applied?))
 }
 
-/// Writes what `event` told into its pair's row.
-pub(super) fn put(
-    connection: &Connection,
-    event: &Event,
-    told: &Told,
-    placed: Placed,
-    verdict: Option<Verdict>,
-) -> Result<()> {
-    let Placed {
-        newness,
-        before,
-        applied,
-    } = placed;
-    let Lane {
-        store,
-        partitions,
-        partition,
-    } = event.source.lane;
-    connection
-        .prepare_cached(
-            "INSERT INTO notifications (post, user, owner, kind, at, newness, newness_before,
-                                        store, partitions, partition, epoch, sequence, decision, applied_after)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
-             ON CONFLICT (post, user) DO UPDATE SET
-               owner = excluded.owner, kind = excluded.kind, at = excluded.at,
-               newness = excluded.newness, newness_before = excluded.newness_before,
-               store = excluded.store, partitions = excluded.partitions, partition = excluded.partition,
-               epoch = excluded.epoch, sequence = excluded.sequence, decision = excluded.decision,
-               applied_after = excluded.applied_after",
-        )?
-        .execute(params![
+const PUT: &str = "INSERT INTO notifications (post, user, owner, kind, at, newness, newness_before,
+                                store, partitions, partition, epoch, sequence, decision, applied_after)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+     ON CONFLICT (post, user) DO UPDATE SET
+       owner = excluded.owner, kind = excluded.kind, at = excluded.at,
+       newness = excluded.newness, newness_before = excluded.newness_before,
+       store = excluded.store, partitions = excluded.partitions, partition = excluded.partition,
+       epoch = excluded.epoch, sequence = excluded.sequence, decision = excluded.decision,
+       applied_after = excluded.applied_after";
+
+impl Statements<'_> {
+    /// Writes what `event` told into its pair's row.
+    pub(super) fn put(
+        &mut self,
+        event: &Event,
+        told: &Told,
+        placed: Placed,
+        verdict: Option<Verdict>,
+    ) -> Result<()> {
+        let Placed {
+            newness,
+            before,
+            applied,
+        } = placed;
+        let Lane {
+            store,
+            partitions,
+            partition,
+        } = event.source.lane;
+        prepared(&mut self.put, self.connection, PUT)?.execute(params![
             told.post.as_str(),
             told.user.as_str(),
             told.owner.as_str(),
@@ -237,7 +269,8 @@ pub(super) fn put(
             code(verdict),
             applied.map(|applied| applied.micros() - told.at.micros()),
         ])?;
-    Ok(())
+        Ok(())
+    }
 }
 
 /// Drops a pair's row; what it held.

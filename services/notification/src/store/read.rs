@@ -20,6 +20,7 @@ pub enum Read {
 
 /// Marks what is read of an owner's groups, as much as one transaction should: whether there may be more.
 pub fn mark(connection: &Connection, memory: &Memory, owner: &UserId, read: &Read) -> Result<bool> {
+    memory.sums.write(connection)?;
     match read {
         Read::Post(post) => {
             let marked = connection

@@ -141,6 +141,7 @@ impl Bob {
         );
         table.applies_at(now + LATER);
         let decided = table.apply(&event, &data).unwrap().unwrap();
+        self.memory.sums.write(&self.connection).unwrap();
         assert_eq!(table.held(&data.key).unwrap(), Some(event.version()));
         assert_eq!(table.decided(&data.key).unwrap(), decided);
         (

@@ -74,7 +74,7 @@ pub(super) async fn put(
     Json(PostBody { owner, title }): Json<PostBody>,
 ) -> Result<HttpResponse, Problem> {
     let post = domain::Post { id, owner, title };
-    let wanted = post.clone();
+    let (wanted, kept) = (post.clone(), sending.service().kept.clone());
     let written = sending.store().write(move |tx| {
         let connection = tx.connection();
         let existing = posts::get(connection, &wanted.id)?;
@@ -82,7 +82,8 @@ pub(super) async fn put(
             Ok(put) => put,
             Err(AnotherOwner) => return Ok(Err(AnotherOwner)),
         };
-        posts::put(connection, &wanted, put)?;
+        posts::put(connection, &kept, &wanted, put)?;
+        kept.write(connection)?;
         Ok(Ok((put, posts::counts(connection, &wanted.id)?)))
     });
     let (put, counts) = written

@@ -181,8 +181,8 @@ async fn change(
         .extensions_mut()
         .insert(Dispatched { mode, outcome });
     let reply = reply.map_err(|error| problem(error, &pair.post))?;
-    let state = sending.settings();
-    let first = state.settings().and_then(|settings| settings.to.first());
+    let settings = sending.in_force();
+    let first = settings.as_ref().and_then(|settings| settings.to.first());
     let delivery = DeliveryState::new(&reply, first);
     let status = match delivery.status {
         Status::Delivered => StatusCode::OK,

@@ -1,7 +1,7 @@
 use duet_web::ids::PostId;
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
-use super::checked;
+use super::{Kept, checked};
 use crate::domain::{Counts, Kind, Post, Put};
 
 /// A post; none if it isn't there.
@@ -45,13 +45,14 @@ pub fn exists(connection: &Connection, post: &str) -> Result<bool> {
 }
 
 /// Does what [`Post::put`] decided.
-pub fn put(connection: &Connection, post: &Post, put: Put) -> Result<()> {
+pub fn put(connection: &Connection, kept: &Kept, post: &Post, put: Put) -> Result<()> {
     let Post { id, owner, title } = post;
     let statement = match put {
         Put::Nothing => return Ok(()),
         Put::Create => "INSERT INTO posts (post, owner, title) VALUES (?1, ?2, ?3)",
         Put::Retitle => "UPDATE posts SET title = ?3 WHERE post = ?1 AND owner = ?2",
     };
+    kept.forget(id.as_str());
     connection
         .prepare_cached(statement)?
         .execute([id.as_str(), owner.as_str(), title.as_str()])?;

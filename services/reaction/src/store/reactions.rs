@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use duet_channel::store::StoreError;
 use duet_channel::store::sqlite::life::OwnRow;
 use duet_protocol::accept::{Row, Rows, Write};
@@ -10,7 +12,7 @@ use duet_web::ids::{PostId, UserId};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Result, params};
 
-use super::checked;
+use super::{Kept, checked};
 use crate::domain::{Kind, Pair, Reaction, Stand, Told};
 
 /// A pair's reaction; none if there is none.
@@ -101,15 +103,17 @@ pub fn drop_undone(connection: &Connection, up_to: Version, limit: usize) -> Res
 /// The rows that events write, in the transaction that their outbox is in.
 pub struct Table<'c> {
     connection: &'c Connection,
+    kept: Arc<Kept>,
     /// What the row that was read last held: it is the one that is then written.
     last_read: Option<(Key, Option<Kind>)>,
 }
 
 impl<'c> Table<'c> {
     /// The rows of a transaction.
-    pub fn new(connection: &'c Connection) -> Self {
+    pub fn new(connection: &'c Connection, kept: Arc<Kept>) -> Self {
         Self {
             connection,
+            kept,
             last_read: None,
         }
     }
@@ -145,22 +149,23 @@ impl Rows for Table<'_> {
         if before != kind {
             for (kind, change) in [(before, -1), (kind, 1)] {
                 if let Some(kind) = kind {
-                    self.count(post, kind, change)?;
+                    self.kept.count(post, kind, change);
                 }
             }
         }
-        let (owner, title) = self.told_post(post)?;
-        let told = Told {
-            post,
-            user,
-            owner: &owner,
-            title: &title,
-            kind,
-            at,
-            restores: write.restores,
-            announces: false,
-        };
-        data(key, &told)
+        self.data(
+            key,
+            Told {
+                post,
+                user,
+                owner: "",
+                title: "",
+                kind,
+                at,
+                restores: write.restores,
+                announces: false,
+            },
+        )
     }
 
     fn page(
@@ -188,28 +193,24 @@ impl Rows for Table<'_> {
 
     fn announce(&mut self, key: &Key, stand: &Stand) -> Result<Data, StoreError> {
         let (post, user) = split(key)?;
-        let (owner, title) = self.told_post(post)?;
-        let told = Told {
-            post,
-            user,
-            owner: &owner,
-            title: &title,
-            kind: Some(stand.kind),
-            at: stand.since,
-            restores: true,
-            announces: true,
-        };
-        data(key, &told)
+        self.data(
+            key,
+            Told {
+                post,
+                user,
+                owner: "",
+                title: "",
+                kind: Some(stand.kind),
+                at: stand.since,
+                restores: true,
+                announces: true,
+            },
+        )
     }
 
     fn hash(&self, key: &Key, stand: &Stand) -> RollingHash {
         row_hash(key, stand.kind.name().as_bytes())
     }
-}
-
-fn data(key: &Key, told: &Told<'_>) -> Result<Data, StoreError> {
-    told.data(key)
-        .map_err(|error| StoreError::NotCommitted(error.to_string().into()))
 }
 
 /// A row from its columns kind, at, epoch, sequence and provisional.
@@ -286,20 +287,22 @@ impl Table<'_> {
         Ok(())
     }
 
-    fn count(&self, post: &str, kind: Kind, change: i64) -> Result<()> {
-        self.connection
-            .prepare_cached(
-                "INSERT INTO counts (post, kind, count) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (post, kind) DO UPDATE SET count = count + excluded.count",
-            )?
-            .execute(params![post, kind.code(), change])?;
-        Ok(())
-    }
-
-    fn told_post(&self, post: &str) -> Result<(String, String)> {
-        self.connection
-            .prepare_cached("SELECT owner, title FROM posts WHERE post = ?1")?
-            .query_row([post], |row| Ok((row.get(0)?, row.get(1)?)))
+    /// What an event about a pair tells; the post's owner and title come in here.
+    fn data(&self, key: &Key, told: Told<'_>) -> Result<Data, StoreError> {
+        let data = self
+            .kept
+            .told(self.connection, told.post, |owner, title| {
+                let told = Told {
+                    owner,
+                    title,
+                    ..told
+                };
+                told.data(key)
+            })?
+            .ok_or_else(|| {
+                StoreError::Corrupt(format!("{key} is of a post that is not there").into())
+            })?;
+        data.map_err(|error| StoreError::NotCommitted(error.to_string().into()))
     }
 }
 

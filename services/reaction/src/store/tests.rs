@@ -1,5 +1,7 @@
 //! Posts, reactions and their counts, over a store in memory.
 
+use std::sync::Arc;
+
 use duet_channel::store::sqlite::life::OwnRow;
 use duet_protocol::accept::{Rows, Write};
 use duet_protocol::event::TraceContext;
@@ -8,7 +10,7 @@ use duet_protocol::settings::Generation;
 use duet_protocol::time::Timestamp;
 use rusqlite::Connection;
 
-use super::{posts, reactions};
+use super::{Kept, posts, reactions};
 use crate::domain::{AnotherOwner, Counts, Kind, Pair, Post, Put, Stand};
 
 fn store() -> Connection {
@@ -29,7 +31,7 @@ fn post(owner: &str, title: &str) -> Post {
 
 fn put_post(connection: &Connection, wanted: &Post) -> Result<Put, AnotherOwner> {
     let put = wanted.put(posts::get(connection, &wanted.id).unwrap().as_ref())?;
-    posts::put(connection, wanted, put).unwrap();
+    posts::put(connection, &Kept::default(), wanted, put).unwrap();
     Ok(put)
 }
 
@@ -64,9 +66,11 @@ fn write(
         },
         generation: Generation(7),
     };
-    let data = reactions::Table::new(connection)
+    let kept = Arc::<Kept>::default();
+    let data = reactions::Table::new(connection, kept.clone())
         .write(&key, write)
         .unwrap();
+    kept.write(connection).unwrap();
     serde_json::from_slice(&data.json).unwrap()
 }
 
@@ -133,7 +137,7 @@ fn an_undone_row_keeps_its_version_and_is_not_read_until_it_is_dropped() {
     );
     write(&connection, "ana", None, 2);
     let key = pair("ana").key().unwrap();
-    let row = reactions::Table::new(&connection)
+    let row = reactions::Table::new(&connection, Arc::default())
         .row(&key)
         .unwrap()
         .unwrap();
@@ -151,7 +155,12 @@ fn an_undone_row_keeps_its_version_and_is_not_read_until_it_is_dropped() {
         reactions::drop_undone(&connection, version(2), 10).unwrap(),
         1
     );
-    assert_eq!(reactions::Table::new(&connection).row(&key).unwrap(), None);
+    assert_eq!(
+        reactions::Table::new(&connection, Arc::default())
+            .row(&key)
+            .unwrap(),
+        None
+    );
 }
 
 #[test]

@@ -17,5 +17,6 @@ pub mod sender;
 pub mod settings;
 pub mod store;
 mod strikes;
+mod told;
 pub mod transport;
 mod waiters;

@@ -35,7 +35,7 @@ pub enum InvalidId {
 pub const MAX_ID: usize = 128;
 
 fn check_id(text: &str) -> Result<(), InvalidId> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "._:-".contains(c);
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | ':' | '-');
     if let Some((at, character)) = text.chars().enumerate().find(|&(_, c)| !allowed(c)) {
         let position = at + 1;
         return Err(InvalidId::Character {

@@ -33,6 +33,7 @@ impl Bob {
             ..event(1, now, data.clone())
         };
         self.table().apply(&event, &data).unwrap().unwrap();
+        self.memory.sums.write(&self.connection).unwrap();
     }
 
     /// All that is older goes, two rows at a time; how many went.

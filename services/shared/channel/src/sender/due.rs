@@ -12,6 +12,7 @@ use super::task::{Done, SenderTask, follow};
 use super::transmit::transmit;
 use super::{SendingService, lock};
 use crate::store::{Store, Transaction};
+use crate::told::Wakes;
 use crate::transport::CallError;
 use crate::transport::spans::{context, is_sampled};
 
@@ -22,8 +23,15 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
     pub(super) fn do_what_is_due(&mut self, stopping: bool) {
         let now = self.clock.now();
         self.machine.scan(now);
+        let mut answers = Vec::new();
         while let Some((id, step)) = self.machine.poll_call(now) {
-            self.call_step(id, step);
+            match step {
+                CallStep::Compensate => self.compensate(id),
+                CallStep::Answer(answer) => answers.push((id, answer)),
+            }
+        }
+        if !answers.is_empty() {
+            self.answer(answers);
         }
         while (!stopping || self.machine.standing().calls > 0)
             && let Some(transmission) = self.machine.poll_transmit(now)
@@ -138,27 +146,27 @@ impl<S: Store, V: SendingService<S::Connection>> SenderTask<S, V> {
         });
     }
 
-    fn call_step(&mut self, id: EventId, step: CallStep) {
-        match step {
-            CallStep::Compensate => self.compensate(id),
-            CallStep::Answer(answer) => {
-                let mut calls = lock(&self.pending);
-                // A delivered call can be joined until a receipt covers it; any other is over.
-                match answer {
-                    Answer::Delivered(_) => {
-                        if let Some(call) = calls.get_mut(id) {
-                            call.answer.send_replace(Some(answer));
-                        }
-                        calls.delivered(id);
+    fn answer(&self, answers: Vec<(EventId, Answer)>) {
+        let mut wakes = Wakes::default();
+        let mut calls = lock(&self.pending);
+        for (id, answer) in answers {
+            // A delivered call can be joined until a receipt covers it; any other is over.
+            match answer {
+                Answer::Delivered(_) => {
+                    if let Some(call) = calls.get_mut(id) {
+                        call.answer.tell(answer, &mut wakes);
                     }
-                    Answer::Failed { .. } | Answer::Accepted | Answer::Unknown => {
-                        if let Some(call) = calls.end(id) {
-                            call.answer.send_replace(Some(answer));
-                        }
+                    calls.delivered(id);
+                }
+                Answer::Failed { .. } | Answer::Accepted | Answer::Unknown => {
+                    if let Some(call) = calls.end(id) {
+                        call.answer.tell(answer, &mut wakes);
                     }
                 }
             }
         }
+        drop(calls);
+        wakes.wake();
     }
 
     fn compensate(&mut self, id: EventId) {

@@ -31,7 +31,7 @@ use duet_protocol::event::EventId;
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::rules::Rules;
 use duet_protocol::sender::{Answer, Standing};
-use duet_protocol::settings::Canary;
+use duet_protocol::settings::{Canary, Settings};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use self::counted::Counted;
@@ -40,19 +40,20 @@ use crate::failing::Failing;
 use crate::mended::Mended;
 use crate::settings::SettingsState;
 use crate::store::{Store, StoreError};
+use crate::told::Told;
 use crate::waiters::{TooMany, Waiters};
 
 /// What the shell keeps of a call under way: who waits, and what its failure would restore.
 #[derive(Debug)]
 pub(crate) struct Pending<V> {
-    answer: watch::Sender<Option<Answer>>,
+    answer: Told<Answer>,
     undo: Option<Failed<V>>,
 }
 
 impl<V> Default for Pending<V> {
     fn default() -> Self {
         Pending {
-            answer: watch::Sender::new(None),
+            answer: Told::default(),
             undo: None,
         }
     }
@@ -102,9 +103,19 @@ impl<S: Store, V: SendingService<S::Connection>> Sender<S, V> {
         &self.store
     }
 
+    /// The service.
+    pub fn service(&self) -> &V {
+        &self.service
+    }
+
     /// The settings in force, and what is wrong with newer ones.
     pub fn settings(&self) -> SettingsState {
         self.settings.borrow().clone()
+    }
+
+    /// The settings in force alone.
+    pub fn in_force(&self) -> Option<Arc<Settings>> {
+        self.settings.borrow().settings().cloned()
     }
 
     /// How often each rule of the protocol decided something.

@@ -17,6 +17,7 @@ use super::{Sender, SendingService, lock};
 use crate::clock::Clock;
 use crate::settings::SettingsState;
 use crate::store::{Store, StoreError, Transaction};
+use crate::told::Waits;
 
 /// How an accepted change stands when its caller is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,7 +87,7 @@ impl<R> From<StoreError> for SendError<R> {
 }
 
 /// What the accepting transaction came to: the way it takes, and the answer to be waited for, if a call is under way.
-type AcceptedAs<V, R> = Result<(Way, Accepted<V>, Option<watch::Receiver<Option<Answer>>>), R>;
+type AcceptedAs<V, R> = Result<(Way, Accepted<V>, Option<Waits<Answer>>), R>;
 
 /// A caller that waits, counted when it no longer does, whatever the reason.
 struct Waiting<'s> {
@@ -174,15 +175,10 @@ impl<S: Store, V: SendingService<S::Connection>> Sender<S, V> {
             } => return Ok(reply(Some(id), Delivery::Accepted, 0)),
             Accepted::Joined(id) | Accepted::Written { id, .. } => id,
         };
-        let Some(mut answer) = answer else {
+        let Some(answer) = answer else {
             return Ok(reply(Some(event), Delivery::Accepted, 0));
         };
-        let answer = answer
-            .wait_for(Option::is_some)
-            .await
-            .ok()
-            .and_then(|answer| answer.clone());
-        match answer {
+        match answer.await {
             Some(Answer::Delivered(outcomes)) => {
                 Ok(reply(Some(event), Delivery::Delivered(outcomes), 1))
             }
@@ -247,7 +243,7 @@ impl<S: Store, V: SendingService<S::Connection>> Sender<S, V> {
                 }
                 Accepted::Unchanged { .. } => None,
             };
-            let answer = call.map(|call| call.answer.subscribe());
+            let answer = call.map(|call| call.answer.shared());
             Ok(Ok((way, accepted, answer)))
         };
         self.store.write(job).await

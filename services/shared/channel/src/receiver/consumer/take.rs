@@ -16,8 +16,7 @@ use super::Failed;
 use crate::receiver::receive::{self, Received, Taken};
 use crate::receiver::{Receiver, ReceivingService};
 use crate::store::Store;
-use crate::transport::cloudevents::outcome_word;
-use crate::transport::spans::{Observer, Receiving as Spans, time_of};
+use crate::transport::spans::{Observer, Receiving as Spans, count, time_of};
 use crate::transport::{Consume, Consumed, Feedback, Urgency};
 
 /// What the task tells of what it takes.
@@ -74,8 +73,8 @@ impl Watched {
             &self.destination,
             durable.duration_since(begun).unwrap_or_default(),
         );
+        count(instruments, &received.outcomes);
         for (event, outcome) in events.iter().zip(&received.outcomes) {
-            instruments.received(outcome_word(outcome), 1);
             if matches!(outcome, Outcome::Applied(_)) {
                 instruments.notified("async", time_of(event.time), durable);
             }

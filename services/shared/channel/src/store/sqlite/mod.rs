@@ -69,7 +69,7 @@ use crate::transport::Position;
 pub use column::checked;
 pub use open::{OpenError, Options, Outbox};
 pub use savepoint::in_savepoint;
-pub use transaction::SqliteTx;
+pub use transaction::{SqliteTx, WriteBehind};
 
 /// An open store. Its clones are the same store.
 ///

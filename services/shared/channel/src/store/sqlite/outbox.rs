@@ -1,7 +1,7 @@
 //! The outbox over SQLite: epochs, events, receivers and what each of them said.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, VecDeque};
 
 use duet_protocol::accept::Dispatch;
 use duet_protocol::event::{Event, RollingHash};
@@ -64,6 +64,49 @@ pub(super) struct Known {
     /// The sums of the hashes up to where receivers have come, beyond what is forgotten: else each receipt of one would have all
     /// summed up anew that is kept for another.
     sums: BTreeMap<Sequence, RollingHash>,
+    /// The hashes of the newest events: a receipt comes soon, and then need not be looked up.
+    recent: Recent,
+}
+
+/// The hashes of the events after one, in order.
+#[derive(Debug, Default)]
+struct Recent {
+    after: Sequence,
+    hashes: VecDeque<RollingHash>,
+}
+
+impl Recent {
+    /// Half a megabyte.
+    const MOST: usize = 65_536;
+
+    /// The next event's.
+    fn push(&mut self, sequence: Sequence, hash: RollingHash) {
+        if self.hashes.is_empty() {
+            self.after = sequence.previous();
+        }
+        self.hashes.push_back(hash);
+        if self.hashes.len() > Self::MOST {
+            self.forget(self.after.next());
+        }
+    }
+
+    /// Those of the events up to one are of no more use.
+    fn forget(&mut self, up_to: Sequence) {
+        while self.after < up_to && self.hashes.pop_front().is_some() {
+            self.after = self.after.next();
+        }
+    }
+
+    /// The sum over what lies after one event up to another; `None` if some of it is not known.
+    fn sum(&self, after: Sequence, up_to: Sequence) -> Option<RollingHash> {
+        let from = usize::try_from(after.0.checked_sub(self.after.0)?).ok()?;
+        let until = usize::try_from(up_to.0.checked_sub(self.after.0)?).ok()?;
+        if until > self.hashes.len() {
+            return None;
+        }
+        let hashes = self.hashes.range(from..until);
+        Some(hashes.fold(RollingHash::default(), |sum, hash| sum + *hash))
+    }
 }
 
 impl Known {
@@ -88,9 +131,14 @@ impl Known {
         if at == up_to {
             return Ok(before);
         }
-        // Not SQLite's sum(), which fails where ours wraps around.
-        let mut select = connection.prepare_cached(HASHES)?;
-        let more = sum(select.query((self.row.event(at), self.row.event(up_to)))?)?;
+        let more = match self.recent.sum(at, up_to) {
+            Some(more) => more,
+            None => {
+                // Not SQLite's sum(), which fails where ours wraps around.
+                let mut select = connection.prepare_cached(HASHES)?;
+                sum(select.query((self.row.event(at), self.row.event(up_to)))?)?
+            }
+        };
         // Whoever had come there has come further.
         self.sums.remove(&at);
         self.sums.insert(up_to, before + more);
@@ -164,6 +212,7 @@ impl SqliteTx<'_> {
                 now: state,
                 written: state,
                 sums: BTreeMap::new(),
+                recent: Recent::default(),
             })
         }))
     }
@@ -266,7 +315,8 @@ impl OutboxTables for SqliteTx<'_> {
         }
         known.now.last = event.sequence;
         known.now.own += u64::from(event.data().is_none());
-        let id = known.row.event(event.sequence);
+        let (id, hash) = (known.row.event(event.sequence), event.hash());
+        known.recent.push(event.sequence, hash);
         let codec::BodyColumns { kind, key, data } = codec::body(&event.body)?;
         let mut insert = self.connection.prepare_cached(concat!(
             "INSERT INTO outbox (id, hash, ",
@@ -275,7 +325,7 @@ impl OutboxTables for SqliteTx<'_> {
         ))?;
         insert.execute(params![
             id,
-            signed(event.hash().0),
+            signed(hash.0),
             event.time.micros(),
             kind,
             key,
@@ -331,11 +381,12 @@ impl OutboxTables for SqliteTx<'_> {
                 "{source} has nothing at {up_to} to forget"
             )));
         }
-        let (after, up_to_row) = (known.row.event(known.now.forgotten), known.row.event(up_to));
-        let mut delete = connection
-            .prepare_cached("DELETE FROM outbox WHERE id > ?1 AND id <= ?2 RETURNING hash")?;
-        known.now.hash += sum(delete.query((after, up_to_row))?)?;
+        let rows = (known.row.event(known.now.forgotten), known.row.event(up_to));
+        known.now.hash = known.sum(connection, up_to)?;
+        let delete = "DELETE FROM outbox WHERE id > ?1 AND id <= ?2";
+        connection.prepare_cached(delete)?.execute(rows)?;
         known.now.forgotten = known.now.forgotten.max(up_to);
+        known.recent.forget(known.now.forgotten);
         Ok(())
     }
 

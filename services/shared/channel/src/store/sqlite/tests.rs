@@ -1,5 +1,6 @@
 //! What only SQLite's store promises; what every store does is in [`crate::store::conformance`].
 
+mod behind;
 mod conformance;
 mod kill;
 mod limits;

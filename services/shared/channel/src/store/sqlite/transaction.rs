@@ -25,6 +25,18 @@ pub struct SqliteTx<'t> {
     pub(super) memory: &'t mut Memory,
 }
 
+/// What a service changes in memory, job by job, and writes once before their group is committed: sums that many jobs change, say.
+/// See [`SqliteTx::write_behind`].
+pub trait WriteBehind: Send + Sync + 'static {
+    /// Writes what is only in memory yet.
+    ///
+    /// # Errors
+    /// Those of the store; then what the group wrote is rolled back.
+    fn write_back(&self, connection: &Connection) -> Result<(), StoreError>;
+    /// What was written since the last commit is rolled back: what is known may rest on it.
+    fn rolled_back(&self);
+}
+
 /// What the writer knows without asking SQLite.
 pub(super) struct Memory {
     pub(super) identity: Identity,
@@ -36,6 +48,8 @@ pub(super) struct Memory {
     pub(super) inbox: inbox::Memory,
     /// The last resync; `None` until it is read.
     pub(super) resync: Option<resync::Known>,
+    /// What the service writes behind, if it does.
+    behind: Option<Arc<dyn WriteBehind>>,
     /// What the group has appended, in order.
     appended: Vec<Committed>,
     /// Who joined and left, each after so many of those.
@@ -70,6 +84,7 @@ impl Memory {
             identity,
             receivers: None,
             resync: None,
+            behind: None,
             limits,
             clock,
             outbox: outbox::Memory::default(),
@@ -91,6 +106,9 @@ impl Memory {
     pub(super) fn rolled_back(&mut self, mark: Mark) {
         self.receivers = None;
         self.resync = None;
+        if let Some(behind) = &self.behind {
+            behind.rolled_back();
+        }
         self.outbox = outbox::Memory::default();
         self.inbox = inbox::Memory::default();
         self.appended.truncate(mark.appended);
@@ -108,7 +126,16 @@ impl SqliteTx<'_> {
     /// Writes what is only in memory yet.
     pub(super) fn write_back(&mut self) -> Result<(), StoreError> {
         self.memory.outbox.write_back(self.connection)?;
-        self.memory.inbox.write_back(self.connection)
+        self.memory.inbox.write_back(self.connection)?;
+        match &self.memory.behind {
+            Some(behind) => behind.write_back(self.connection),
+            None => Ok(()),
+        }
+    }
+
+    /// From now on the service writes behind. Once for each opening of the store, before anything else is written.
+    pub fn write_behind(&mut self, behind: Arc<dyn WriteBehind>) {
+        self.memory.behind = Some(behind);
     }
 
     /// To be handed to the sender once committed.
@@ -146,10 +173,13 @@ impl<'t> Transaction<'t> for SqliteTx<'t> {
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<R, StoreError>,
     ) -> Result<R, StoreError> {
+        self.write_back()?;
+        let mark = self.memory.mark();
         savepoint::run(self.connection, "SAVEPOINT rolled_back")?;
         let worked = work(self)?;
         savepoint::run(self.connection, "ROLLBACK TO rolled_back")?;
         savepoint::run(self.connection, "RELEASE rolled_back")?;
+        self.memory.rolled_back(mark);
         Ok(worked)
     }
 

@@ -3,17 +3,18 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc};
 
 use super::error::refused;
 use super::lock::Lock;
 use super::savepoint::run;
 use super::transaction::{Mark, Memory, SqliteTx};
 use crate::store::{CommittedGroup, StoreError};
+use crate::told::{Told, Wakes};
 
 /// How to reach the writer.
 pub(super) struct Writer {
@@ -32,18 +33,18 @@ trait Job: Send {
     /// Runs it, perhaps once more than before, and keeps what it returns.
     fn run(&mut self, tx: &mut SqliteTx<'_>) -> Result<(), StoreError>;
     /// Answers its caller, with what the last run returned if that is committed.
-    fn answer(self: Box<Self>, outcome: Result<(), StoreError>);
+    fn answer(self: Box<Self>, outcome: Result<(), StoreError>, wakes: &mut Wakes);
 }
 
 struct Waiting<R, J> {
     job: J,
     returned: Option<R>,
-    caller: oneshot::Sender<Result<R, StoreError>>,
+    caller: Told<Result<R, StoreError>>,
 }
 
 impl<R, J> Job for Waiting<R, J>
 where
-    R: Send,
+    R: Send + 'static,
     J: for<'t> FnMut(&mut SqliteTx<'t>) -> Result<R, StoreError> + Send,
 {
     fn run(&mut self, tx: &mut SqliteTx<'_>) -> Result<(), StoreError> {
@@ -51,10 +52,9 @@ where
         Ok(())
     }
 
-    fn answer(self: Box<Self>, outcome: Result<(), StoreError>) {
+    fn answer(self: Box<Self>, outcome: Result<(), StoreError>, wakes: &mut Wakes) {
         let returned = self.returned.ok_or_else(|| refused("the job did not run"));
-        // A caller that no longer waits changes nothing.
-        let _ = self.caller.send(outcome.and(returned));
+        self.caller.tell(outcome.and(returned), wakes);
     }
 }
 
@@ -65,7 +65,10 @@ impl Writer {
         let write = move || {
             let mut grouping = grouping;
             let mut messages = Vec::with_capacity(group);
+            let mut last = 0;
             while jobs.blocking_recv_many(&mut messages, group) > 0 {
+                gather(&mut jobs, &mut messages, last, group);
+                last = messages.len();
                 let mut group = Vec::with_capacity(messages.len());
                 for message in messages.drain(..) {
                     match message {
@@ -90,7 +93,8 @@ impl Writer {
         R: Send + 'static,
         J: for<'t> FnMut(&mut SqliteTx<'t>) -> Result<R, StoreError> + Send + 'static,
     {
-        let (caller, answer) = oneshot::channel();
+        let caller = Told::default();
+        let answer = caller.taken();
         let waiting = Box::new(Waiting {
             job,
             returned: None,
@@ -101,10 +105,8 @@ impl Writer {
             Err(TrySendError::Full(_)) => return Err(StoreError::Overloaded),
             Err(TrySendError::Closed(_)) => return Err(StoreError::Closed),
         }
-        match answer.await {
-            Ok(answer) => answer,
-            Err(_) => Err(StoreError::Unknown(Arc::from("the writer ended"))),
-        }
+        let ended = || Err(StoreError::Unknown(Arc::from("the writer ended")));
+        answer.await.unwrap_or_else(ended)
     }
 
     /// Has the thread finish what waits, and waits for its end.
@@ -112,6 +114,39 @@ impl Writer {
         // Fails if it was closed before, or has ended.
         let _ = self.queue.send(Message::Close).await;
         join(&self.thread).await;
+    }
+}
+
+/// So many jobs in a group are a crowd: its callers come again as soon as they are answered.
+const CROWD: usize = 16;
+/// How long a crowd is waited for.
+const LINGER: Duration = Duration::from_millis(1);
+/// How often it is looked for who has come.
+const SLICE: Duration = Duration::from_micros(100);
+
+/// After a crowd, waits for as many as were in it, as long as they come: a commit costs about the same for many as for few. Else who
+/// comes first would be committed alone, and all others wait for that.
+fn gather(
+    jobs: &mut mpsc::Receiver<Message>,
+    messages: &mut Vec<Message>,
+    last: usize,
+    most: usize,
+) {
+    if last < CROWD {
+        return;
+    }
+    let began = Instant::now();
+    while messages.len() < last && began.elapsed() < LINGER {
+        thread::sleep(SLICE);
+        let before = messages.len();
+        while messages.len() < most
+            && let Ok(message) = jobs.try_recv()
+        {
+            messages.push(message);
+        }
+        if messages.len() == before {
+            return;
+        }
     }
 }
 
@@ -158,9 +193,11 @@ impl Grouping {
             Ok(()) => vec![Ok(()); jobs.len()],
         };
         self.hand_over();
+        let mut wakes = Wakes::default();
         for (job, outcome) in jobs.into_iter().zip(outcomes) {
-            job.answer(outcome);
+            job.answer(outcome, &mut wakes);
         }
+        wakes.wake();
     }
 
     /// Hands on what was just committed.

@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 use async_nats::jetstream::AckKind;
 use async_nats::{Message, Subject, Subscriber};
 use async_trait::async_trait;
-use bytes::Bytes;
 use duet_protocol::receipt::ReceiverName;
-use duet_protocol::sender::{Backlog, BrokerPlace};
+use duet_protocol::sender::Backlog;
 use duet_protocol::sequence::StoreId;
 use duet_protocol::settings::JetStreamSettings;
 use duet_telemetry::instruments::Destination;
@@ -19,23 +18,16 @@ use super::api::{self, ApiError};
 use super::connection::{Nats, PATIENCE};
 use super::position::Place;
 use super::pull::{Pull, PullError};
+use super::taking::Taking;
 use super::watchdog::{Seen, Watchdog};
-use super::{SYSTEM, message, publish, subjects};
+use super::{SYSTEM, publish, subjects};
 use crate::transport::spans::Observer;
 use crate::transport::{
-    Consume, ConsumeError, Consumed, Features, Feedback, Incoming, Position, Trouble, Undecodable,
-    cloudevents,
+    Consume, ConsumeError, Consumed, Features, Feedback, Incoming, Position, Trouble, cloudevents,
 };
 
-/// Once this many events are taken, no further message is: a message has at most as many again.
-const EVENTS: usize = cloudevents::MAX_EVENTS;
-/// Once this many bytes are taken, no further message is.
-const BYTES: usize = 2 * 1024 * 1024;
 /// How many messages that were left without an answer are remembered, to be given back when this ends.
 const LEFT: usize = 4_096;
-/// The most bytes that are kept of a message that can't be decoded.
-const KEPT: usize = 64 * 1024;
-
 /// Takes messages from a durable pull consumer that has the receiver's name, and answers senders over plain NATS.
 #[derive(Debug)]
 pub struct JetStreamConsume {
@@ -50,6 +42,8 @@ pub struct JetStreamConsume {
     watchdog: Watchdog,
     pull: Option<Pull>,
     hellos: Option<Subscriber>,
+    /// What is being taken: more is waited for.
+    taking: Option<Taking>,
     /// Given out and not settled: the delivery, and where to settle it.
     taken: VecDeque<(u64, Subject)>,
     /// Left without an answer; the broker gives it out again by itself. The oldest are forgotten.
@@ -80,52 +74,36 @@ impl JetStreamConsume {
             watchdog: Watchdog::new(watchdog, Instant::now()),
             pull: None,
             hellos: None,
+            taking: None,
             taken: VecDeque::new(),
             left: VecDeque::new(),
         }
     }
 
-    /// The message and all that is there behind it, within bounds.
-    fn collect(&mut self, first: Message) -> Result<Consumed, ConsumeError> {
-        let created = self.created.unwrap_or(0);
-        let mut place = Place {
-            stream: self.stream.clone(),
-            created,
-            ..Place::default()
-        };
-        let (mut events, mut undecodable) = (Vec::new(), Vec::new());
-        let (mut messages, mut bytes) = (0, 0);
+    /// Takes a message and all that is there behind it, within bounds.
+    fn take(&mut self, first: Message) -> Result<(), ConsumeError> {
         let mut next = Some(first);
         while let Some(message) = next.take() {
-            messages += 1;
-            bytes += message.length;
-            let (sequence, delivery) = numbers(&message)?;
-            // Redelivered messages come out of the stream's order.
-            place.sequence = place.sequence.max(sequence);
-            place.delivery = delivery;
-            match message::decode(message.headers.as_ref(), &message.payload) {
-                Ok(decoded) => events.extend(decoded),
-                Err(error) => undecodable.push(Undecodable {
-                    place: BrokerPlace(sequence),
-                    payload: kept(&message.payload),
-                    cause: error.to_string(),
-                }),
-            }
+            let taking = self.taking.get_or_insert_with(Taking::begin);
+            let delivery = taking.add(&message).map_err(failed)?;
+            let is_full = taking.is_full();
             self.taken
                 .extend(message.reply.map(|reply| (delivery, reply)));
-            if events.len() < EVENTS && bytes < BYTES && undecodable.len() < EVENTS {
+            if !is_full {
                 next = self.pull.as_mut().and_then(Pull::ready);
             }
         }
         self.watchdog.came();
-        self.observer
-            .instruments
-            .consumed(&self.destination, messages);
-        Ok(Consumed {
-            events,
-            position: place.position(),
-            undecodable,
-        })
+        Ok(())
+    }
+
+    /// What was taken, if nothing more is waited for.
+    fn enough(&mut self) -> Option<Consumed> {
+        let now = Instant::now();
+        let taking = self.taking.take_if(|taking| taking.is_enough(now))?;
+        let instruments = &self.observer.instruments;
+        instruments.consumed(&self.destination, taking.messages());
+        Some(taking.consumed(&self.stream, self.created.unwrap_or(0)))
     }
 
     /// Where to settle the oldest message that is up to and including a position; none when there is no more.
@@ -187,30 +165,6 @@ fn unanswered(error: ApiError) -> ConsumeError {
     }
 }
 
-/// A copy, so that the message's own memory is not held for it.
-fn kept(payload: &Bytes) -> Bytes {
-    Bytes::copy_from_slice(&payload[..payload.len().min(KEPT)])
-}
-
-/// A message's place in the stream, and among the consumer's deliveries.
-fn numbers(message: &Message) -> Result<(u64, u64), ConsumeError> {
-    let reply = message
-        .reply
-        .as_ref()
-        .ok_or_else(|| failed("a message without a place"))?;
-    // `$JS.ACK.<stream>.<consumer>.<delivered>.<sequence>.<delivery>.<time>.<pending>`, or after ADR-15 with domain and account
-    // before the stream and perhaps more at the end.
-    let tokens: Vec<&str> = reply.split('.').collect();
-    let from = if tokens.len() == 9 { 5 } else { 7 };
-    let number = |at: usize| tokens.get(at).and_then(|token| token.parse().ok());
-    match (number(from), number(from + 1)) {
-        (Some(sequence), Some(delivery)) if reply.starts_with("$JS.ACK.") => {
-            Ok((sequence, delivery))
-        }
-        _ => Err(failed(format!("a message with an unknown place: {reply}"))),
-    }
-}
-
 #[async_trait]
 impl Consume for JetStreamConsume {
     fn features(&self) -> Features {
@@ -224,6 +178,7 @@ impl Consume for JetStreamConsume {
     /// The broker's consumer knows what is settled. What was committed and is not settled comes again, and changes nothing.
     async fn start(&mut self, position: Option<Position>) -> Result<Option<Trouble>, ConsumeError> {
         self.pull = None;
+        self.taking = None;
         self.taken.clear();
         self.left.clear();
         let stream = api::stream(&self.nats, &self.stream)
@@ -273,6 +228,14 @@ impl Consume for JetStreamConsume {
             );
         }
         loop {
+            // What was taken is kept here while more is waited for: this may be dropped at any time, and asked again.
+            if let Some(consumed) = self.enough() {
+                return Ok(Incoming::Messages(consumed));
+            }
+            let until = match &self.taking {
+                Some(taking) => taking.until(),
+                None => self.watchdog.due(),
+            };
             let (Some(pull), Some(hellos)) = (self.pull.as_mut(), self.hellos.as_mut()) else {
                 return Err(failed("not started"));
             };
@@ -282,7 +245,7 @@ impl Consume for JetStreamConsume {
                         PullError::Crowded => ConsumeError::Trouble(Trouble::Deaf),
                         PullError::Failed(_) => failed(error),
                     })?;
-                    return self.collect(message).map(Incoming::Messages);
+                    self.take(message)?;
                 }
                 hello = hellos.next() => {
                     let hello = hello.ok_or_else(|| failed("the connection is closed"))?;
@@ -290,7 +253,9 @@ impl Consume for JetStreamConsume {
                         return Ok(Incoming::Hello(id, store));
                     }
                 }
-                () = tokio::time::sleep_until(self.watchdog.due().into()) => self.look().await?,
+                () = tokio::time::sleep_until(until.into()) => if self.taking.is_none() {
+                    self.look().await?;
+                },
             }
         }
     }
@@ -314,6 +279,7 @@ impl Consume for JetStreamConsume {
     }
 
     async fn release(&mut self) {
+        self.taking = None;
         let taken = self.taken.drain(..).map(|(_, reply)| reply);
         let mut back: Vec<Subject> = self.left.drain(..).chain(taken).collect();
         if let Some(pull) = self.pull.take() {

@@ -16,6 +16,7 @@ mod provision;
 mod publish;
 mod pull;
 mod subjects;
+mod taking;
 mod watchdog;
 
 pub use connection::{Login, Nats, NatsError};

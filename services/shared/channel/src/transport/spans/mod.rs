@@ -11,7 +11,7 @@ mod sending;
 mod tests;
 
 pub use duet_telemetry::Observer;
-pub use receiving::Receiving;
+pub use receiving::{Receiving, count};
 pub use sending::{Names, Sending};
 
 use std::time::{Duration, SystemTime};

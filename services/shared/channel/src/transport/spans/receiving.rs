@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use duet_protocol::event::Event;
 use duet_protocol::receive::Outcome;
 use duet_protocol::settings::TracesAsync;
-use duet_telemetry::instruments::Destination;
+use duet_telemetry::instruments::{Destination, Instruments};
 use duet_telemetry::names::{attribute, event, span, span::SpanName};
 use duet_telemetry::{Span, Tracer};
 use opentelemetry::trace::TraceContextExt;
@@ -229,6 +229,13 @@ impl Receiving {
             From::Request(_) => "sync",
             From::Messages { .. } => "async",
         }
+    }
+}
+
+/// Counts what became of a batch's events.
+pub fn count(instruments: &Instruments, outcomes: &[Outcome]) {
+    for alike in outcomes.chunk_by(|one, next| outcome_word(one) == outcome_word(next)) {
+        instruments.received(outcome_word(&alike[0]), alike.len() as u64);
     }
 }
 

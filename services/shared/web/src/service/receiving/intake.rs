@@ -14,7 +14,7 @@ use duet_channel::receiver::{Receiver, ReceivingService};
 use duet_channel::store::sqlite::SqliteStore;
 use duet_channel::transport::http::intake::{self, Arrived, IntakeError};
 use duet_channel::transport::http::{EVENTS, HELLO};
-use duet_channel::transport::spans::Receiving as Spans;
+use duet_channel::transport::spans::{self, Receiving as Spans};
 use duet_channel::transport::{Delivered, Urgency, cloudevents};
 use duet_protocol::event::Event;
 use duet_protocol::receive::Outcome;
@@ -130,10 +130,8 @@ impl<A: ReceivingService<Connection>> Intake<A> {
             describe,
         );
         let (_, durable) = received.span;
+        spans::count(&self.observer.instruments, &received.outcomes);
         for (event, outcome) in events.iter().zip(&received.outcomes) {
-            self.observer
-                .instruments
-                .received(cloudevents::outcome_word(outcome), 1);
             if urgency == Urgency::Inline && matches!(outcome, Outcome::Applied(_)) {
                 let accepted = SystemTime::UNIX_EPOCH
                     + Duration::from_micros(event.time.micros().unsigned_abs());

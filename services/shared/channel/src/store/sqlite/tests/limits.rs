@@ -80,6 +80,21 @@ async fn a_receipt_costs_what_is_new_in_it_however_much_is_kept_for_another_rece
         Ok(select.get_status(StatementStatus::VmStep))
     };
     let steps = store.write(job).await.unwrap();
+    assert_eq!(steps, 0, "the newest are known");
+
+    let fails = |_: &mut SqliteTx<'_>| Err::<(), _>(StoreError::Overloaded);
+    store.write(fails).await.unwrap_err();
+    let job = move |tx: &mut SqliteTx<'_>| {
+        for sequence in 2..=EVENTS {
+            for behind in [0, sequence % 7, 3] {
+                let up_to = Sequence(sequence.saturating_sub(behind).max(1));
+                tx.hash_between(source, Sequence::ZERO, up_to)?;
+            }
+        }
+        let select = tx.connection().prepare_cached(HASHES)?;
+        Ok(select.get_status(StatementStatus::VmStep))
+    };
+    let steps = store.write(job).await.unwrap();
     assert!(steps > 0 && steps < 100 * EVENTS as i32, "{steps}");
     store.close().await;
 }

@@ -28,6 +28,8 @@ mod failure;
 mod internal;
 /// Traces: Jaeger's query API, and the tree that is printed.
 mod jaeger;
+/// SVG, for reports.
+mod pictures;
 /// A process that is known again, even after its id was given to another.
 mod process;
 /// What a running `duet up` tells the other verbs.

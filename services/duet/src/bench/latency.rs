@@ -9,14 +9,19 @@ use super::{
     report::{Bound, Figure, Findings, Goal, Rows, Spread, Terms, in_micros, quantiles},
     stage::{Stage, over_new_stores, reactions},
 };
-use crate::{channel_file::name, failure::Failure, waits::Waits};
+use crate::{
+    channel_file::name,
+    failure::Failure,
+    pictures::{Axis, Line, Picture, lines},
+    waits::Waits,
+};
 use duet_crd::Mode;
 use duet_web::server::WORKERS;
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
     num::{NonZeroU16, NonZeroU32},
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -33,6 +38,9 @@ pub(crate) struct Options {
     /// Requests a second of the one caller who comes at a fixed rate
     #[arg(long, value_name = "N", default_value_t = NonZeroU32::new(50).unwrap_or(NonZeroU32::MIN))]
     rate: NonZeroU32,
+    /// Write a picture of it: SVG, by mode
+    #[arg(long, value_name = "FILE")]
+    pub(super) picture: Option<PathBuf>,
     /// Callers where the most that the pair takes is looked for, and at shares of it
     #[arg(long, value_name = "N", default_value_t = NonZeroU16::new(256).unwrap_or(NonZeroU16::MIN))]
     connections: NonZeroU16,
@@ -42,13 +50,13 @@ pub(crate) struct Options {
 const SHARES: [u32; 3] = [10, 50, 80];
 
 impl Options {
-    pub(super) async fn measure(&self) -> Result<Findings, Failure> {
+    pub(super) async fn measure(&self) -> Result<(Findings, Option<Picture>), Failure> {
         self.common
             .within(async |home| self.measure_in(home).await)
             .await
     }
 
-    async fn measure_in(&self, home: &Path) -> Result<Findings, Failure> {
+    async fn measure_in(&self, home: &Path) -> Result<(Findings, Option<Picture>), Failure> {
         let terms = self.terms(home)?;
         let bare = Baseline::start(Serves::Bare, WORKERS, home).await?;
         let same_request = Baseline::start(Serves::SameRequest, WORKERS, home).await?;
@@ -95,13 +103,15 @@ impl Options {
             let of = format!("{mode}: one caller's p50 to {to}");
             Goal::new(of, Spread::of(ratios), Bound::AtMost(most))
         };
-        Ok(Findings {
+        let picture = drawn(&modes);
+        let findings = Findings {
             question: "latency",
             terms,
             baseline,
             modes,
             goals: ratios.into_iter().map(goal).collect(),
-        })
+        };
+        Ok((findings, picture))
     }
 
     /// All loads of one mode. Returns what one caller waited in a closed loop, half of the times at most, in microseconds.
@@ -138,7 +148,7 @@ impl Options {
             let load = many(When::at(rate.max(1), self.lasts()));
             let open = stage.run(load).await?;
             stage.pair.drained().await?;
-            rows.add(&format!("{mode}, at {share} % of that"), told(&open));
+            rows.add(&row(mode, share), told(&open));
         }
         Ok(p50(&closed.waits))
     }
@@ -171,6 +181,45 @@ impl Options {
             ground: self.common.ground(home)?,
         })
     }
+}
+
+fn row(mode: &str, share: u32) -> String {
+    format!("{mode}, at {share} % of that")
+}
+
+/// What callers wait as more come; none where a mode was left out.
+fn drawn(rows: &Rows) -> Option<Picture> {
+    let points = |mode: Mode, of: Figure| -> Option<Vec<(f64, f64)>> {
+        let point = |share: &u32| {
+            let row = row(name(mode), *share);
+            let rate = rows.median(&row, Figure::PER_SECOND)?;
+            Some((rate, rows.median(&row, of)? / 1e3))
+        };
+        SHARES.iter().map(point).collect()
+    };
+    let [sync, r#async] = [
+        points(Mode::Sync, Figure::P99)?,
+        points(Mode::Async, Figure::P99)?,
+    ];
+    let (busiest_sync, busiest_async) = (*sync.last()?, *r#async.last()?);
+    let all = || sync.iter().chain(&r#async);
+    let least = all().map(|it| it.1).fold(f64::INFINITY, f64::min);
+    let most = all().map(|it| it.1).fold(0.0, f64::max);
+    let svg = lines(
+        &Axis::up_to("Reactions a second", busiest_sync.0.max(busiest_async.0)),
+        &Axis::log("Caller waits, p99, ms", least, most),
+        &[
+            Line::of(Mode::Sync, sync.clone()),
+            Line::of(Mode::Async, r#async.clone()),
+        ],
+        None,
+    );
+    let alt = format!(
+        "Line chart, logarithmic: of a hundred callers all but one wait at most {:.1} ms in Sync at {:.0} reactions a second, and {:.1} ms in Async at {:.0}.",
+        busiest_sync.1, busiest_sync.0, busiest_async.1, busiest_async.0
+    );
+    let title = "What callers wait as more come, up to 80 % of the most";
+    Picture::new("latency", title, alt, svg)
 }
 
 fn p50(waits: &Waits) -> f64 {

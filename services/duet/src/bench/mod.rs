@@ -1,6 +1,7 @@
 //! `duet bench`: what each mode costs here, beside what the machine could do without it.
 
 pub(crate) mod baseline; // bare web servers, in processes of their own
+mod broker; // what the broker takes by itself
 mod child; // a process that is measured
 mod commit; // what one commit takes by itself
 mod count; // what both stores hold afterwards
@@ -23,12 +24,13 @@ mod volume; // what a store that is large costs
 
 use crate::{
     commands::{on_one_thread, print, print_json},
-    failure::{Failure, Kind},
+    failure::{Doing, Failure, Kind},
+    pictures::Picture,
     signals::Signals,
 };
 use clap::Subcommand;
 use serde::Serialize;
-use std::fmt::Display;
+use std::{fmt::Display, path::Path};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -56,8 +58,16 @@ enum Question {
 
 pub(crate) fn run(options: Options) -> Result<(), Failure> {
     match options.question {
-        Question::Throughput(it) => show(it.common.json, it.measure()),
-        Question::Latency(it) => show(it.common.json, it.measure()),
+        Question::Throughput(it) => {
+            let report = measured(it.measure())?;
+            draw(it.picture.as_deref(), report.picture())?;
+            tell(it.common.json, &report)
+        }
+        Question::Latency(it) => {
+            let (report, picture) = measured(it.measure())?;
+            draw(it.picture.as_deref(), picture)?;
+            tell(it.common.json, &report)
+        }
         Question::Switch(it) => show(it.common.json, it.measure()),
         Question::Surge(it) => show(it.common.json, it.measure()),
         Question::Outage(it) => show(it.common.json, it.measure()),
@@ -68,14 +78,29 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
 
 fn show<R: Serialize + Display>(
     json: bool,
-    measured: impl Future<Output = Result<R, Failure>>,
+    measuring: impl Future<Output = Result<R, Failure>>,
 ) -> Result<(), Failure> {
-    let report = on_one_thread(unless_interrupted(measured))?;
+    tell(json, &measured(measuring)?)
+}
+
+fn measured<R>(measuring: impl Future<Output = Result<R, Failure>>) -> Result<R, Failure> {
+    on_one_thread(unless_interrupted(measuring))
+}
+
+fn tell<R: Serialize + Display>(json: bool, report: &R) -> Result<(), Failure> {
     if json {
-        return print_json(&report);
+        return print_json(report);
     }
     print(report);
     Ok(())
+}
+
+/// Writes the picture, if one was asked for.
+fn draw(file: Option<&Path>, picture: Option<Picture>) -> Result<(), Failure> {
+    let Some(file) = file else { return Ok(()) };
+    let svg = picture.and_then(|it| it.alone());
+    let svg = svg.ok_or_else(|| Failure::new(Kind::Failed, "a picture needs both modes"))?;
+    std::fs::write(file, svg + "\n").doing(|| format!("write {}", file.display()))
 }
 
 /// What is dropped then ends what it had started and removes what it had made.

@@ -173,6 +173,11 @@ impl Pair {
         all
     }
 
+    /// Where its broker listens.
+    pub(super) fn broker(&self) -> &str {
+        &self.running.nats
+    }
+
     /// Writes another mode into the Channel: the services follow by themselves.
     pub(super) fn switch(&self, mode: duet_crd::Mode) -> Result<(), Failure> {
         ChannelFile::read(&self.running.channel)?.switch(mode)

@@ -4,10 +4,7 @@ use super::{
     cpu,
     load::{Load, Requests, Tally},
 };
-use crate::{
-    failure::{Failure, Kind},
-    process::Process,
-};
+use crate::{failure::Failure, process::Process};
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
@@ -41,7 +38,6 @@ impl Sample {
         };
         let written = || processes.values().map(written).sum::<Option<u64>>();
         let (before, own_before, written_before) = (spent()?, cpu::own()?, written());
-        let threads = load.threads();
         let started = Instant::now();
         let answered = load.run(requests).await?;
         stored.await?;
@@ -50,7 +46,7 @@ impl Sample {
         for (name, spent) in &mut cpu {
             *spent = spent.saturating_sub(before.get(name).copied().unwrap_or_default());
         }
-        let sample = Self {
+        Ok(Self {
             answered,
             took,
             cpu,
@@ -58,9 +54,7 @@ impl Sample {
                 .zip(written_before)
                 .map(|(after, before)| after - before),
             load_cpu: cpu::own()?.saturating_sub(own_before),
-        };
-        limited(sample.load_cpu, sample.took, threads)?;
-        Ok(sample)
+        })
     }
 
     pub(super) fn per_second(&self) -> f64 {
@@ -98,23 +92,6 @@ impl Sample {
     }
 }
 
-/// A generator whose threads hardly ever wait for an answer tells how fast it is, not what it asks.
-const NEVER_WAITS: f64 = 0.9;
-
-/// Fails if the load generator was what limited.
-fn limited(load_cpu: Duration, took: Duration, threads: usize) -> Result<(), Failure> {
-    let busy = load_cpu.as_secs_f64() / (took.as_secs_f64() * threads as f64);
-    if busy < NEVER_WAITS {
-        return Ok(());
-    }
-    let what = format!(
-        "the load generator itself is the limit: its {threads} threads were busy for {:.0} % of the time, and hardly waited for an answer",
-        busy * 100.0
-    );
-    Err(Failure::new(Kind::Untold, what)
-        .hint("Nothing is reported: it would tell how fast the generator is. Give this process more cores."))
-}
-
 /// Bytes that a process has caused to be written to disks so far: `write_bytes` of proc(5), which only Linux has.
 fn written(process: &Process) -> Option<u64> {
     let io = std::fs::read_to_string(format!("/proc/{}/io", process.pid)).ok()?;
@@ -122,25 +99,4 @@ fn written(process: &Process) -> Option<u64> {
         .lines()
         .find_map(|line| line.strip_prefix("write_bytes: "))?;
     bytes.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_generator_that_never_waits_is_refused() {
-        let limited = |millis, threads| {
-            limited(
-                Duration::from_millis(millis),
-                Duration::from_secs(10),
-                threads,
-            )
-        };
-        assert!(limited(17_900, 2).is_ok());
-        let refused = limited(18_100, 2).unwrap_err();
-        assert_eq!(refused.kind(), Kind::Untold);
-        assert!(refused.to_string().contains("2 threads"), "{refused}");
-        assert!(limited(9_500, 1).is_err());
-    }
 }

@@ -4,6 +4,8 @@
 pub(crate) mod claims;
 /// What a run measured: what the scenarios write and everything else reads.
 pub(crate) mod measured;
+/// Figures as reports print them.
+pub(crate) mod printed;
 /// Which mode to use, and the Channel document for it.
 pub(crate) mod recommend;
 /// The report: text, Markdown, HTML and JSON.
@@ -18,7 +20,6 @@ mod ground; // the pair, and what is done to it
 mod journal; // what a run has changed on a laptop, and how it is put back
 mod load_on; // load while something is done to the pair
 mod plan; // how much a run does
-mod printed; // figures as the report prints them
 mod probes; // how fresh an owner's inbox is
 mod reads; // reads at the sender beside the load
 mod run; // from the first look to the last thing put back

@@ -1,13 +1,30 @@
 //! Each question is asked for a moment, of the real pair: its report has every figure, and counted both stores.
 
-use super::{goals, measured, median, positive};
+use super::{goals, measured, median, on_disk, positive};
+use std::path::Path;
+
+fn a_picture_of_both_modes(file: &Path) {
+    let svg = std::fs::read_to_string(file).unwrap();
+    assert!(svg.starts_with("<svg") && svg.contains("<desc"), "{svg}");
+    for mode in ["Sync", "Async"] {
+        assert!(svg.contains(mode), "{svg}");
+    }
+}
 
 #[test]
 fn throughput_measures_both_modes_beside_two_baselines_and_counts_both_stores() {
+    let dir = on_disk();
+    let picture = dir.path().join("throughput.svg");
     let report = measured(
         "throughput",
-        "--duration 1 --warm-up 1 --connections 8 --posts 20",
+        &format!(
+            "--duration 1 --warm-up 1 --connections 8 --posts 20 --picture {}",
+            picture.display()
+        ),
     );
+    a_picture_of_both_modes(&picture);
+    let broker = report["modes"][1]["brokerPerSecond"]["median"].as_f64();
+    assert!(broker > Some(0.0), "{report:#}");
     for baseline in ["baseline", "sameRequest"] {
         let rate = report[baseline]["perSecond"]["median"].as_f64();
         assert!(rate > Some(0.0), "{report:#}");
@@ -29,7 +46,11 @@ fn throughput_measures_both_modes_beside_two_baselines_and_counts_both_stores() 
 
 #[test]
 fn latency_measures_one_caller_and_shares_of_the_most_beside_commit_and_round_trip() {
-    let report = measured("latency", "--duration 1 --warm-up 1 --connections 4");
+    let dir = on_disk();
+    let picture = dir.path().join("latency.svg");
+    let short = "--duration 1 --warm-up 1 --connections 4 --picture";
+    let report = measured("latency", &format!("{short} {}", picture.display()));
+    a_picture_of_both_modes(&picture);
     let quantiles = [
         "p50Micros",
         "p90Micros",

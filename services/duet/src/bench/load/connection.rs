@@ -1,6 +1,6 @@
 //! One connection: a request out, its answer in.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, net::SocketAddr};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -26,6 +26,8 @@ pub(super) enum Broken {
 
 #[derive(Debug)]
 pub(super) struct Connection {
+    /// Remembered: a connection that the server has closed no longer tells.
+    server: SocketAddr,
     stream: TcpStream,
     /// What has come of the answer under way.
     answer: Vec<u8>,
@@ -43,6 +45,7 @@ impl Connection {
     /// Takes over a connection that is set to non-blocking. Needs a Tokio runtime.
     pub(super) fn over(stream: std::net::TcpStream) -> std::io::Result<Self> {
         Ok(Self {
+            server: stream.peer_addr()?,
             stream: TcpStream::from_std(stream)?,
             answer: Vec::with_capacity(4096),
         })
@@ -58,8 +61,7 @@ impl Connection {
             }
             if let Some(Answer { status, last }) = whole(&self.answer)? {
                 if last {
-                    let server = self.stream.peer_addr()?;
-                    self.stream = TcpStream::connect(server).await?;
+                    self.stream = TcpStream::connect(self.server).await?;
                     self.stream.set_nodelay(true)?;
                 }
                 return Ok(status);
@@ -121,6 +123,28 @@ mod tests {
     fn the_last_answer_of_a_connection_says_so() {
         let answer = b"HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
         assert!(whole(answer).unwrap().unwrap().last);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_closes_with_its_answer_is_asked_over_a_new_connection() {
+        use std::io::{Read, Write};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let mut connection = Connection::over(stream).unwrap();
+        let serve = std::thread::spawn(move || {
+            for _ in 0..2 {
+                let (mut stream, _) = listener.accept().unwrap();
+                stream.read_exact(&mut [0; 3]).unwrap();
+                stream
+                    .write_all(b"HTTP/1.1 503 No\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+                    .unwrap();
+            }
+        });
+        for _ in 0..2 {
+            assert_eq!(connection.exchange(b"ask").await.unwrap(), 503);
+        }
+        serve.join().unwrap();
     }
 
     #[test]

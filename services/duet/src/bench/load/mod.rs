@@ -5,6 +5,7 @@
 //! its own, so that no connection wanders between cores.
 
 mod connection; // one request, one answer
+mod limit; // whether the generator itself was what limited
 mod requests; // what is asked
 mod tally; // what was answered
 mod turns; // whose turn it is to ask
@@ -13,6 +14,7 @@ pub(super) use requests::{OWNER, Posts, Reactions, Requests, Users};
 pub(super) use tally::{Answered, Part, Tally};
 pub(super) use turns::When;
 
+use super::cpu;
 use crate::failure::{Doing, Failure, Kind};
 use connection::{Broken, Connection};
 use std::{
@@ -43,7 +45,7 @@ pub(super) struct Load {
 }
 
 impl Load {
-    /// Asks until the time is over and every answer is there. Dropping this stops it.
+    /// Asks until the time is over and every answer is there. Dropping this stops it. Fails if this generator was what limited.
     pub(super) async fn run(self, requests: Requests) -> Result<Tally, Failure> {
         self.run_until(requests, std::future::pending()).await
     }
@@ -64,6 +66,7 @@ impl Load {
         let stop = Arc::new(AtomicBool::new(false));
         let stopping = StopOnDrop(stop.clone());
         let open = self.when.is_open();
+        let busy_before = cpu::own()?;
         let started = Instant::now();
         let turns = Turns::starting(self.when, started, stop);
         let mut working = JoinSet::new();
@@ -90,6 +93,8 @@ impl Load {
             whole.add(part.doing(|| "run the load".to_owned())??)?;
         }
         whole.took = started.elapsed();
+        let busy = cpu::own()?.saturating_sub(busy_before);
+        limit::refuse_if_limiting(busy, whole.took, threads)?;
         ticking.await.doing(|| "run the load".to_owned())?;
         Ok(whole)
     }

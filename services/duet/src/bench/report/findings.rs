@@ -65,6 +65,13 @@ impl Rows {
         }
     }
 
+    /// The median of a figure in the row of this name.
+    pub(in crate::bench) fn median(&self, name: &str, figure: Figure) -> Option<f64> {
+        let row = self.0.iter().find(|row| row.name == name)?;
+        let (_, rounds) = row.figures.iter().find(|(of, _)| *of == figure)?;
+        Some(Spread::of(rounds.iter().copied()).median)
+    }
+
     /// The figures that any row has, in the order in which they came.
     fn heads(&self) -> Vec<Figure> {
         let mut heads = Vec::new();

@@ -3,11 +3,13 @@
 //! Rounds alternate, baseline first, so that what the machine does meanwhile hits all of them; each mode is compared with the
 //! baseline of its own round. Each round of the pair has new stores: rounds are alike, and their spread means something.
 
+mod picture; // the rates as bars
 mod report; // the numbers
 mod text; // the same for people
 
 use super::{
     baseline::{Baseline, Serves},
+    broker,
     count::Stored,
     load::{Load, Posts, Reactions, Requests, Users, When},
     options::{Common, seconds, tell},
@@ -26,7 +28,8 @@ use std::{
     collections::BTreeMap,
     net::SocketAddr,
     num::{NonZeroU16, NonZeroU32},
-    path::Path,
+    path::{Path, PathBuf},
+    time::Duration,
 };
 
 #[derive(Debug, clap::Args)]
@@ -45,10 +48,16 @@ pub(crate) struct Options {
     /// Posts that are reacted to
     #[arg(long, value_name = "N", default_value_t = NonZeroU32::new(100).unwrap_or(NonZeroU32::MIN))]
     posts: NonZeroU32,
+    /// Write a picture of it: SVG, by mode
+    #[arg(long, value_name = "FILE")]
+    pub(super) picture: Option<PathBuf>,
     /// In which order the users of a post come
     #[arg(long, value_enum, default_value_t = Users::Ordered)]
     users: Users,
 }
+
+/// How long the broker alone is measured in each round.
+const BROKER: Duration = Duration::from_secs(1);
 
 /// What is measured in a round beside the modes: the bare server, and the one that is asked the same.
 type Beside = [Sample; 2];
@@ -118,6 +127,11 @@ impl Options {
         let warmed_up = warm_up.run(requests.clone()).await?;
         pair.drained().await?;
         let sample = Sample::take(load, requests, &pair.processes(), pair.drained()).await?;
+        if rounds.mode == Mode::Async {
+            rounds
+                .broker
+                .push(broker::rate(pair.broker(), BROKER).await?);
+        }
         pair.stop().await?;
 
         let accepted = warmed_up.accepted() + sample.answered.accepted();
@@ -174,6 +188,7 @@ struct Rounds {
     samples: Vec<Sample>,
     ratios: Vec<f64>,
     ratios_same_request: Vec<f64>,
+    broker: Vec<f64>,
     stored: u64,
 }
 
@@ -184,6 +199,7 @@ impl Rounds {
             samples: Vec::new(),
             ratios: Vec::new(),
             ratios_same_request: Vec::new(),
+            broker: Vec::new(),
             stored: 0,
         }
     }
@@ -200,6 +216,7 @@ impl Rounds {
             mode: name(self.mode),
             ratio: Spread::of(self.ratios),
             ratio_same_request: Spread::of(self.ratios_same_request),
+            broker_per_second: (!self.broker.is_empty()).then(|| Spread::of(self.broker)),
             drain_seconds: Spread::of(self.samples.iter().map(|it| it.drain().as_secs_f64())),
             series: Series::of(&self.samples),
             stored: self.stored,

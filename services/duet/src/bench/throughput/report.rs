@@ -52,6 +52,9 @@ pub(super) struct ModeReport {
     pub(super) ratio_same_request: Spread,
     #[serde(flatten)]
     pub(super) series: Series,
+    /// What its broker alone takes: messages of one event each, stored and acknowledged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) broker_per_second: Option<Spread>,
     /// Reactions that were accepted, warm-up included; both stores were counted and hold exactly these.
     pub(super) stored: u64,
     /// Seconds from the last answer until all was stored at both ends.

@@ -68,6 +68,7 @@ impl fmt::Display for ModeReport {
             ratio,
             ratio_same_request,
             series,
+            broker_per_second,
             stored,
             ..
         } = self;
@@ -80,6 +81,13 @@ impl fmt::Display for ModeReport {
             f,
             "  stored at both ends, counted: {stored} of {stored} accepted"
         )?;
+        if let Some(broker) = broker_per_second {
+            writeln!(
+                f,
+                "  its nats-server alone stores and acknowledges {:.0} messages/s of one event each",
+                broker.median
+            )?;
+        }
         let refused: Vec<_> = series
             .statuses
             .iter()

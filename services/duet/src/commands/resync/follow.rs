@@ -1,6 +1,7 @@
 //! Following a resync to its end.
 
 use super::{
+    preview::counted,
     print,
     told::{Inbox, Last, Stage, Told},
 };
@@ -9,7 +10,6 @@ use crate::{
     place::{Pair, Place},
     signals::Signals,
 };
-use duet_web::words::counted;
 use reqwest::Client;
 use serde::Serialize;
 use std::{

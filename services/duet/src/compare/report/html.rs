@@ -1,9 +1,10 @@
 //! The report as one page of HTML with everything in it: no script, nothing from elsewhere.
 
-use super::{Report, page::Page, pictures};
+use super::{Report, page::Page};
 use crate::{
     compare::recommend::Span,
     failure::{Doing, Failure},
+    pictures,
 };
 use askama::Template;
 

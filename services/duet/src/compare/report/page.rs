@@ -2,14 +2,16 @@
 
 use super::{
     Report, pictures,
-    pictures::Picture,
     summary::{self, Row},
     terms,
     text::fits,
 };
-use crate::compare::{
-    claims::{Claim, Verdict},
-    recommend::{Criterion, Fits, Sentence, Span},
+use crate::{
+    compare::{
+        claims::{Claim, Verdict},
+        recommend::{Criterion, Fits, Sentence, Span},
+    },
+    pictures::Picture,
 };
 use duet_crd::Mode;
 

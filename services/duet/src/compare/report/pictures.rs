@@ -1,33 +1,15 @@
-//! What a run looks like: SVG, made by plotters, each picture of one question.
+//! What a run looks like: each picture of one question.
 
-mod axis; // from figures to places, and what is written beside an axis
-mod canvas; // lines, bars and ranges in the two modes' colours
-mod svg; // what plotters leaves out: a title for who can't see it, colours for the dark
-
-pub(super) use svg::STYLE;
-
-use crate::compare::{
-    claims::{BROKER_AWAY, RECEIVER_AWAY, Tail, View, failed},
-    measured::{Measured, Quantiles, SlowStep, SurgeStep},
-    printed::{PerSecond, Share, Time},
+use crate::{
+    compare::{
+        claims::{BROKER_AWAY, RECEIVER_AWAY, Tail, View, failed},
+        measured::{Measured, Quantiles, SlowStep, SurgeStep},
+        printed::{PerSecond, Share, Time},
+    },
+    pictures::{Axis, Bar, Line, Picture, Range, bars, lines, ranges},
 };
-use axis::Axis;
-use canvas::{Bar, Line, Range, bars, lines, ranges};
 use duet_crd::Mode;
 use std::time::Duration;
-
-/// A picture.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Picture {
-    /// For links.
-    pub(super) id: &'static str,
-    /// What it shows, as a headline.
-    pub(super) title: String,
-    /// The same for who can't see it, with the figures.
-    pub(super) alt: String,
-    /// The element `svg`.
-    pub(super) svg: String,
-}
 
 const MODES: [Mode; 2] = [Mode::Sync, Mode::Async];
 
@@ -41,34 +23,6 @@ pub(super) fn all(measured: &Measured) -> Vec<Picture> {
         freshness(measured),
     ];
     pictures.into_iter().flatten().collect()
-}
-
-impl Picture {
-    fn new(
-        id: &'static str,
-        title: impl Into<String>,
-        alt: impl Into<String>,
-        drawn: Option<String>,
-    ) -> Option<Self> {
-        let (title, alt) = (title.into(), alt.into());
-        let svg = svg::described(&drawn?, id, &title, &alt)?;
-        Some(Self {
-            id,
-            title,
-            alt,
-            svg,
-        })
-    }
-
-    /// A file of its own, with its title above it.
-    pub(super) fn alone(&self) -> Option<String> {
-        svg::alone(&self.svg, &self.title)
-    }
-
-    /// That file's name.
-    pub(super) fn file(&self) -> String {
-        format!("{}.svg", self.id)
-    }
 }
 
 /// A figure of each mode, if both have it.

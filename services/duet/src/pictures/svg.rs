@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 /// The colours of a picture in the dark; in the page and in a picture that stands alone.
-pub(in super::super) const STYLE: &str = include_str!("../../templates/pictures.css");
+pub(crate) const STYLE: &str = include_str!("../compare/templates/pictures.css");
 
 /// The drawing with its title and description, and without a size of its own.
 pub(super) fn described(drawn: &str, id: &str, title: &str, alt: &str) -> Option<String> {

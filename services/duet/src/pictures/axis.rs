@@ -8,7 +8,7 @@ const NUMBERS: f64 = 5.0;
 
 /// An axis with a title, a unit in it, and round numbers along it.
 #[derive(Debug, Clone)]
-pub(super) struct Axis {
+pub(crate) struct Axis {
     /// What is shown, with its unit.
     pub(super) title: &'static str,
     range: Range<f64>,
@@ -18,7 +18,7 @@ pub(super) struct Axis {
 
 impl Axis {
     /// From 0 to at least `most`.
-    pub(super) fn linear(title: &'static str, most: f64) -> Self {
+    pub(crate) fn linear(title: &'static str, most: f64) -> Self {
         let most = if most.is_finite() && most > 0.0 {
             most
         } else {
@@ -35,7 +35,7 @@ impl Axis {
     }
 
     /// From 0 to `most` and no further: for what a line's end stands at.
-    pub(super) fn up_to(title: &'static str, most: f64) -> Self {
+    pub(crate) fn up_to(title: &'static str, most: f64) -> Self {
         let Self { mut numbers, .. } = Self::linear(title, most);
         let most = most.max(f64::MIN_POSITIVE);
         numbers.retain(|number| *number <= most * 1.001);
@@ -48,7 +48,7 @@ impl Axis {
     }
 
     /// From the power of ten at or below `least` to one above `most`.
-    pub(super) fn log(title: &'static str, least: f64, most: f64) -> Self {
+    pub(crate) fn log(title: &'static str, least: f64, most: f64) -> Self {
         let least = if least.is_finite() {
             least.max(0.01)
         } else {

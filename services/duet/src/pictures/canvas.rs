@@ -53,14 +53,14 @@ fn font(colour: RGBColor) -> TextStyle<'static> {
 
 /// A line of one mode.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(crate) struct Line {
     mode: Mode,
     points: Vec<(f64, f64)>,
     marked: bool,
 }
 
 impl Line {
-    pub(super) fn of(mode: Mode, points: Vec<(f64, f64)>) -> Self {
+    pub(crate) fn of(mode: Mode, points: Vec<(f64, f64)>) -> Self {
         Self {
             mode,
             points,
@@ -69,7 +69,7 @@ impl Line {
     }
 
     /// Without a mark at each point: there are too many.
-    pub(super) fn unmarked(self) -> Self {
+    pub(crate) fn unmarked(self) -> Self {
         Self {
             marked: false,
             ..self
@@ -79,20 +79,20 @@ impl Line {
 
 /// A bar of one mode, of at most 100.
 #[derive(Debug)]
-pub(super) struct Bar {
-    pub(super) mode: Mode,
-    pub(super) percent: f64,
-    pub(super) shown: String,
+pub(crate) struct Bar {
+    pub(crate) mode: Mode,
+    pub(crate) percent: f64,
+    pub(crate) shown: String,
 }
 
 /// From a median to what nearly all took.
 #[derive(Debug)]
-pub(super) struct Range {
-    pub(super) name: String,
-    pub(super) mode: Mode,
-    pub(super) from: f64,
-    pub(super) to: f64,
-    pub(super) shown: String,
+pub(crate) struct Range {
+    pub(crate) name: String,
+    pub(crate) mode: Mode,
+    pub(crate) from: f64,
+    pub(crate) to: f64,
+    pub(crate) shown: String,
 }
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
@@ -115,7 +115,7 @@ where
 }
 
 /// A line for each mode, and perhaps a vertical mark at one place of the horizontal axis.
-pub(super) fn lines(
+pub(crate) fn lines(
     x: &Axis,
     y: &Axis,
     lines: &[Line],
@@ -258,7 +258,7 @@ fn height(rows: usize) -> u32 {
 }
 
 /// A group of bars for each row, with its figure at its end.
-pub(super) fn bars(title: &'static str, groups: &[(String, Vec<Bar>)]) -> Option<String> {
+pub(crate) fn bars(title: &'static str, groups: &[(String, Vec<Bar>)]) -> Option<String> {
     let names: Vec<_> = groups.iter().map(|(name, _)| name.as_str()).collect();
     drawn(height(groups.len()), |area| {
         let chart = rows(area, &Axis::up_to(title, 100.0), &names, BAR_ENDS)?;
@@ -287,7 +287,7 @@ pub(super) fn bars(title: &'static str, groups: &[(String, Vec<Bar>)]) -> Option
 }
 
 /// A range for each row: a disc at the median, a line to what nearly all took.
-pub(super) fn ranges(title: &'static str, ranges: &[Range]) -> Option<String> {
+pub(crate) fn ranges(title: &'static str, ranges: &[Range]) -> Option<String> {
     let names: Vec<_> = ranges.iter().map(|it| it.name.as_str()).collect();
     let least = ranges
         .iter()

@@ -1,5 +1,6 @@
 //! Questions to the services' internal ports.
 
+use duet_web::words::counted;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{collections::BTreeMap, fmt, time::Duration};
 
@@ -125,11 +126,13 @@ impl Observed {
     pub(crate) fn mended(&self) -> impl Iterator<Item = String> {
         let repaired = self.repaired.as_deref().map(|it| {
             let Repaired { events, last, why } = it;
-            format!("loss repaired: {events} events, the last at {last}; {why}")
+            let events = counted(*events, "event");
+            format!("loss repaired: {events}, the last at {last}; {why}")
         });
         let mended = |what: &str, it: &Option<Box<Mended>>| {
             let Mended { times, last, why } = it.as_deref()?;
-            Some(format!("{what}: {times} times, the last at {last}; {why}"))
+            let times = counted(*times, "time");
+            Some(format!("{what}: {times}, the last at {last}; {why}"))
         };
         let rebuilt = mended("consumer begun anew", &self.rebuilt);
         let corrected = mended("broker put right", &self.corrected);
@@ -230,13 +233,21 @@ pub(crate) async fn get<T: DeserializeOwned>(
     serde_json::from_slice(&body).map_err(|error| format!("GET {url}: {error}"))
 }
 
-/// The whole body, within a size.
-pub(crate) async fn body(mut answer: reqwest::Response) -> Result<Vec<u8>, String> {
+/// The whole body, within the size that most have.
+pub(crate) async fn body(answer: reqwest::Response) -> Result<Vec<u8>, String> {
+    body_within(answer, LONGEST).await
+}
+
+/// The whole body, within a size in bytes.
+pub(crate) async fn body_within(
+    mut answer: reqwest::Response,
+    longest: usize,
+) -> Result<Vec<u8>, String> {
     let mut body = Vec::new();
     while let Some(chunk) = answer.chunk().await.map_err(|error| why(&error))? {
         body.extend_from_slice(&chunk);
-        if body.len() > LONGEST {
-            return Err(format!("the answer has more than {LONGEST} bytes"));
+        if body.len() > longest {
+            return Err(format!("the answer has more than {longest} bytes"));
         }
     }
     Ok(body)
@@ -273,7 +284,7 @@ mod tests {
             told,
             [
                 "loss repaired: 12 events, the last at 2026-11-30T02:00:00Z; it was lost",
-                "broker put right: 1 times, the last at 2026-11-30T02:00:01Z; stream REACTIONS: made",
+                "broker put right: 1 time, the last at 2026-11-30T02:00:01Z; stream REACTIONS: made",
             ]
         );
         assert!(observed.more.is_empty(), "{observed:?}");

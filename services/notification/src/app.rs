@@ -36,7 +36,8 @@ pub async fn run(config: Config) -> Result<(), Error> {
 /// If it can't start, or did not stop in order.
 pub async fn run_until(config: Config, stop: Stop) -> Result<(), Error> {
     let args = &config.args;
-    let mut receiving = Receiving::begin(VERSION, store::MIGRATIONS, args, stop).await?;
+    let audit = Some(&store::audit::Notifications as _);
+    let mut receiving = Receiving::begin(VERSION, store::MIGRATIONS, audit, args, stop).await?;
     let incarnation = receiving.store.identity().incarnation;
     let open = receiving.store.write(move |tx| {
         let memory = Memory::open(tx.connection(), incarnation)?;
@@ -65,6 +66,5 @@ pub async fn run_until(config: Config, stop: Stop) -> Result<(), Error> {
         config.app_data(memory.clone()).app_data(streams.clone());
         routes::configure(config);
     };
-    receiving.audit = Some(&store::audit::Notifications);
     receiving.serve(own, routes).await
 }

@@ -1,6 +1,7 @@
 //! What is told as a Kubernetes Event: what happened, once, when it happened.
 
 use duet_crd::kubernetes::Status;
+use duet_web::words::counted;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
@@ -74,6 +75,13 @@ impl News {
     /// All pods follow another mode.
     pub(crate) fn switched(report: &Report) -> News {
         News::normal("Switched", "Switch", report.to_string())
+    }
+
+    /// What had been lost on its way was sent again, and is received.
+    pub(crate) fn repaired(events: u64, why: &str) -> News {
+        let events = counted(events, "event");
+        let note = format!("{events} that had been lost are received; {why}");
+        News::normal("LossRepaired", "Observe", note)
     }
 
     /// Pods do not follow another mode.

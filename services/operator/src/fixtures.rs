@@ -66,6 +66,7 @@ pub(crate) fn condition(r#type: &str, status: &str, reason: &str, message: &str)
         status: status.to_owned(),
         reason: reason.to_owned(),
         message: message.to_owned(),
+        ..PodCondition::default()
     }
 }
 

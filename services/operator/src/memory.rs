@@ -1,5 +1,6 @@
 //! What the operator remembers of a Channel between two looks at it. All of it may be lost: status holds what must not be.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use duet_crd::Mode;
@@ -42,6 +43,8 @@ pub(crate) struct Memory {
     /// Since when its deletion is known.
     deleted: Option<Timestamp>,
     told_late: bool,
+    /// How many lost events each pod had repaired; a pod that is seen for the first time may have had them long ago.
+    repaired: BTreeMap<String, u64>,
     /// Attempts that failed in a row.
     failures: u32,
 }
@@ -122,6 +125,36 @@ impl Memory {
         is_late.then_some(Turn::Late)
     }
 
+    /// What was lost and is repaired since the last look: how many events, and by what the last were taken for lost. Of a pod's first look
+    /// it is not known when that was.
+    pub(crate) fn repaired(
+        &mut self,
+        subject: &Subject,
+        observed: &Observed,
+    ) -> Option<(u64, String)> {
+        let pods = observed.participants.as_deref()?;
+        let (mut events, mut last) = (0, None);
+        for pod in pods {
+            let Some(told) = pod.told(subject).filter(|_| pod.is_sender()) else {
+                continue; // what it said before is not forgotten
+            };
+            let repaired = told.repaired.clone().unwrap_or_default();
+            let before = self.repaired.insert(pod.pod.clone(), repaired.events);
+            // A process that began anew counts from zero.
+            let more = before.map_or(0, |before| match repaired.events >= before {
+                true => repaired.events - before,
+                false => repaired.events,
+            });
+            if more > 0 {
+                events += more;
+                last = Some(repaired.why);
+            }
+        }
+        self.repaired
+            .retain(|name, _| pods.iter().any(|pod| pod.pod == *name));
+        Some((events, last?))
+    }
+
     /// When to look again.
     pub(crate) fn next(&mut self, subject: &Subject, status: &Status, now: Instant) -> Duration {
         self.failures = 0;
@@ -170,6 +203,7 @@ fn in_order(status: &Status) -> Status {
 mod tests {
     use super::*;
     use crate::fixtures::{at, done, observed, subject, told};
+    use crate::participants::ToldRepaired;
     use crate::status::status;
 
     #[test]
@@ -192,6 +226,31 @@ mod tests {
         assert_eq!(next(3, &lags, 59), FOLLOWING);
         assert_eq!(next(3, &lags, 60), REST);
         assert_eq!(next(4, &lags, 61), FOLLOWING);
+    }
+
+    #[test]
+    fn loss_that_is_repaired_is_told_as_it_grows_and_not_for_what_was_before_the_first_look() {
+        let mut memory = Memory::default();
+        let mut looks = |events: u64| {
+            let mut observed = observed(at(0));
+            let pods = observed.participants.as_mut().unwrap();
+            told(pods.iter_mut().find(|pod| pod.is_sender()).unwrap()).repaired =
+                Some(ToldRepaired {
+                    events,
+                    why: "the stream was made anew".to_owned(),
+                });
+            let told = memory.repaired(&subject(), &observed);
+            told.map(|(events, why)| format!("{events}: {why}"))
+        };
+        let some = |events| Some(format!("{events}: the stream was made anew"));
+        assert_eq!(looks(7), None);
+        assert_eq!(looks(7), None);
+        assert_eq!(looks(12), some(5));
+        // Its process began anew.
+        assert_eq!(looks(2), some(2));
+        let mut silent = observed(at(0));
+        silent.participants = Some(Vec::new());
+        assert_eq!(memory.repaired(&subject(), &silent), None);
     }
 
     #[test]

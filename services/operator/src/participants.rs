@@ -53,6 +53,7 @@ pub(crate) struct Told {
     pub(crate) retransmissions: Option<u64>,
     pub(crate) slowest_caller: Option<SignedDuration>,
     pub(crate) canary: Option<ToldCanary>,
+    pub(crate) repaired: Option<ToldRepaired>,
     pub(crate) conditions: Vec<PodCondition>,
 }
 
@@ -63,6 +64,15 @@ pub(crate) struct ToldCanary {
     /// In hundredths of the requests; none while there was none.
     pub(crate) achieved_percent: Option<f64>,
     pub(crate) requests: u64,
+}
+
+/// What a sender's pod tells of loss that was repaired, since it began.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(crate) struct ToldRepaired {
+    pub(crate) events: u64,
+    /// By what the last of them had been taken for lost.
+    pub(crate) why: String,
 }
 
 /// Which Channel a pod follows.
@@ -81,7 +91,19 @@ pub(crate) struct PodCondition {
     pub(crate) r#type: String,
     pub(crate) status: String,
     pub(crate) reason: String,
+    /// All reasons, where there are several.
+    pub(crate) reasons: Vec<String>,
     pub(crate) message: String,
+}
+
+impl PodCondition {
+    /// Each reason, the one first that is told first.
+    pub(crate) fn all_reasons(&self) -> &[String] {
+        match self.reasons.as_slice() {
+            [] => std::slice::from_ref(&self.reason),
+            all => all,
+        }
+    }
 }
 
 impl Told {

@@ -146,6 +146,8 @@ impl Context {
         let mut news = deeds(subject, &before, &outcome);
         if !subject.is_deleted {
             news.extend(self.turned(memory.follow(subject, &observed, &before, noticed), &after));
+            let repaired = memory.repaired(subject, &observed);
+            news.extend(repaired.map(|(events, why)| News::repaired(events, &why)));
         }
         // Without its finalizer, what was deleted is gone.
         let is_gone = subject.is_deleted && outcome.finalizer.is_some();

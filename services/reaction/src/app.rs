@@ -72,6 +72,7 @@ pub async fn run_until(config: Config, stop: Stop) -> Result<(), Error> {
     let receivers = known.as_ref().map(|settings| settings.to.clone());
     let options = Options::new(store::MIGRATIONS, clock, rand::random());
     let options = options.sending(receivers, generation(known.as_deref()));
+    let options = options.audited(Some(&store::audit::Reactions));
     let (store, committed) = service.open_store(&config.args, options).await?;
 
     let own = Reactions::over(&store)

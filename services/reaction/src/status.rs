@@ -9,14 +9,16 @@ use duet_channel::clock::Clock;
 use duet_channel::failing::Failing;
 use duet_channel::sender::{AcceptedByMode, Achieved};
 use duet_channel::store::Store;
+use duet_channel::store::sqlite::audit::imbalance;
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::sender::{ReceiverStanding, Standing, Undelivered};
 use duet_protocol::time::Timestamp;
 use duet_telemetry::Instruments;
-use duet_telemetry::instruments::Outbox;
+use duet_telemetry::instruments::{Imbalances, Outbox};
 use duet_web::channel::{Canary, Condition, Observed, Receiver, Repaired};
 use duet_web::service::sending::{HEAL, regressed, under_way};
 use duet_web::time;
+use duet_web::words::counted;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -28,10 +30,11 @@ const EVERY: Duration = Duration::from_secs(1);
 /// `GET /v1/channel`.
 pub(crate) async fn channel(sending: web::Data<Sending>) -> web::Json<Observed> {
     let state = sending.settings();
-    let (standing, oldest, of_each) = tokio::join!(
+    let (standing, oldest, of_each, imbalances) = tokio::join!(
         sending.standing(),
         sending.store().oldest(),
         sending.store().oldest_of_each(),
+        sending.store().read(imbalance::of_sender),
     );
     let mut observed = Observed {
         retransmissions: Some(sending.retransmissions()),
@@ -50,7 +53,10 @@ pub(crate) async fn channel(sending: web::Data<Sending>) -> web::Json<Observed> 
         let oldest = oldest.filter(|_| standing.unacknowledged > 0);
         // People count what was accepted. What the channel says for itself only keeps it from being drained.
         let waits = |receiver: &&ReceiverStanding| receiver.accepted() > 0;
-        let failing = sending.failing();
+        let known = Known {
+            failing: sending.failing(),
+            imbalances: imbalances.unwrap_or_default(),
+        };
         let of_each: BTreeMap<_, _> = of_each.unwrap_or_default().into_iter().collect();
         let receiver = |receiver: &ReceiverStanding| Receiver {
             name: receiver.name.to_string(),
@@ -59,11 +65,11 @@ pub(crate) async fn channel(sending: web::Data<Sending>) -> web::Json<Observed> 
                 .filter(waits)
                 .and_then(|receiver| of_each.get(&receiver.name))
                 .map(|accepted| age(*accepted)),
-            failing: trouble(receiver, &failing).map(|(_, sentence)| sentence),
+            failing: trouble(receiver, &known).map(|(_, sentence)| sentence),
         };
         observed.receivers = Some(standing.receivers.iter().map(receiver).collect());
         let resync = resync(&sending, &standing).await;
-        let degraded = degraded(&standing, resync, &failing);
+        let degraded = degraded(&standing, resync, &known);
         observed.unacknowledged = Some(standing.accepted());
         observed.opening = standing.is_opening();
         let lost: u64 = standing.receivers.iter().map(|it| it.lost).sum();
@@ -96,26 +102,32 @@ fn percent(achieved: Achieved) -> Option<f64> {
     (achieved.requests > 0).then(|| (share * 1_000.0).round() / 10.0)
 }
 
-/// What keeps events from their receivers: one word, and what is to be said of each of them that it is so of. A regression comes
-/// first: only a person can heal it.
+/// What is known of receivers beside how they stand.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    /// To whom something failed last.
+    pub(crate) failing: BTreeMap<ReceiverName, Failing>,
+    /// By how many events the outbox does not balance.
+    pub(crate) imbalances: BTreeMap<ReceiverName, u64>,
+}
+
+/// What keeps events from their receivers, or should be looked at: a reason and a sentence for each. A regression comes first: only a
+/// person can heal it.
 fn degraded(
     standing: &Standing,
     resync: Option<String>,
-    failing: &BTreeMap<ReceiverName, Failing>,
-) -> Option<(&'static str, String)> {
+    known: &Known,
+) -> Vec<(&'static str, String)> {
     let receivers = || standing.receivers.iter();
     let regressed: Vec<_> = receivers()
         .filter_map(|it| regressed(&it.name, it.health))
         .collect();
     let reason = regressed.first().map(|(reason, _)| *reason);
     let heal = reason.map(|reason| (reason, HEAL.to_owned()));
-    let failing = receivers().filter_map(|it| fails(it, failing));
+    let failing = receivers().filter_map(|it| fails(it, known));
     let resync = resync.map(|sentence| ("Resyncing", sentence));
     let regressed = regressed.into_iter().chain(heal);
-    let all: Vec<_> = regressed.chain(resync).chain(failing).collect();
-    let (reason, _) = all.first()?;
-    let said: Vec<_> = all.iter().map(|(_, sentence)| sentence.as_str()).collect();
-    Some((reason, said.join("; ")))
+    regressed.chain(resync).chain(failing).collect()
 }
 
 /// How far the resync is that is under way; none if none is.
@@ -130,19 +142,19 @@ async fn resync(sending: &Sending, standing: &Standing) -> Option<String> {
 /// What keeps events from a receiver.
 pub(crate) fn trouble(
     receiver: &ReceiverStanding,
-    failing: &BTreeMap<ReceiverName, Failing>,
+    known: &Known,
 ) -> Option<(&'static str, String)> {
-    regressed(&receiver.name, receiver.health).or_else(|| fails(receiver, failing))
+    regressed(&receiver.name, receiver.health).or_else(|| fails(receiver, known))
 }
 
 /// Why nothing, or not all, gets to a receiver.
-fn fails(
-    receiver: &ReceiverStanding,
-    failing: &BTreeMap<ReceiverName, Failing>,
-) -> Option<(&'static str, String)> {
+fn fails(receiver: &ReceiverStanding, known: &Known) -> Option<(&'static str, String)> {
     let name = &receiver.name;
     // What failed last is no matter once nothing waits.
-    let failing = failing.get(name).filter(|_| receiver.unacknowledged > 0);
+    let failing = known
+        .failing
+        .get(name)
+        .filter(|_| receiver.unacknowledged > 0);
     if let Some(failing) = failing {
         let since = time::text(failing.since);
         let message = format!("nothing gets to {name} since {since}: {}", failing.cause);
@@ -155,11 +167,20 @@ fn fails(
             sends,
         } = undelivered;
         let message = format!(
-            "{events} events were sent to {name} again and again, the most sent {sends} times, and are not received; the first is {} of {}. \
-             They are sent ever more rarely, until a receipt comes: see whether {name} runs, and what it says",
-            first.sequence, first.source
+            "{} sent to {name} again and again without a receipt, the most sent {sends} times; the first is {} of {}. It goes on ever \
+             more rarely, until a receipt comes: see whether {name} runs, and what it says",
+            counted(events, "event"),
+            first.sequence,
+            first.source
         );
         return Some(("Undelivered", message));
+    }
+    if let Some(events) = known.imbalances.get(name).filter(|events| **events > 0) {
+        let message = format!(
+            "of what {name} is not known to hold the outbox lacks {}, or has more than was accepted: `duet audit` names it",
+            counted(*events, "event")
+        );
+        return Some(("LedgerDiffers", message));
     }
     receiver.ledger_differs.then(|| {
         let message = format!(
@@ -167,6 +188,18 @@ fn fails(
         );
         ("LedgerDiffers", message)
     })
+}
+
+/// By how many events the ledger of each receiver does not balance: at least one where both ends' rows differ.
+fn imbalances(standing: &Standing, of_outbox: &BTreeMap<ReceiverName, u64>) -> Imbalances {
+    let of = |it: &ReceiverStanding| {
+        let events = of_outbox.get(&it.name).copied().unwrap_or_default();
+        (
+            it.name.as_str().into(),
+            events.max(it.ledger_differs.into()),
+        )
+    };
+    standing.receivers.iter().map(of).collect()
 }
 
 /// Keeps what the metrics tell of the outbox up to date, until `stop`.
@@ -185,8 +218,20 @@ pub(crate) async fn measure(
     let asked = Arc::clone(&known);
     instruments
         .observe_outbox(move || asked.lock().unwrap_or_else(PoisonError::into_inner).clone());
+    let unbalanced = Arc::new(Mutex::new(Imbalances::new()));
+    let asked = Arc::clone(&unbalanced);
+    instruments
+        .observe_imbalance(move || asked.lock().unwrap_or_else(PoisonError::into_inner).clone());
     while !stop.is_cancelled() {
-        let (standing, oldest) = tokio::join!(sending.standing(), sending.store().oldest_of_each());
+        let (standing, oldest, of_outbox) = tokio::join!(
+            sending.standing(),
+            sending.store().oldest_of_each(),
+            sending.store().read(imbalance::of_sender),
+        );
+        if let (Some(standing), Ok(of_outbox)) = (&standing, of_outbox) {
+            *unbalanced.lock().unwrap_or_else(PoisonError::into_inner) =
+                imbalances(standing, &of_outbox);
+        }
         if let (Some(standing), Ok(oldest)) = (standing, oldest) {
             let now = clock.wall();
             let outbox = |receiver: &ReceiverStanding| {
@@ -234,7 +279,10 @@ mod tests {
             reason: Reason::NoAnswer,
             cause: "refused".into(),
         };
-        let failing = [(ReceiverName::new("first").unwrap(), unreachable)].into();
+        let known = Known {
+            failing: [(ReceiverName::new("first").unwrap(), unreachable)].into(),
+            ..Known::default()
+        };
         let standing = |healths: [Health; 3]| Standing {
             receivers: ["first", "second", "third"]
                 .iter()
@@ -245,8 +293,16 @@ mod tests {
         };
         let restored = Health::SenderRegressed(Suspicion::BeyondEnd);
         let all = [Health::Sound, restored, Health::ReceiverRegressed];
-        let (reason, said) = degraded(&standing(all), None, &failing).unwrap();
+        let told = |standing: &Standing, resync, known: &Known| {
+            let condition = Condition::degraded(degraded(standing, resync, known));
+            (condition.reason, condition.reasons, condition.message)
+        };
+        let (reason, reasons, said) = told(&standing(all), None, &known);
         assert_eq!(reason, "SenderRegressed");
+        assert_eq!(
+            reasons,
+            ["SenderRegressed", "ReceiverRegressed", "NoAnswer"]
+        );
         assert_eq!(
             said,
             "second holds what this store never sent: this store was restored from an older copy; \
@@ -254,12 +310,12 @@ mod tests {
              heal it with `duet resync`; look first with `duet resync --preview`; \
              nothing gets to first since 1970-01-01T00:00:00Z: refused"
         );
-        let (reason, said) = degraded(&standing([Health::Sound; 3]), None, &failing).unwrap();
+        let (reason, _, said) = told(&standing([Health::Sound; 3]), None, &known);
         assert_eq!(reason, "NoAnswer");
         assert!(!said.contains("resync"), "{said}");
         let sound = standing([Health::Sound; 3]);
-        assert_eq!(degraded(&sound, None, &BTreeMap::new()), None);
-        let (reason, said) = degraded(&sound, Some("under way".to_owned()), &failing).unwrap();
+        assert_eq!(degraded(&sound, None, &Known::default()), []);
+        let (reason, _, said) = told(&sound, Some("under way".to_owned()), &known);
         assert_eq!(reason, "Resyncing");
         assert!(
             said.starts_with("under way; nothing gets to first"),

@@ -4,6 +4,7 @@ use actix_web::web::{Data, Json};
 use duet_channel::clock::Clock;
 use duet_channel::life::{Met, Sent};
 use duet_channel::store::Store;
+use duet_channel::store::sqlite::audit::imbalance;
 use duet_channel::store::sqlite::life;
 use duet_web::Problem;
 use duet_web::why::Asked;
@@ -21,11 +22,15 @@ pub(crate) async fn why(
         let row = reactions::own_row(connection, &key)?;
         life::sender(connection, &key, row, now)
     });
-    let (sent, standing) = tokio::join!(read, sending.standing());
-    let failing = sending.failing();
+    let imbalances = sending.store().read(imbalance::of_sender);
+    let (sent, standing, imbalances) = tokio::join!(read, sending.standing(), imbalances);
+    let known = status::Known {
+        failing: sending.failing(),
+        imbalances: imbalances.unwrap_or_default(),
+    };
     let met = standing.map(|standing| {
         let met = |receiver| Met {
-            failing: status::trouble(receiver, &failing).map(|(_, sentence)| sentence),
+            failing: status::trouble(receiver, &known).map(|(_, sentence)| sentence),
             receiver: receiver.name.to_string(),
             unacknowledged: receiver.accepted(),
         };

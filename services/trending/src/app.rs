@@ -31,11 +31,11 @@ pub async fn run(config: Config) -> Result<(), Error> {
 /// If it can't start, or did not stop in order.
 pub async fn run_until(config: Config, stop: Stop) -> Result<(), Error> {
     let end = stop.end.clone();
-    let mut receiving = Receiving::begin(VERSION, tally::MIGRATIONS, &config.args, stop).await?;
+    let (tables, audit) = (tally::MIGRATIONS, Some(&crate::service::AUDIT as _));
+    let mut receiving = Receiving::begin(VERSION, tables, audit, &config.args, stop).await?;
     let clock = receiving.service.clock;
     let forgetting = forget(receiving.store.clone(), clock, end);
     receiving.tasks.spawn("forget", forgetting);
-    receiving.audit = Some(&crate::service::AUDIT);
     let trending = Versioned::new(Trending { clock });
     receiving.serve(trending, routes::configure).await
 }

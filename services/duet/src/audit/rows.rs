@@ -6,7 +6,7 @@ use duet_channel::store::sqlite::audit::{AtReceiver, Begin, Finding, MOST, Sende
 use serde::Serialize;
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-/// How many rows are compared at once.
+/// How many rows are compared at once, at most.
 const PAGE: usize = 1_000;
 /// How often what differs is read again, and how long it rests in between.
 const TIMES: usize = 50;
@@ -31,15 +31,28 @@ pub(crate) struct Compared {
 
 impl fmt::Display for Compared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} rows are the same", self.same)?;
-        for (count, what) in [
-            (self.in_flight, "have an event in flight"),
-            (self.waiting, "have one that is parked, dead or discarded"),
-            (self.not_kept, "are not kept there"),
-            (self.different, "differ"),
+        match self.same {
+            1 => write!(f, "1 row is the same")?,
+            same => write!(f, "{same} rows are the same")?,
+        }
+        for (count, has, have) in [
+            (
+                self.in_flight,
+                "has an event in flight",
+                "have an event in flight",
+            ),
+            (
+                self.waiting,
+                "has one that is parked, dead or discarded",
+                "have one that is parked, dead or discarded",
+            ),
+            (self.not_kept, "is not kept there", "are not kept there"),
+            (self.different, "differs", "differ"),
         ] {
-            if count > 0 {
-                write!(f, ", {count} {what}")?;
+            match count {
+                0 => {}
+                1 => write!(f, ", 1 {has}")?,
+                _ => write!(f, ", {count} {have}")?,
             }
         }
         Ok(())
@@ -111,18 +124,16 @@ impl Walk<'_> {
         let mut after: Option<String> = None;
         loop {
             let page = self.sender.page(after.as_deref(), PAGE).await?;
-            let last = page.last().map(|row| row.key.clone());
-            let is_last = page.len() < PAGE;
+            let Some(last) = page.last().map(|row| row.key.clone()) else {
+                return Ok(());
+            };
             self.settle(
                 page.into_iter()
                     .map(|row| (row.key.clone(), Some(row)))
                     .collect(),
             )
             .await?;
-            match last {
-                Some(last) if !is_last => after = Some(last),
-                _ => return Ok(()),
-            }
+            after = Some(last);
         }
     }
 
@@ -131,17 +142,15 @@ impl Walk<'_> {
         let mut after: Option<String> = None;
         loop {
             let page = self.receiver.page(after.as_deref(), PAGE).await?;
-            let last = page.last().map(|row| row.key.clone());
-            let is_last = page.len() < PAGE;
+            let Some(last) = page.last().map(|row| row.key.clone()) else {
+                return Ok(());
+            };
             let standing = page.into_iter().filter(|row| row.hash.is_some());
             let keys: Vec<_> = standing.map(|row| row.key).collect();
             let known = self.sender.rows(&keys).await?;
             let unknown = keys.into_iter().zip(known).filter(|(_, row)| row.is_none());
             self.settle(unknown.collect()).await?;
-            match last {
-                Some(last) if !is_last => after = Some(last),
-                _ => return Ok(()),
-            }
+            after = Some(last);
         }
     }
 

@@ -12,11 +12,14 @@ use duet_protocol::{
     sequence::{Sequence, Source},
 };
 use rusqlite::{Connection, OpenFlags};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
 /// How long one answer may take: all rows are read for it.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// The longest answer that is read: rows come a page at a time, and epochs, of which each start of a process makes one, all at once.
+const LONGEST: usize = 64 << 20;
 /// How long a file's writer may keep a reader out.
 const BUSY: Duration = Duration::from_secs(10);
 
@@ -87,7 +90,7 @@ impl Store {
                     .iter()
                     .map(|(source, sequence)| (source.to_string(), sequence.0))
                     .collect();
-                post(http, &format!("{base}/v1/ledger"), &at).await
+                post(http, &format!("{base}/v1/ledger"), &json!({"places": at})).await
             }
         };
         let mut told = told.map_err(|error| self.failed(error))?;
@@ -125,7 +128,7 @@ impl Store {
             Way::Service(http, base) => {
                 let mut query = vec![("limit", limit.to_string())];
                 query.extend(after.map(|after| ("after", after.to_owned())));
-                get(http, &format!("{base}/v1/ledger/rows"), &query).await
+                get(http, &rows_of(base), &query).await
             }
         };
         told.map_err(|error| self.failed(error))
@@ -139,7 +142,12 @@ impl Store {
                 let all = keys.iter().map(of).collect::<Result<Vec<_>, _>>();
                 all.map_err(|error| error.to_string())
             }
-            Way::Service(http, base) => post(http, &format!("{base}/v1/ledger/rows"), keys).await,
+            Way::Service(http, base) => {
+                let ask = async |some: &[String]| {
+                    post(http, &rows_of(base), &json!({"keys": some})).await
+                };
+                all(keys, ask).await
+            }
         };
         told.map_err(|error| self.failed(error))
     }
@@ -154,21 +162,47 @@ impl Store {
                 audit::at_receiver(file, *rows, keys).map_err(|error| error.to_string())
             }
             Way::Service(http, base) => {
-                let keys: Vec<_> = keys
-                    .iter()
-                    .map(|(key, event)| (key, event.map(|event| event.to_string())))
-                    .collect();
-                post(http, &format!("{base}/v1/ledger/rows"), &keys).await
+                let ask = async |some: &[(String, Option<EventId>)]| {
+                    let text = |(key, event): &(String, Option<EventId>)| {
+                        (key.clone(), event.map(|event| event.to_string()))
+                    };
+                    let some: Vec<_> = some.iter().map(text).collect();
+                    post(http, &rows_of(base), &json!({"keys": some})).await
+                };
+                all(keys, ask).await
             }
         };
         told.map_err(|error| self.failed(error))
     }
 }
 
+fn rows_of(base: &str) -> String {
+    format!("{base}/v1/ledger/rows")
+}
+
+/// Asks about all of them: each answer is about as many, from the first on, as fit into it.
+async fn all<Q, T>(
+    questions: &[Q],
+    ask: impl AsyncFn(&[Q]) -> Result<Vec<T>, String>,
+) -> Result<Vec<T>, String> {
+    let mut answers = Vec::with_capacity(questions.len());
+    while let Some(left) = questions
+        .get(answers.len()..)
+        .filter(|left| !left.is_empty())
+    {
+        let some = ask(left).await?;
+        if some.is_empty() {
+            return Err("an answer to nothing that was asked".to_owned());
+        }
+        answers.extend(some);
+    }
+    Ok(answers)
+}
+
 async fn post<T: DeserializeOwned>(
     http: &reqwest::Client,
     url: &str,
-    question: &(impl Serialize + ?Sized),
+    question: &Value,
 ) -> Result<T, String> {
     let question = serde_json::to_vec(question).map_err(|error| error.to_string())?;
     let asked = http
@@ -196,9 +230,23 @@ async fn answer<T: DeserializeOwned>(
 ) -> Result<T, String> {
     let answer = asked.send().await.map_err(|error| internal::why(&error))?;
     let status = answer.status();
-    let body = internal::body(answer).await?;
+    let body = internal::body_within(answer, LONGEST).await?;
     if !status.is_success() {
         return Err(format!("{url} says {status}"));
     }
     serde_json::from_slice(&body).map_err(|error| format!("{url}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_does_not_fit_into_one_answer_is_asked_for_again() {
+        let keys = [1, 2, 3, 4, 5];
+        let two = async |some: &[i32]| Ok(some.iter().take(2).map(|it| it * 10).collect());
+        assert_eq!(all(&keys, two).await, Ok(vec![10, 20, 30, 40, 50]));
+        let none = async |_: &[i32]| Ok(Vec::<i32>::new());
+        assert!(all(&keys, none).await.is_err());
+    }
 }

@@ -12,6 +12,9 @@ use duet_channel::store::sqlite::audit::AuditRows;
 pub(crate) struct Options {
     #[command(flatten)]
     place: Place,
+    /// Ask the services, which must run, instead of reading their files; in a cluster they always are
+    #[arg(long)]
+    ask: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -28,9 +31,10 @@ const RECEIVERS: [(&str, &dyn AuditRows); 2] = [
 
 pub(crate) fn run(options: Options) -> Result<(), Failure> {
     let report = on_one_thread(async {
-        let (sender, receivers) = match options.place.cluster() {
-            None => files(&options.place)?,
-            Some(_) => services(&options.place).await?,
+        let asks = options.ask || options.place.cluster().is_some();
+        let (sender, receivers) = match asks {
+            false => files(&options.place)?,
+            true => services(&options.place).await?,
         };
         audit::audit(&sender, &receivers).await
     })?;
@@ -74,16 +78,16 @@ async fn services(place: &Place) -> Result<(Store, Vec<Store>), Failure> {
             );
             Failure::new(Kind::Untold, what)
         })?;
-        // In a cluster a participant is a pod, named for its Service.
-        let service = ["reaction", "notification", "trending"]
-            .into_iter()
-            .find(|service| participant.name.contains(service))
-            .unwrap_or(&participant.name);
-        let store = Store::service(service, internal);
-        match service {
-            "reaction" => sender = Some(store),
-            _ => receivers.push(store),
+        let mut store = Store::service(&participant.service, internal);
+        if participant.service == "reaction" {
+            sender = Some(store);
+            continue;
         }
+        // In a cluster the Channel calls it as its Service is called, which the release names.
+        if let Some(name) = store.receiver().await?.name {
+            store.name = name;
+        }
+        receivers.push(store);
     }
     let sender = sender.ok_or_else(|| Failure::new(Kind::NotRunning, "Reaction does not run"))?;
     Ok((sender, receivers))

@@ -65,6 +65,13 @@ async fn a_receiver_joins_and_leaves_under_load_and_nothing_is_lost_at_the_other
 
     let callers = Callers::of(&release).await;
     callers.post("joined").await;
+    assert_eq!(callers.react("joined", "cy").await.status, 200);
+    let said = release.duet("audit", &[]).or_panic();
+    assert!(said.contains("balanced"), "{said}");
+    let said = release.duet("why", &["joined", "cy"]).or_panic();
+    assert!(said.contains("applied"), "{said}");
+    let said = release.duet("dead-letters list", &[]).or_panic();
+    assert!(said.contains(&release.pod("notification")), "{said}");
     for mode in ["Sync", "Async"] {
         release.patch_mode(mode);
         release.follows(mode, PATIENCE).await;

@@ -119,8 +119,9 @@ impl Release {
 
     /// Runs `duet` on this installation.
     pub(crate) fn duet(&self, verb: &str, args: &[&str]) -> Said {
-        let of = [verb, "--namespace", &self.namespace];
-        run(env!("CARGO_BIN_EXE_duet"), [&of, args].concat())
+        let of = ["--namespace", &*self.namespace];
+        let all = verb.split(' ').chain(of).chain(args.iter().copied());
+        run(env!("CARGO_BIN_EXE_duet"), all)
     }
 
     /// Applies a manifest in the namespace.

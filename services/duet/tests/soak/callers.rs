@@ -253,6 +253,7 @@ async fn heard(request: reqwest::RequestBuilder) -> Result<(u16, Value), Silence
 /// What the README says of each answer to a change: none, if no caller of a post that is there should get it.
 fn answer_of(status: u16, body: &Value) -> Option<Answer> {
     match status {
+        200 if body["delivery"]["attempts"] == 0 => Some(Answer::Stood),
         200 => Some(Answer::Delivered),
         202 => Some(Answer::Accepted),
         503 if body["type"] == "/problems/outcome-unknown" => Some(Answer::Unknown),

@@ -333,7 +333,7 @@ fn degraded(subject: &Subject, pods: Option<&[Participant]>) -> Verdict {
     }
 }
 
-/// What pods say is wrong, of the reasons that are asked for: the first one's reason, and what each says.
+/// What pods say is wrong, of the reasons that are asked for: the first such reason, and what each says that has one.
 fn pods_say(
     subject: &Subject,
     pods: &[Participant],
@@ -342,13 +342,16 @@ fn pods_say(
     let said: Vec<_> = pods
         .iter()
         .filter_map(|pod| Some((pod, pod.told(subject)?.condition(DEGRADED, "True")?)))
-        .filter(|(_, condition)| asked(&condition.reason))
+        .filter_map(|(pod, condition)| {
+            let mut reasons = condition.all_reasons().iter();
+            Some((pod, condition, reasons.find(|reason| asked(reason))?))
+        })
         .collect();
-    let (_, first) = said.first()?;
+    let (_, _, first) = said.first()?;
     let each = said
         .iter()
-        .map(|(pod, condition)| format!("{}: {}", pod.pod, condition.message));
-    Some((reason(&first.reason).to_owned(), listed(each)))
+        .map(|(pod, condition, _)| format!("{}: {}", pod.pod, condition.message));
+    Some((reason(first).to_owned(), listed(each)))
 }
 
 /// A reason that the API takes: a pod may be of another version.

@@ -430,4 +430,13 @@ fn what_should_be_looked_at_while_events_flow_keeps_no_channel_from_being_ready(
         ready(&["SenderRegressed", "ParkedFull"]),
         of("False", "ParkedFull")
     );
+    // One pod's first reason does not hide what keeps events waiting there.
+    let mut observed = observed(at(0));
+    let sender = told(&mut observed.participants.as_mut().unwrap()[0]);
+    sender.conditions = vec![condition(DEGRADED, "True", "SenderRegressed", "why")];
+    sender.conditions[0].reasons = ["SenderRegressed", "NoAnswer"].map(str::to_owned).into();
+    let conditions = conditions(&subject(), &observed, &done(), &[]);
+    let told = |r#type| find(&conditions, r#type).map(|it| (&*it.status, &*it.reason));
+    assert_eq!(told(READY), Some(("False", "NoAnswer")));
+    assert_eq!(told(DEGRADED), Some(("True", "SenderRegressed")));
 }

@@ -116,6 +116,8 @@ impl Restored {
 pub enum Answer {
     /// 200: it stands, and every receiver has it.
     Delivered,
+    /// The same, of a change that changed nothing and was sent to nobody: every receiver had it.
+    Stood,
     /// 202: it stands, and every receiver will have it.
     Accepted,
     /// It does not stand.

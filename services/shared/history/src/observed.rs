@@ -120,7 +120,13 @@ impl Shown {
         }
         let delivered = changes
             .iter()
-            .filter(|it| it.answer == Answer::Delivered && it.ended < read.invoked)
+            .filter(|it| match it.answer {
+                Answer::Delivered => true,
+                // Who had it and was restored may be without it until then.
+                Answer::Stood => !gone.is_unsettled,
+                _ => false,
+            })
+            .filter(|it| it.ended < read.invoked)
             .filter(|it| !gone.may_include(it));
         let delivered = delivered.map(|it| it.invoked).max();
         let begun = || {

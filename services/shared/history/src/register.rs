@@ -168,7 +168,7 @@ impl<'a> Named<'a> {
         let does = story.iter().map(|it| match &it.did {
             Did::Read { saw } | Did::Observed { saw, .. } => Does::Reads(name(saw)),
             Did::Wrote { wanted, answer } => match answer {
-                Answer::Delivered | Answer::Accepted => Does::Writes(name(wanted)),
+                Answer::Delivered | Answer::Stood | Answer::Accepted => Does::Writes(name(wanted)),
                 Answer::Unknown => Does::MayWrite(name(wanted)),
                 Answer::Refused => Does::WritesAndTakesBack(name(wanted)),
             },

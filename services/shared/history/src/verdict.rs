@@ -42,9 +42,10 @@ impl fmt::Display for Explained {
         let told = |answer| self.writes.get(&answer).copied().unwrap_or(0);
         write!(
             f,
-            "{} changes ({} delivered, {} accepted, {} refused, {} unknown) and {} reads of {} pairs, of which {} stand",
+            "{} changes ({} delivered, {} delivered before, {} accepted, {} refused, {} unknown) and {} reads of {} pairs, of which {} stand",
             self.writes.values().sum::<usize>(),
             told(Answer::Delivered),
+            told(Answer::Stood),
             told(Answer::Accepted),
             told(Answer::Refused),
             told(Answer::Unknown),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use duet_history::{Answer, Restored, Violation};
 
-use Answer::{Accepted, Delivered, Refused, Unknown};
+use Answer::{Accepted, Delivered, Refused, Stood, Unknown};
 use story::{Step, held, history, observed, read, wrote};
 
 fn ms(time: Range<u64>) -> Range<Duration> {
@@ -150,4 +150,16 @@ fn a_restored_receiver_may_lack_what_was_delivered_until_it_is_healed_and_no_lon
         &[(36, 37, wrote("like", Delivered)), (40, 41, observed("-"))],
         "like",
     );
+    // Of what it had, a change that changes nothing may be told to be delivered, until it is healed.
+    let story = |from| {
+        [
+            (0, 1, wrote("-", Delivered)),
+            (20, 21, wrote("love", Delivered)),
+            (36, 37, wrote("love", Stood)),
+            (from, from + 1, observed("-")),
+        ]
+    };
+    right(RECEIVER, &story(40), "love");
+    refused(RECEIVER, &story(51), "love");
+    refused(Some("trending"), &story(40), "love");
 }

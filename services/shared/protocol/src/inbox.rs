@@ -235,9 +235,14 @@ impl Inbox {
 
     /// The digest of the state, if the service says what it has and is meant to have all that its sender has.
     pub fn digest(&self) -> Option<RollingHash> {
+        let is_comparable = self.state.is_told && self.state.discarded == 0;
+        is_comparable.then(|| self.written())
+    }
+
+    /// The digest of the rows that were written.
+    pub fn written(&self) -> RollingHash {
         let open = self.epochs.values().map(|inbox| inbox.digest);
-        let digest = open.fold(self.state.digest, |sum, digest| sum + digest);
-        (self.state.is_told && self.state.discarded == 0).then_some(digest)
+        open.fold(self.state.digest, |sum, digest| sum + digest)
     }
 
     /// It joined with this epoch: what lies before was not, or is no more, for it.

@@ -148,6 +148,16 @@ impl Account {
         }
         Ok(())
     }
+
+    /// By how many events it does not balance; 0 if it does.
+    pub fn imbalance(&self) -> u64 {
+        match self.balance() {
+            Ok(()) => 0,
+            Err(Imbalance::MoreThanSent) => self.received - self.sent.0,
+            Err(Imbalance::Unaccounted(events) | Imbalance::Surplus(events)) => events,
+            Err(Imbalance::OwnDiffers) => self.endings.own.abs_diff(self.sent_own),
+        }
+    }
 }
 
 /// What a key's value adds to the digest of the state, at both ends the same. Nothing that stands adds nothing.
@@ -196,20 +206,23 @@ mod tests {
         };
         assert_eq!(balanced.balance(), Ok(()));
         assert_eq!((balanced.accepted(), balanced.in_flight()), (9, 4));
+        assert_eq!(balanced.imbalance(), 0);
         let cases = [
-            (account(3, 4, 3), Imbalance::MoreThanSent),
-            (account(4, 4, 2), Imbalance::Unaccounted(1)),
-            (account(4, 3, 3), Imbalance::Surplus(1)),
+            (account(3, 5, 4), Imbalance::MoreThanSent, 2),
+            (account(5, 5, 1), Imbalance::Unaccounted(3), 3),
+            (account(4, 3, 3), Imbalance::Surplus(1), 1),
             (
                 Account {
                     sent_own: 2,
                     ..account(4, 4, 3)
                 },
                 Imbalance::OwnDiffers,
+                1,
             ),
         ];
-        for (account, imbalance) in cases {
+        for (account, imbalance, events) in cases {
             assert_eq!(account.balance(), Err(imbalance), "{account:?}");
+            assert_eq!(account.imbalance(), events, "{account:?}");
         }
     }
 

@@ -139,6 +139,11 @@ pub trait InboxTables {
         failure: Option<&Failure>,
         parked: Parked,
     ) -> Result<(), Self::Error>;
+    /// Remembers, for people, that an event was discarded that nothing newer superseded; tables that need not may leave it.
+    fn discarded(&mut self, id: EventId) -> Result<(), Self::Error> {
+        let _ = id;
+        Ok(())
+    }
     /// Takes an event out of the parked table.
     fn unpark(&mut self, id: EventId) -> Result<(), Self::Error>;
     /// Takes at most `limit` events out of it, dead ones included, that a sweep takes; how many it took.
@@ -315,6 +320,9 @@ impl<I: InboxTables, A: Apply<Error = I::Error>> Receiving<'_, I, A> {
             _ => true,
         };
         self.inbox.unpark(event.id())?;
+        if !superseded {
+            self.inbox.discarded(event.id())?;
+        }
         let mut inbox = self.inbox.inbox(lane)?;
         // The row is not what the sender's is, and is not meant to be.
         inbox.state.discarded += u64::from(!superseded);

@@ -286,16 +286,9 @@ impl Instruments {
             .with_unit("{event}")
             .with_description("Events that the receiver has not acknowledged")
             .with_callback(move |gauge| {
-                for Outbox {
-                    receiver,
-                    unacknowledged,
-                    ..
-                } in outbox()
-                {
-                    gauge.observe(
-                        unacknowledged,
-                        &[KeyValue::new(attribute::RECEIVER, receiver)],
-                    );
+                for it in outbox() {
+                    let receiver = KeyValue::new(attribute::RECEIVER, it.receiver);
+                    gauge.observe(it.unacknowledged, &[receiver]);
                 }
             })
             .build();
@@ -305,7 +298,23 @@ impl Instruments {
             .with_description("Age of the oldest event that the receiver has not acknowledged; 0 if there is none")
             .with_callback(move |gauge| {
                 for Outbox { receiver, oldest_age, .. } in again() {
-                    gauge.observe(oldest_age.as_secs_f64(), &[KeyValue::new(attribute::RECEIVER, receiver)]);
+                    let receiver = KeyValue::new(attribute::RECEIVER, receiver);
+                    gauge.observe(oldest_age.as_secs_f64(), &[receiver]);
+                }
+            })
+            .build();
+    }
+
+    /// From now on, `/metrics` asks `imbalance` by how many events the ledger of each receiver does not balance.
+    pub fn observe_imbalance(&self, imbalance: impl Fn() -> Imbalances + Send + Sync + 'static) {
+        let meter = self.0.metrics.meter();
+        let gauge = meter.u64_observable_gauge(metric::LEDGER_IMBALANCE);
+        gauge
+            .with_unit("{event}")
+            .with_description("Events that are unaccounted for, or accounted for twice")
+            .with_callback(move |gauge| {
+                for (receiver, events) in imbalance() {
+                    gauge.observe(events, &[KeyValue::new(attribute::RECEIVER, receiver)]);
                 }
             })
             .build();
@@ -361,6 +370,9 @@ impl Destination {
         ]
     }
 }
+
+/// By how many events the ledger of each receiver does not balance.
+pub type Imbalances = Vec<(Arc<str>, u64)>;
 
 /// What one receiver has not acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq)]

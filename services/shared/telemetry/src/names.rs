@@ -209,6 +209,9 @@ pub mod metric {
     pub const PARKED: &str = "duet.parked";
     /// Events whose attempts are used up.
     pub const DEAD_LETTERS: &str = "duet.dead_letters";
+    /// By how many events what was accepted is more or less than what was applied, superseded or discarded, is parked or dead, or is on its
+    /// way, for each receiver: at the sender as far as it knows, at a receiver of what it holds. 0 where it balances.
+    pub const LEDGER_IMBALANCE: &str = "duet.ledger.imbalance";
     /// Event streams that are open.
     pub const STREAMS: &str = "duet.streams";
     /// How often each rule of the protocol struck.

@@ -69,6 +69,7 @@ async fn every_instrument_is_in_the_text_under_its_conventional_name() {
         }]
     });
     instruments.observe_held(|| Held { parked: 2, dead: 1 });
+    instruments.observe_imbalance(|| vec![("trending".into(), 3)]);
 
     let samples = samples(&telemetry.metrics().render().unwrap());
     let put = r#"http_request_method="PUT",http_response_status_code="200",http_route="/v1/posts/{post}",url_scheme="http""#;
@@ -94,6 +95,7 @@ async fn every_instrument_is_in_the_text_under_its_conventional_name() {
         (r#"duet_repaired_events_total{duet_reason="reset"}"#.into(), 3.0),
         (r#"duet_outbox_unacknowledged{duet_receiver="notification"}"#.into(), 7.0),
         (r#"duet_outbox_oldest_age_seconds{duet_receiver="notification"}"#.into(), 1.5),
+        (r#"duet_ledger_imbalance{duet_receiver="trending"}"#.into(), 3.0),
         ("duet_parked".into(), 2.0),
         ("duet_dead_letters".into(), 1.0),
     ] {

@@ -193,8 +193,11 @@ pub struct Condition {
     pub r#type: &'static str,
     /// Whether it is so.
     pub status: Status,
-    /// Why, in a word.
+    /// Why, in a word: of several reasons the one that is told first.
     pub reason: &'static str,
+    /// All reasons, where there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<&'static str>,
     /// Why, in a sentence.
     pub message: String,
 }
@@ -220,6 +223,7 @@ impl Condition {
                 None => Status::Unknown,
             },
             reason: problem.map_or("Valid", |problem| problem.trouble.as_str()),
+            reasons: Vec::new(),
             message: problem.map_or_else(String::new, |problem| problem.message.clone()),
         }
     }
@@ -239,6 +243,7 @@ impl Condition {
             r#type: "Faults",
             status,
             reason,
+            reasons: Vec::new(),
             message,
         }
     }
@@ -249,21 +254,31 @@ impl Condition {
         Self {
             reason: "NotAReceiver",
             message,
-            ..Self::degraded(None)
+            ..Self::degraded([])
         }
     }
 
-    /// Whether something keeps events from their receivers: `Degraded`, with the reason and the sentence if so.
-    pub fn degraded(why: Option<(&'static str, String)>) -> Self {
-        let (status, (reason, message)) = match why {
-            None => (Status::False, ("Sound", String::new())),
-            Some(why) => (Status::True, why),
-        };
+    /// Whether something keeps events from their receivers, or should be looked at: `Degraded`, with a reason and a sentence for each
+    /// such thing, the one first that is to be told first.
+    pub fn degraded(why: impl IntoIterator<Item = (&'static str, String)>) -> Self {
+        let (mut reasons, mut messages) = (Vec::new(), Vec::new());
+        for (reason, message) in why {
+            if !reasons.contains(&reason) {
+                reasons.push(reason);
+            }
+            messages.push(message);
+        }
+        let first = reasons.first().copied();
         Self {
             r#type: "Degraded",
-            status,
-            reason,
-            message,
+            status: first.map_or(Status::False, |_| Status::True),
+            reason: first.unwrap_or("Sound"),
+            reasons: if reasons.len() > 1 {
+                reasons
+            } else {
+                Vec::new()
+            },
+            message: messages.join("; "),
         }
     }
 }
@@ -316,6 +331,26 @@ mod tests {
     use duet_protocol::settings::Percent;
 
     use super::*;
+
+    #[test]
+    fn of_several_things_that_are_wrong_each_is_told() {
+        let sound = Condition::degraded([]);
+        assert_eq!((sound.status, sound.reason), (Status::False, "Sound"));
+        let told = |reason, message: &str| (reason, message.to_owned());
+        let one = Condition::degraded([told("NoAnswer", "a")]);
+        assert_eq!(
+            (one.status, one.reason, one.reasons),
+            (Status::True, "NoAnswer", vec![])
+        );
+        let all = [
+            told("SenderRegressed", "a"),
+            told("SenderRegressed", "b"),
+            told("NoAnswer", "c"),
+        ];
+        let all = Condition::degraded(all);
+        assert_eq!((all.reason, &*all.message), ("SenderRegressed", "a; b; c"));
+        assert_eq!(all.reasons, ["SenderRegressed", "NoAnswer"]);
+    }
 
     #[test]
     fn faults_are_told_as_they_act() {

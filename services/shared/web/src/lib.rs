@@ -30,6 +30,8 @@ pub mod told;
 /// A SERVER span, its headers and its metric for each request.
 pub mod trace;
 pub mod why;
+/// Numbers in sentences.
+pub mod words;
 
 /// The two ports, taken before anything starts.
 pub mod ports;

@@ -1,7 +1,6 @@
 //! Following a resync to its end.
 
 use super::{
-    preview::counted,
     print,
     told::{Inbox, Last, Stage, Told},
 };
@@ -10,6 +9,7 @@ use crate::{
     place::{Pair, Place},
     signals::Signals,
 };
+use duet_web::words::counted;
 use reqwest::Client;
 use serde::Serialize;
 use std::{

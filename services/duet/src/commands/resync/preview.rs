@@ -1,6 +1,7 @@
 //! What a resync would come to, in figures and in words. Pure.
 
 use super::told::{Inbox, Last, Receiver, Stage, Told};
+use duet_web::words::counted;
 use serde::Serialize;
 use std::fmt;
 
@@ -74,22 +75,14 @@ impl Preview {
             let name = &it.fits.name;
             match (&it.holds, it.swept_at_least) {
                 (Some(holds), Some(swept)) => {
-                    format!(
-                        "at least {swept} of the {} rows of {name} would go",
-                        holds.rows
-                    )
+                    let rows = counted(holds.rows, "row");
+                    format!("at least {swept} of the {rows} of {name} would go")
                 }
                 _ => format!("what {name} would lose can't be told"),
             }
         });
         each.collect::<Vec<_>>().join("; ")
     }
-}
-
-/// `1 row`, `2 rows`.
-pub(super) fn counted(number: u64, what: &str) -> String {
-    let s = if number == 1 { "" } else { "s" };
-    format!("{number} {what}{s}")
 }
 
 impl fmt::Display for Preview {

@@ -317,6 +317,10 @@ impl InboxTables for SqliteTx<'_> {
         parked::change(self, id, failure, parked)
     }
 
+    fn discarded(&mut self, id: EventId) -> Result<(), StoreError> {
+        ledger::put_discarded(self.connection, id)
+    }
+
     fn unpark(&mut self, id: EventId) -> Result<(), StoreError> {
         parked::remove(self, id)
     }

@@ -1,6 +1,6 @@
 //! The ledger over SQLite: what is counted beside inbox and outbox, and the digests of the state.
 
-use duet_protocol::event::RollingHash;
+use duet_protocol::event::{EventId, RollingHash};
 use duet_protocol::inbox::{EpochInbox, State};
 use duet_protocol::ledger::{Closed, Ending, Endings};
 use duet_protocol::receipt::ReceiverName;
@@ -53,6 +53,69 @@ CREATE TABLE inbox_closed (
 
 ALTER TABLE versions ADD COLUMN hash INTEGER NOT NULL DEFAULT 0; -- what the key's value adds to the digest; 0 if nothing stands
 ";
+
+/// What an audit compares besides, as a migration of the channel's.
+pub(super) const PARKED: &str = "
+-- The hash of the event as it was received; NULL in rows from before.
+ALTER TABLE parked ADD COLUMN hash INTEGER;
+-- The events that a person discarded, the newest of them, but for those that something newer superseded: what they said is at their
+-- sender, and is not to be here.
+CREATE TABLE discarded (
+    id         INTEGER PRIMARY KEY,
+    store      INTEGER NOT NULL,
+    partitions INTEGER NOT NULL,
+    partition  INTEGER NOT NULL,
+    epoch      INTEGER NOT NULL,
+    sequence   INTEGER NOT NULL,
+    UNIQUE (store, partitions, partition, epoch, sequence)
+);
+";
+
+/// How many discarded events are kept.
+const DISCARDED: u32 = 100_000;
+
+/// Keeps that an event was discarded.
+pub(super) fn put_discarded(connection: &Connection, event: EventId) -> Result<(), StoreError> {
+    let mut insert = connection.prepare_cached(
+        "INSERT OR IGNORE INTO discarded (store, partitions, partition, epoch, sequence) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?;
+    insert.execute(super::parked::name(event))?;
+    let mut forget =
+        connection.prepare_cached("DELETE FROM discarded WHERE id <= last_insert_rowid() - ?1")?;
+    forget.execute([DISCARDED])?;
+    Ok(())
+}
+
+/// Whether an event was discarded, as far as that is kept.
+pub(super) fn is_discarded(connection: &Connection, event: EventId) -> Result<bool, StoreError> {
+    let select = concat!("SELECT 1 FROM discarded WHERE", super::parked::named!());
+    Ok(connection
+        .prepare_cached(select)?
+        .exists(super::parked::name(event))?)
+}
+
+/// Forgets what was discarded of a lane's epochs below one: a sweep made what is here what the sender has.
+pub(super) fn forget_discarded(
+    connection: &Connection,
+    lane: Lane,
+    below: Epoch,
+) -> Result<(), StoreError> {
+    let mut delete = connection.prepare_cached(
+        "DELETE FROM discarded WHERE store = ?1 AND partitions = ?2 AND partition = ?3 AND epoch < ?4",
+    )?;
+    let store = signed(lane.store.0);
+    delete.execute((store, lane.partitions, lane.partition.0, comparable(below)))?;
+    Ok(())
+}
+
+/// How many discarded events of a lane are kept.
+pub(super) fn discarded(connection: &Connection, lane: Lane) -> Result<u64, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT count(*) FROM discarded WHERE store = ?1 AND partitions = ?2 AND partition = ?3",
+    )?;
+    let of_lane = (signed(lane.store.0), lane.partitions, lane.partition.0);
+    Ok(unsigned(select.query_row(of_lane, |row| row.get(0))?))
+}
 
 /// Gives a store its counts that was written to before there were any: what it holds and is not parked counts as applied.
 pub(super) fn begin(connection: &Connection) -> rusqlite::Result<()> {
@@ -156,6 +219,28 @@ pub(super) fn put_closed(
         signed(discarded),
     ])?;
     Ok(())
+}
+
+/// What a lane's closed epochs came to, ascending: where each ended, the sum of its hashes, and how its events ended.
+pub(super) fn closed(
+    connection: &Connection,
+    lane: Lane,
+) -> rusqlite::Result<Vec<(Epoch, Sequence, RollingHash, Endings)>> {
+    let mut select = connection.prepare_cached(
+        "SELECT epoch, inbox_closed.last, hash, own, applied, superseded, inbox_closed.discarded
+         FROM inbox_closed JOIN inbox_lanes ON inbox_lanes.id = lane
+         WHERE store = ?1 AND partitions = ?2 AND partition = ?3 ORDER BY epoch",
+    )?;
+    let of_lane = (signed(lane.store.0), lane.partitions, lane.partition.0);
+    let closed = select.query_map(of_lane, |row| {
+        Ok((
+            Epoch(unsigned(row.get(0)?)),
+            Sequence(unsigned(row.get(1)?)),
+            RollingHash(unsigned(row.get(2)?)),
+            endings(row, 3)?,
+        ))
+    })?;
+    closed.collect()
 }
 
 /// Counts how an event of a closed epoch ended that was parked until now. One that was closed before there were counts has none.

@@ -9,6 +9,7 @@
 //! | `transaction` | what a job sees, and what the writer keeps in memory between jobs |
 //! | `outbox`, `inbox` | the protocol's tables over those of SQLite |
 //! | `ledger` | what is counted beside them, and the digests of the state |
+//! | `digests` | those of a store from before there were any |
 //! | `parked` | what could not be applied, and jobs: as the protocol changes them |
 //! | `letters` | the same, as they are listed and redriven |
 //! | `standing` | how the outbox stands, as read beside the writer |
@@ -27,6 +28,7 @@
 pub mod audit;
 mod codec;
 mod column;
+mod digests;
 pub mod documents;
 mod error;
 pub mod file;

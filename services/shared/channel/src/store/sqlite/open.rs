@@ -14,6 +14,7 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
+use super::audit::AuditRows;
 use super::codec::{signed, unsigned};
 use super::error::is_corruption;
 use super::lock::Lock;
@@ -31,6 +32,8 @@ use crate::store::{CommittedGroup, Identity, StoreError};
 pub struct Options {
     /// The migrations of the service's own tables, oldest first. One that was released is never changed.
     pub service: &'static [&'static str],
+    /// How an audit reads the service's rows; none, if they can't be audited. A store from before there were digests is given its by it.
+    pub audit: Option<&'static dyn AuditRows>,
     /// What the store sends; `None` for one that only receives: no epoch is opened, and nothing can be accepted.
     pub outbox: Option<Outbox>,
     /// How many jobs wait at most; more are [`StoreError::Overloaded`].
@@ -66,6 +69,7 @@ impl Options {
     pub fn new(service: &'static [&'static str], clock: Clock, random: u64) -> Self {
         Options {
             service,
+            audit: None,
             outbox: None,
             jobs_waiting: 8192,
             group: 1024,
@@ -75,6 +79,14 @@ impl Options {
             undecodable: 10_000,
             clock,
             random,
+        }
+    }
+
+    /// The same, with the service's rows as an audit reads them.
+    pub fn audited(self, rows: Option<&'static dyn AuditRows>) -> Self {
+        Options {
+            audit: rows,
+            ..self
         }
     }
 
@@ -340,8 +352,7 @@ impl Opening<'_> {
         let versions = self.versions(connection)?;
         let opened = self
             .migrate(connection, versions)
-            .and_then(|()| self.take_incarnation(connection))
-            .map_err(StoreError::from)
+            .and_then(|()| Ok(self.take_incarnation(connection)?))
             .and_then(|identity| {
                 let limits = Limits {
                     parked: self.options.parked,
@@ -361,9 +372,14 @@ impl Opening<'_> {
         })
     }
 
-    fn migrate(&self, connection: &Connection, versions: Option<Versions>) -> rusqlite::Result<()> {
+    fn migrate(
+        &self,
+        connection: &Connection,
+        versions: Option<Versions>,
+    ) -> Result<(), StoreError> {
         let new = StoreId(self.options.random);
-        schema::migrate(connection, versions, self.options.service, new)
+        let Options { service, audit, .. } = self.options;
+        schema::migrate(connection, versions, service, *audit, new)
     }
 
     fn take_incarnation(&self, connection: &Connection) -> rusqlite::Result<Identity> {

@@ -140,8 +140,9 @@ pub(super) fn put(
     let mut insert = tx.connection.prepare_cached(concat!(
         "INSERT INTO parked (store, partitions, partition, epoch, sequence, ",
         codec::event_columns!(),
-        ", cause, fingerprint, first_failure, last_failure, attempts, next_attempt, dead, job, redrives, died_of, futile)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)"
+        ", cause, fingerprint, first_failure, last_failure, attempts, next_attempt, dead, job, redrives, died_of, futile,
+           hash)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)"
     ))?;
     insert.execute(params![
         store,
@@ -166,6 +167,7 @@ pub(super) fn put(
         parked.redrives,
         parked.died_of.map(|cause| signed(cause.0)),
         parked.futile,
+        signed(event.hash().0),
     ])?;
     tx.memory.inbox.parked = Some(count + 1);
     Ok(())

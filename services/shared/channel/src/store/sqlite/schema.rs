@@ -6,7 +6,9 @@
 use duet_protocol::sequence::StoreId;
 use rusqlite::Connection;
 
+use super::audit::AuditRows;
 use super::codec;
+use crate::store::StoreError;
 
 /// Tells a file of Duet's from other SQLite files: "DUET" in ASCII.
 pub(super) const APPLICATION_ID: i32 = 0x4455_4554;
@@ -145,7 +147,7 @@ CREATE TABLE begins (
     PRIMARY KEY (receiver, partition)
 ) WITHOUT ROWID;
 ", super::parked::TABLE, super::resync::TABLES, super::sweep::TABLES, super::generations::TABLE, super::versions::APPLIED,
-    super::ledger::TABLE];
+    super::ledger::TABLE, super::ledger::PARKED];
 
 /// How many migrations a file has had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,21 +178,25 @@ pub(super) fn versions(
     })))
 }
 
-/// Runs what a file lacks, in the open transaction. `versions` are not newer than what is known here.
+/// Runs what a file lacks, in the open transaction. `versions` are not newer than what is known here; `rows` are the service's, where it
+/// tells them.
 pub(super) fn migrate(
     connection: &Connection,
     versions: Option<Versions>,
     service: &[&str],
+    rows: Option<&dyn AuditRows>,
     new: StoreId,
-) -> rusqlite::Result<()> {
+) -> Result<(), StoreError> {
     let had = versions.unwrap_or(Versions {
         channel: 0,
         service: 0,
     });
+    let mut had_digests = true;
     for migration in CHANNEL.iter().skip(had.channel) {
         connection.execute_batch(migration)?;
         if *migration == super::ledger::TABLE {
             super::ledger::begin(connection)?;
+            had_digests = versions.is_none();
         }
     }
     if versions.is_none() {
@@ -202,9 +208,13 @@ pub(super) fn migrate(
     for migration in service.iter().skip(had.service) {
         connection.execute_batch(migration)?;
     }
+    if let Some(rows) = rows.filter(|_| !had_digests) {
+        super::digests::begin(connection, rows)?;
+    }
     connection.execute("UPDATE store SET service_schema = ?1", [count(service)])?;
     connection.pragma_update(None, "application_id", APPLICATION_ID)?;
-    connection.pragma_update(None, "user_version", count(CHANNEL))
+    connection.pragma_update(None, "user_version", count(CHANNEL))?;
+    Ok(())
 }
 
 fn count(migrations: &[&str]) -> i32 {

@@ -118,6 +118,7 @@ impl SqliteTx<'_> {
             .connection
             .prepare_cached("DELETE FROM sweeping WHERE lane = ?1")?;
         delete.execute([lane])?;
-        Ok(())
+        let Sweep { lane, below } = sweeping.sweep;
+        super::ledger::forget_discarded(self.connection, lane, below)
     }
 }

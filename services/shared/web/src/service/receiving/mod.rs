@@ -45,30 +45,30 @@ pub struct Receiving {
     pub store: SqliteStore,
     /// What runs until the process stops. The service may add to it.
     pub tasks: Tasks,
-    /// How an audit reads the service's rows; none, if they can't be audited.
-    pub audit: Option<&'static dyn AuditRows>,
+    audit: Option<&'static dyn AuditRows>,
     name: ReceiverName,
     allow_faults: bool,
 }
 
 impl Receiving {
     /// Takes the ports and opens the store, whose own tables these migrations make (oldest first; one that was released never
-    /// changes). The Channel's `to` has it by the name of its Service, or on a laptop by its own. Needs a Tokio runtime.
+    /// changes), and whose rows an audit reads so, if at all. The Channel's `to` has it by the name of its Service, or on a laptop by its own. Needs a Tokio runtime.
     ///
     /// # Errors
     /// If it can't start, in a sentence that says what to do.
     pub async fn begin(
         version: Version,
         migrations: &'static [&'static str],
+        audit: Option<&'static dyn AuditRows>,
         args: &Args,
         stop: Stop,
     ) -> Result<Self, Error> {
         let service = Service::begin(version, Side::To, args, stop).await?;
-        let options = Options::new(migrations, service.clock, rand::random());
+        let options = Options::new(migrations, service.clock, rand::random()).audited(audit);
         let (store, _) = service.open_store(args, options).await?;
         Ok(Receiving {
             tasks: Tasks::new(&service.process.stop),
-            audit: None,
+            audit,
             name: args.name_or(version.service),
             allow_faults: args.allow_faults,
             service,
@@ -101,7 +101,7 @@ impl Receiving {
             allowed: allow_faults,
             clock: service.clock,
         };
-        let brokers = service.brokers();
+        let (brokers, own_name) = (service.brokers(), name.clone());
         let receiver = Receiver::new(
             store.clone(),
             own.clone(),
@@ -128,7 +128,8 @@ impl Receiving {
         tasks.spawn("parked", ParkedTask::new(receiver.clone()).run(end.clone()));
         tasks.spawn("sweep", SweepTask::new(receiver.clone()).run(end.clone()));
         let instruments = observer.instruments.clone();
-        tasks.spawn("measure", status::measure(store.clone(), instruments, end));
+        let measure = status::measure(own_name.clone(), store.clone(), instruments, end);
+        tasks.spawn("measure", measure);
 
         let public = {
             let store = Data::new(store.clone());
@@ -149,7 +150,7 @@ impl Receiving {
             let states = Data::new(service.states.clone());
             let standing = Data::new(standing);
             let condition = Data::new(condition);
-            let audit = audit.map(|rows| super::ledger::receiver(store.clone(), rows));
+            let audit = audit.map(|rows| super::ledger::receiver(own_name, store.clone(), rows));
             let store = Data::new(store.clone());
             move |config: &mut ServiceConfig| {
                 if let Some(audit) = &audit {

@@ -10,6 +10,7 @@ use duet_channel::dead_letters::Filter;
 use duet_channel::receiver::ConsumerStanding;
 use duet_channel::settings::{SettingsState, Trouble};
 use duet_channel::store::sqlite::SqliteStore;
+use duet_channel::store::sqlite::audit::imbalance;
 use duet_channel::store::{Counts, Store};
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::settings::Settings;
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::channel::{Condition, Mended, Observed};
 use crate::time;
+use crate::words::counted;
 
 /// How old what the metrics tell of the parked table may be.
 const EVERY: Duration = Duration::from_secs(1);
@@ -65,9 +67,13 @@ pub(super) async fn channel(
     observed.parked = counts.as_ref().map(|counts| counts.parked);
     observed.dead_letters = counts.as_ref().map(|counts| counts.dead);
     let full = counts.as_ref().and_then(parked_full);
-    let dead = match counts {
-        Some(counts) if degraded.is_none() => dead_letters(&store, counts.dead).await,
+    let differs = match store.read(imbalance::of_receiver).await {
+        Ok(events) if events > 0 => Some(ledger_differs(events)),
         _ => None,
+    };
+    let dead = match counts {
+        Some(counts) => dead_letters(&store, counts.dead).await,
+        None => None,
     };
     observed.rebuilt = standing.rebuilt.as_ref().map(Mended::from);
     observed.corrected = standing.corrected.as_ref().map(Mended::from);
@@ -76,7 +82,7 @@ pub(super) async fn channel(
         None => (state.problem.as_ref()).is_none_or(|it| it.trouble != Trouble::NotAReceiver),
     };
     let condition = if is_named {
-        Condition::degraded(full.or(degraded).or(dead))
+        Condition::degraded([full, degraded, differs, dead].into_iter().flatten())
     } else {
         Condition::is_no_receiver(faults.receiver.as_str())
     };
@@ -84,6 +90,16 @@ pub(super) async fn channel(
     let faults = state.settings().and_then(|settings| faults.of(settings));
     observed.conditions.extend(faults);
     web::Json(observed)
+}
+
+/// What is told of a ledger that does not balance by itself.
+fn ledger_differs(events: u64) -> (&'static str, String) {
+    let events = counted(events, "event");
+    let message = format!(
+        "{events} held here were neither applied, superseded nor discarded, and are not parked or dead, or are so twice: `duet audit` names \
+         what differs"
+    );
+    ("LedgerDiffers", message)
 }
 
 /// What is told of a parked table that is full.
@@ -110,24 +126,35 @@ async fn dead_letters(store: &SqliteStore, dead: u64) -> Option<(&'static str, S
         _ => format!(" ({} of them)", main.dead),
     };
     let message = format!(
-        "{dead} events could not be applied: {}{how_many}; `duet dead-letters` lists them, and tries them again",
+        "{} could not be applied: {}{how_many}; `duet dead-letters` lists them, and tries them again",
+        counted(dead, "event"),
         main.cause
     );
     Some(("DeadLetters", message))
 }
 
-/// Keeps what the metrics tell of the parked table up to date, until `stop`.
-pub(super) async fn measure(store: SqliteStore, instruments: Instruments, stop: CancellationToken) {
-    let held = Arc::new([const { AtomicU64::new(0) }; 2]);
+/// Keeps what the metrics tell of the parked table and of the ledger up to date, until `stop`.
+pub(super) async fn measure(
+    receiver: ReceiverName,
+    store: SqliteStore,
+    instruments: Instruments,
+    stop: CancellationToken,
+) {
+    let held = Arc::new([const { AtomicU64::new(0) }; 3]);
     let asked = Arc::clone(&held);
     instruments.observe_held(move || {
         let [parked, dead] = [0, 1].map(|it| asked[it].load(Ordering::Relaxed));
         Held { parked, dead }
     });
+    let (asked, name) = (Arc::clone(&held), Arc::<str>::from(receiver.as_str()));
+    instruments.observe_imbalance(move || vec![(name.clone(), asked[2].load(Ordering::Relaxed))]);
     while !stop.is_cancelled() {
         if let Ok(counts) = store.counts().await {
             held[0].store(counts.parked, Ordering::Relaxed);
             held[1].store(counts.dead, Ordering::Relaxed);
+        }
+        if let Ok(events) = store.read(imbalance::of_receiver).await {
+            held[2].store(events, Ordering::Relaxed);
         }
         tokio::select! {
             () = stop.cancelled() => {}

@@ -12,6 +12,7 @@ use tokio::sync::Mutex;
 
 use super::{Connection, regressed};
 use crate::routes::at;
+use crate::words::counted;
 use crate::{Kind, Problem, time};
 
 /// `GET` and `POST /v1/resync`. The app's data has the service's [`Sender`].
@@ -21,10 +22,10 @@ pub fn configure<V: SendingService<Connection>>(config: &mut ServiceConfig) {
 
 /// The resync under way in a sentence: how far it is, and which receivers are not known to hold all of it yet.
 pub fn under_way(state: &ResyncState, standing: &Standing) -> String {
-    let announced = state.resync.announced;
+    let announced = counted(state.resync.announced, "row");
     let told = match state.stage {
-        Stage::Announcing => format!("{announced} rows announced so far"),
-        Stage::Sweeping | Stage::Done => format!("all {announced} rows are announced"),
+        Stage::Announcing => format!("{announced} announced so far"),
+        Stage::Sweeping | Stage::Done => format!("{announced} announced, and these are all"),
     };
     let waits_for = waits_for(standing);
     let waits = match waits_for.is_empty() {

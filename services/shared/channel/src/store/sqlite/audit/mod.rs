@@ -3,6 +3,8 @@
 //!
 //! Each read is one snapshot. It goes over all rows, a page at a time: seconds for a million.
 
+/// How much is not accounted for.
+pub mod imbalance;
 mod receiver;
 mod rows;
 mod sender;
@@ -10,7 +12,7 @@ mod sender;
 use duet_protocol::event::{EventId, Key, RollingHash};
 use duet_protocol::ledger::row_hash;
 use duet_protocol::sequence::{Epoch, Lane, Partition, Sequence, Source, StoreId};
-use rusqlite::Connection;
+use rusqlite::{Connection, Transaction};
 use serde::{Deserialize, Serialize};
 
 use crate::store::StoreError;
@@ -133,7 +135,7 @@ impl Stands {
 }
 
 /// A service's rows, as an audit reads them.
-pub trait AuditRows: Send + Sync + 'static {
+pub trait AuditRows: std::fmt::Debug + Send + Sync + 'static {
     /// Up to `limit` rows in an order of the table's own, from the one after `after` on; also those of which nothing stands.
     ///
     /// # Errors
@@ -166,11 +168,19 @@ pub trait AuditRows: Send + Sync + 'static {
     }
 }
 
+/// One state of the tables for all that is read: a transaction of its own, unless the caller has one.
+fn snapshot(connection: &Connection) -> Result<Option<Transaction<'_>>, StoreError> {
+    let begin = connection.is_autocommit();
+    Ok(begin
+        .then(|| connection.unchecked_transaction())
+        .transpose()?)
+}
+
 /// How many rows are read at once.
 const PAGE: usize = 1_000;
 
 /// Every row of a service, a page at a time.
-fn each(
+pub(super) fn each(
     connection: &Connection,
     rows: &dyn AuditRows,
     mut see: impl FnMut(&Stands),
@@ -196,6 +206,6 @@ fn lane(row: &rusqlite::Row<'_>, at: usize) -> rusqlite::Result<Lane> {
 }
 
 /// What [`Stands::hash`] comes to in a sum.
-fn hash(stands: &Stands) -> RollingHash {
+pub(super) fn hash(stands: &Stands) -> RollingHash {
     RollingHash(stands.hash.unwrap_or_default())
 }

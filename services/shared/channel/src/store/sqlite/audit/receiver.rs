@@ -10,15 +10,18 @@ use duet_protocol::sequence::{Epoch, Lane, Sequence, Source};
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
-use super::{AuditRows, Finding, MOST, Stands, each, hash, lane};
+use super::{AuditRows, Finding, MOST, Stands, each, hash, lane, snapshot};
 use crate::store::StoreError;
-use crate::store::sqlite::codec::{signed, unsigned};
+use crate::store::sqlite::codec::{self, unsigned};
 use crate::store::sqlite::{inbox, ledger};
 
 /// What a receiver's tables say.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReceiverTables {
+    /// What the Channel calls it, where its service runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Whether it keeps all that its sender has; else only what it has can be compared.
     pub keeps_all: bool,
     /// The lanes that it knows of.
@@ -83,17 +86,17 @@ pub fn receiver(
     connection: &Connection,
     rows: &dyn AuditRows,
 ) -> Result<ReceiverTables, StoreError> {
-    let snapshot = connection.unchecked_transaction()?;
+    let _one = snapshot(connection)?;
     let mut tables = ReceiverTables {
         keeps_all: rows.keeps_all(),
         ..ReceiverTables::default()
     };
     let mut inboxes = BTreeMap::new();
-    for lane in lanes(&snapshot)? {
-        inboxes.insert(lane, inbox::of(&snapshot, lane)?);
+    for lane in lanes(connection)? {
+        inboxes.insert(lane, inbox::of(connection, lane)?);
     }
     let mut digests: BTreeMap<Lane, RollingHash> = BTreeMap::new();
-    each(&snapshot, rows, |row| {
+    each(connection, rows, |row| {
         if let Some(event) = row.event(None) {
             let inbox = inboxes.get(&event.source.lane);
             if inbox.is_none_or(|inbox| !inbox.holds(event)) && tables.findings.len() < MOST {
@@ -106,10 +109,10 @@ pub fn receiver(
             }
         }
     })?;
-    let mut parked = parked(&snapshot, &inboxes, &mut tables.findings)?;
+    let mut parked = parked(connection, &inboxes, &mut tables.findings)?;
     for (lane, inbox) in &inboxes {
         let digest = digests.get(lane).copied().unwrap_or_default();
-        if inbox.state.discarded == 0 && inbox.digest().is_some_and(|kept| kept != digest) {
+        if inbox.state.is_told && inbox.written() != digest {
             let what = "the rows that its events wrote are not those that were written: their digest differs from the one that was kept";
             let newest = inbox.epochs.keys().next_back().copied();
             let source = lane.source(newest.unwrap_or(inbox.floor));
@@ -117,18 +120,30 @@ pub fn receiver(
         }
         tables
             .lanes
-            .push(held(&snapshot, *lane, inbox, &mut parked)?);
+            .push(held(connection, *lane, inbox, &mut parked)?);
     }
-    tables.findings.extend(rows.check(&snapshot)?);
+    tables.findings.extend(rows.check(connection)?);
     Ok(tables)
 }
 
-fn lanes(connection: &Connection) -> Result<Vec<Lane>, StoreError> {
+pub(super) fn lanes(connection: &Connection) -> Result<Vec<Lane>, StoreError> {
     let mut select = connection.prepare(
         "SELECT store, partitions, partition FROM inbox_lanes ORDER BY store, partition",
     )?;
     let lanes = select.query_map([], |row| lane(row, 0))?;
     Ok(lanes.collect::<Result<_, _>>()?)
+}
+
+/// How many events of each source are parked or dead.
+pub(super) fn counts(connection: &Connection) -> Result<BTreeMap<Source, u64>, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT store, partitions, partition, epoch, count(*) FROM parked GROUP BY 1, 2, 3, 4",
+    )?;
+    let counts = select.query_map([], |row| {
+        let source = lane(row, 0)?.source(Epoch(unsigned(row.get(3)?)));
+        Ok((source, unsigned(row.get(4)?)))
+    })?;
+    Ok(counts.collect::<Result<_, _>>()?)
 }
 
 /// How many events of each source are parked and dead; and which of them can't be.
@@ -137,9 +152,11 @@ fn parked(
     inboxes: &BTreeMap<Lane, Inbox>,
     findings: &mut Vec<Finding>,
 ) -> Result<BTreeMap<Source, (u64, u64)>, StoreError> {
-    let mut select = connection.prepare(
-        "SELECT store, partitions, partition, epoch, sequence, key, dead FROM parked ORDER BY id",
-    )?;
+    let mut select = connection.prepare(concat!(
+        "SELECT store, partitions, partition, epoch, sequence, dead, hash, ",
+        codec::event_columns!(),
+        " FROM parked ORDER BY id"
+    ))?;
     let mut rows = select.query([])?;
     let mut counts: BTreeMap<Source, (u64, u64)> = BTreeMap::new();
     while let Some(row) = rows.next()? {
@@ -149,15 +166,26 @@ fn parked(
             sequence: Sequence(unsigned(row.get(4)?)),
         };
         let inbox = inboxes.get(&source.lane);
-        if inbox.is_none_or(|inbox| !inbox.holds(event)) && findings.len() < MOST {
+        let kept: Option<i64> = row.get(6)?;
+        let wrong = match codec::event(row, 7, source, event.sequence) {
+            _ if inbox.is_none_or(|inbox| !inbox.holds(event)) => {
+                Some("an event is parked that was not received")
+            }
+            Ok(read) if kept.is_none_or(|kept| read.hash().0 == unsigned(kept)) => None,
+            Ok(_) => {
+                Some("the event that is parked is not the one that was received: its hash differs")
+            }
+            Err(_) => Some("the event that is parked can't be read"),
+        };
+        if let Some(wrong) = wrong.filter(|_| findings.len() < MOST) {
             let finding = Finding {
-                key: row.get(5)?,
-                ..Finding::new("an event is parked that was not received")
+                key: row.get("key").ok(),
+                ..Finding::new(wrong)
             };
             findings.push(finding.of_event(event));
         }
         let (parked, dead) = counts.entry(source).or_default();
-        match row.get(6)? {
+        match row.get(5)? {
             true => *dead += 1,
             false => *parked += 1,
         }
@@ -172,20 +200,9 @@ fn held(
     inbox: &Inbox,
     parked: &mut BTreeMap<Source, (u64, u64)>,
 ) -> Result<HeldLane, StoreError> {
-    let mut select = connection.prepare_cached(
-        "SELECT epoch, inbox_closed.last, hash, own, applied, superseded, inbox_closed.discarded
-         FROM inbox_closed JOIN inbox_lanes ON inbox_lanes.id = lane
-         WHERE store = ?1 AND partitions = ?2 AND partition = ?3 ORDER BY epoch",
-    )?;
-    let of_lane = (signed(lane.store.0), lane.partitions, lane.partition.0);
-    let mut rows = select.query(of_lane)?;
     let mut epochs = Vec::new();
-    while let Some(row) = rows.next()? {
-        let last = unsigned(row.get(1)?);
-        let epoch = Epoch(unsigned(row.get(0)?));
-        let hash = RollingHash(unsigned(row.get(2)?));
-        let endings = ledger::endings(row, 3)?;
-        epochs.push(of(epoch, false, (last, hash), last, endings));
+    for (epoch, last, hash, endings) in ledger::closed(connection, lane)? {
+        epochs.push(of(epoch, false, (last.0, hash), last.0, endings));
     }
     for (epoch, inbox) in &inbox.epochs {
         let at = (inbox.watermark.0, inbox.hash);
@@ -238,7 +255,8 @@ pub struct AtReceiver {
     pub held: bool,
     /// How many events of the key are parked or dead.
     pub waiting: u64,
-    /// Whether something of the key's lane was discarded.
+    /// Whether the event that was asked about was discarded, and nothing newer is here; or may have been, where so many were that not all
+    /// are known any more.
     pub discarded: bool,
 }
 
@@ -251,8 +269,8 @@ pub fn at_receiver(
     rows: &dyn AuditRows,
     keys: &[(String, Option<EventId>)],
 ) -> Result<Vec<AtReceiver>, StoreError> {
-    let snapshot = connection.unchecked_transaction()?;
-    let mut waiting = snapshot.prepare_cached("SELECT count(*) FROM parked WHERE key = ?1")?;
+    let _one = snapshot(connection)?;
+    let mut waiting = connection.prepare_cached("SELECT count(*) FROM parked WHERE key = ?1")?;
     let mut inboxes: BTreeMap<Lane, Inbox> = BTreeMap::new();
     let mut answers = Vec::with_capacity(keys.len());
     for (key, event) in keys {
@@ -262,16 +280,27 @@ pub fn at_receiver(
                 let lane = event.source.lane;
                 let inbox = match inboxes.entry(lane) {
                     Entry::Occupied(known) => known.into_mut(),
-                    Entry::Vacant(unknown) => unknown.insert(inbox::of(&snapshot, lane)?),
+                    Entry::Vacant(unknown) => unknown.insert(inbox::of(connection, lane)?),
                 };
                 Some((&*inbox, *event))
             }
         };
+        let row = rows.of(connection, key)?;
+        let mut discarded = false;
+        if let Some((inbox, event)) = inbox.filter(|(inbox, _)| inbox.state.discarded > 0) {
+            let lane = event.source.lane;
+            let version = (event.source.epoch.0, event.sequence.0);
+            let newer = row
+                .as_ref()
+                .is_some_and(|row| (row.epoch, row.sequence) > version);
+            let all_known = ledger::discarded(connection, lane)? >= inbox.state.discarded;
+            discarded = !all_known || (!newer && ledger::is_discarded(connection, event)?);
+        }
         answers.push(AtReceiver {
-            row: rows.of(&snapshot, key)?,
+            row,
             held: inbox.is_some_and(|(inbox, event)| inbox.holds(event)),
             waiting: unsigned(waiting.query_row([key], |row| row.get(0))?),
-            discarded: inbox.is_some_and(|(inbox, _)| inbox.state.discarded > 0),
+            discarded,
         });
     }
     Ok(answers)

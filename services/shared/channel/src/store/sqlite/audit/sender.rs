@@ -7,7 +7,7 @@ use duet_protocol::sequence::{Epoch, Lane, Partition, Sequence, Source, StoreId}
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
-use super::{AuditRows, Finding, MOST, each, hash};
+use super::{AuditRows, Finding, MOST, each, hash, snapshot};
 use crate::store::StoreError;
 use crate::store::sqlite::codec::{self, unsigned};
 use crate::store::sqlite::outbox::EpochRow;
@@ -98,9 +98,9 @@ pub fn sender(
     rows: &dyn AuditRows,
     at: &BTreeMap<Source, Sequence>,
 ) -> Result<SenderTables, StoreError> {
-    let snapshot = connection.unchecked_transaction()?;
+    let _one = snapshot(connection)?;
     let (store, partitions) =
-        snapshot.query_row("SELECT id, partitions FROM store", [], |row| {
+        connection.query_row("SELECT id, partitions FROM store", [], |row| {
             Ok((unsigned(row.get(0)?), row.get(1)?))
         })?;
     let mut tables = SenderTables {
@@ -110,8 +110,8 @@ pub fn sender(
         receivers: Vec::new(),
         findings: Vec::new(),
     };
-    let mut kept = epochs(&snapshot, &mut tables, at)?;
-    each(&snapshot, rows, |row| {
+    let mut kept = epochs(connection, &mut tables, at)?;
+    each(connection, rows, |row| {
         if let Some(event) = row.event(Some((store, partitions))) {
             let place = (event.source.lane.partition.0, row.epoch);
             match kept.get_mut(&place) {
@@ -131,8 +131,8 @@ pub fn sender(
             push(&mut tables.findings, Finding::new(what).of_source(source));
         }
     }
-    tables.findings.extend(rows.check(&snapshot)?);
-    receivers(&snapshot, &mut tables)?;
+    tables.findings.extend(rows.check(connection)?);
+    receivers(connection, &mut tables)?;
     Ok(tables)
 }
 

@@ -9,7 +9,7 @@
 )]
 
 #[allow(dead_code)]
-#[path = "../tests/simulation/tables.rs"]
+#[path = "../tests/simulation/tables/mod.rs"]
 mod tables;
 #[allow(dead_code)]
 #[path = "../tests/simulation/witness.rs"]

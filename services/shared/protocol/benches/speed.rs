@@ -1,7 +1,7 @@
 //! How long the machines take for a commit group: `cargo bench --package duet-protocol --bench speed`.
 
 #[allow(dead_code)]
-#[path = "../tests/simulation/tables.rs"]
+#[path = "../tests/simulation/tables/mod.rs"]
 mod tables;
 #[allow(dead_code)]
 #[path = "../tests/simulation/witness.rs"]

@@ -72,7 +72,8 @@ rules! {
     TombstoneWhileParked = "tombstone-while-parked",
     /// A receipt names the lowest open epoch; everything below it is forgotten.
     ForgetBelowLowestOpen = "forget-below-lowest-open",
-    /// The rolling hash at the watermark is compared before anything is forgotten.
+    /// The rolling hash at the watermark is compared before anything is forgotten. What would be forgotten wrongly is told by the digests
+    /// of the state as well, though only once nothing is on its way.
     CompareHash = "compare-hash",
     /// A receiver that says it has closed epochs proves it by the sum of their hashes, before anything of them is forgotten. What
     /// would be forgotten wrongly is told by the digests of the state as well, though only once nothing is on its way.
@@ -104,7 +105,8 @@ rules! {
     EpochAboveSeen = "epoch-above-seen",
     /// A receiver that holds open lanes of another store had another sender under this one's name.
     OneStoreAName = "one-store-a-name",
-    /// A receiver that holds an epoch above this store's newest had another sender, or this one in a future that is gone.
+    /// A receiver that holds an epoch above this store's newest had another sender, or this one in a future that is gone. Receipts tell
+    /// of what is open of it; this alone tells where all of it is closed.
     HelloTellsHighest = "hello-tells-highest",
     /// A hello that was asked before a resync was done says nothing of other stores.
     ResyncAsAsked = "resync-as-asked",

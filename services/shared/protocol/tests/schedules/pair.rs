@@ -20,7 +20,7 @@ use duet_protocol::sequence::{Epoch, Sequence, StoreId};
 use duet_protocol::settings::{DeliverySettings, Generation, Mode};
 use duet_protocol::time::{Moment, Timestamp};
 
-use crate::tables::{self, Outbox, ReactionRows, ReceiverStore, SenderStore, Value};
+use crate::tables::{Appended, Outbox, ReactionRows, ReceiverStore, SenderStore, Value};
 
 pub(crate) const LIKE: Option<Value> = Some(0);
 pub(crate) const LOVE: Option<Value> = Some(1);
@@ -321,7 +321,7 @@ impl Pair {
     pub(crate) fn sends(&mut self, machine: &mut Sender, now: Moment) -> Vec<Transmission> {
         let mut sent = Vec::new();
         let appended = std::mem::take(&mut self.sender.outbox.appended);
-        tables::tell(machine, appended, now);
+        Appended::tell(machine, appended, now);
         machine.scan(now);
         loop {
             if let Some(transmission) = machine.poll_transmit(now) {

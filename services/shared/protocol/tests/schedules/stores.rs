@@ -1,6 +1,6 @@
 //! Stores that are opened anew, restored or lost; and how each end finds out.
 
-use crate::tables::{ReceiverStore, Value};
+use crate::tables::{ReceiverStore, Value, corrupted};
 use duet_protocol::event::EventId;
 use duet_protocol::receive::{Arrival, Outcome};
 use duet_protocol::record::{Health, Suspicion};
@@ -253,4 +253,19 @@ fn a_receiver_that_was_lost_is_still_found_after_many_restarts_of_its_sender() {
     let answer = pair.answer();
     let health = pair.judges(&asked, &answer);
     assert_eq!(health, Some(Health::ReceiverRegressed));
+}
+
+#[test]
+fn an_event_that_arrived_as_another_is_not_forgotten() {
+    fn told(mut pair: Pair) -> (Option<Suspicion>, bool) {
+        let opening = pair.opening();
+        pair.receives(opening);
+        let like = pair.writes(LIKE);
+        let other = corrupted(&pair.event(like));
+        pair.receives_event(&other, Arrival::Background);
+        let recorded = pair.hears(&pair.receipts());
+        (recorded[0].suspicion, pair.is_received(like))
+    }
+    assert_eq!(told(Pair::new()), (Some(Suspicion::HashDiffers), false));
+    assert_eq!(told(Pair::without(Rule::CompareHash)), (None, true));
 }

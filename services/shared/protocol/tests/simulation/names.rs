@@ -6,15 +6,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use duet_protocol::event::{Event, EventId};
-use duet_protocol::sender::{MessageId, Path, Policy, Sent, Transmission, TransmissionId};
+use duet_protocol::sender::{Attempt, MessageId, Path, Policy, Sent, Transmission, TransmissionId};
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
-    under_way: BTreeMap<TransmissionId, (MessageId, Vec<Arc<Event>>)>,
+    under_way: BTreeMap<TransmissionId, (Path, MessageId, Vec<Arc<Event>>)>,
     answered: BTreeSet<TransmissionId>,
     /// The events that go on to wait for an answer, by the receiver's number.
     unanswered: BTreeMap<(usize, EventId), MessageId>,
+    /// What was under way when what it carries came to be sent anew: the two go on beside each other.
+    beside: BTreeSet<TransmissionId>,
+    /// What was answered for good, by the receiver's number: it may be shown again.
+    seen: BTreeSet<(usize, EventId)>,
     /// What waits for that which takes it back, by the receiver's number.
     behind: BTreeMap<(usize, EventId), EventId>,
 }
@@ -32,35 +36,46 @@ impl Names {
         }
         let goes = |by: &EventId| transmission.events.iter().any(|(it, _)| it.id() == *by);
         self.behind.retain(|(to, _), by| *to != node || !goes(by));
-        match transmission.path {
-            Path::Broker => self.publishes(node, transmission),
-            Path::Call => Ok(()),
+        if transmission.path == Path::Broker {
+            self.keeps_its_name(node, transmission)?;
         }
+        let events = transmission.events.iter().map(|(event, _)| event.clone());
+        let sending = (transmission.path, transmission.message, events.collect());
+        self.under_way.insert(transmission.id, sending);
+        Ok(())
     }
 
-    fn publishes(&mut self, node: usize, transmission: &Transmission) -> Result<(), String> {
+    fn keeps_its_name(&self, node: usize, transmission: &Transmission) -> Result<(), String> {
         let message = transmission.message;
-        let events = transmission.events.iter().map(|(event, _)| event.clone());
-        let events: Vec<Arc<Event>> = events.collect();
         if self.answered.contains(&transmission.id) {
             return Err(format!("{message} was answered, and is published again"));
         }
-        for event in &events {
+        let one = |_: &&(Arc<Event>, Attempt)| !self.beside.contains(&transmission.id);
+        for (event, _) in transmission.events.iter().filter(one) {
             let before = self.unanswered.get(&(node, event.id()));
             if let Some(before) = before.filter(|before| **before != message) {
                 return Err(format!("{before} was not answered, and goes as {message}"));
             }
         }
-        self.under_way.insert(transmission.id, (message, events));
         Ok(())
     }
 
     pub(crate) fn sent(&mut self, node: usize, id: TransmissionId, sent: &Sent, policy: &Policy) {
-        let Some((message, events)) = self.under_way.remove(&id) else {
-            return; // it was no publish
+        let Some((path, message, events)) = self.under_way.remove(&id) else {
+            return;
         };
+        if let Sent::Answered(outcomes) = sent {
+            let answered = events.iter().zip(outcomes);
+            for (event, _) in answered.filter(|(_, outcome)| outcome.is_final()) {
+                self.behind.remove(&(node, event.id()));
+                self.seen.insert((node, event.id()));
+            }
+        }
+        if path == Path::Call || self.beside.contains(&id) {
+            return;
+        }
         let mut all = events.iter();
-        let goes_on = *sent == Sent::Unknown && all.all(|it| policy.path_of(it) == Path::Broker);
+        let goes_on = *sent == Sent::Unknown && all.all(|it| policy.path_of(it) == path);
         for event in &events {
             match goes_on {
                 true => self.unanswered.insert((node, event.id()), message),
@@ -74,14 +89,17 @@ impl Names {
 
     /// A failed call is taken back. Where a receiver joined in between, it is of another source, and no order holds between the two.
     pub(crate) fn takes_back(&mut self, call: EventId, by: EventId, node: usize) {
-        if call.source == by.source {
+        if call.source == by.source && !self.seen.contains(&(node, call)) {
             self.behind.insert((node, call), by);
         }
     }
 
     /// Events may go another way now, or to others, or again though they had been received: what was to come next need not.
     pub(crate) fn may_change(&mut self) {
-        self.unanswered.clear();
+        let unanswered = std::mem::take(&mut self.unanswered).into_values();
+        self.beside
+            .extend(unanswered.map(|message| message.transmission));
+        self.beside.extend(self.under_way.keys());
         self.behind.clear();
     }
 }

@@ -18,7 +18,7 @@ use crate::model::{Caller, Told};
 use crate::outcomes::told;
 use crate::resyncing::Announcing;
 use crate::sending::{SenderProcess, must};
-use crate::tables::{self, Appended, Outbox, ReactionRows, Value};
+use crate::tables::{Appended, Outbox, ReactionRows, Value};
 use crate::world::World;
 
 /// A transaction that waits.
@@ -68,17 +68,6 @@ impl Done {
 }
 
 impl World {
-    /// Who has seen by then what a failed call wrote may be shown it again, and what is beyond being tracked is not waited for.
-    fn takes_back(&self, sender: &mut SenderProcess, call: EventId, by: EventId) {
-        let is_tracked = self.plan.timing.max_tracked > self.plan.actions;
-        for (number, node) in self.nodes.iter().enumerate().filter(|_| is_tracked) {
-            let inbox = node.store.received.inboxes.get(&call.source.lane);
-            if !inbox.is_some_and(|inbox| inbox.holds(call)) {
-                sender.names.takes_back(call, by, number);
-            }
-        }
-    }
-
     pub(crate) fn submit(&mut self, job: Job) {
         let wait = self.dice.mostly_short(Duration::from_millis(20));
         let Some(sender) = &mut self.sender else {
@@ -139,8 +128,13 @@ impl World {
             let process = sender.number;
             let handed = (self.now + self.soon() / 20).max(sender.hands_over_at);
             sender.hands_over_at = handed;
-            for (call, by) in done.iter().filter_map(Done::undone) {
-                self.takes_back(&mut sender, call, by);
+            // What is beyond being tracked is not waited for.
+            let is_tracked = self.plan.timing.max_tracked > self.plan.actions;
+            let undone = done.iter().filter_map(Done::undone);
+            for (call, by) in undone.filter(|_| is_tracked) {
+                for node in 0..self.nodes.len() {
+                    sender.names.takes_back(call, by, node);
+                }
             }
             for recorded in done.iter().flat_map(Done::recorded) {
                 for (source, mark) in &recorded.marks {
@@ -164,7 +158,7 @@ impl World {
         if self.is_current(process) {
             if let Some(sender) = &mut self.sender {
                 let changes: Vec<Changed> = appended.iter().filter_map(Appended::change).collect();
-                tables::tell(&mut sender.machine, appended, self.now);
+                Appended::tell(&mut sender.machine, appended, self.now);
                 let SenderProcess {
                     machine,
                     calls,

@@ -23,14 +23,14 @@ impl Appended {
             Appended::Event(..) => None,
         }
     }
-}
 
-/// Tells a machine what was committed.
-pub(crate) fn tell(machine: &mut Sender, appended: Vec<Appended>, now: Moment) {
-    for what in appended {
-        match what {
-            Appended::Event(event, dispatch) => machine.committed([(event, dispatch)], now),
-            Appended::Receivers(changed) => machine.receivers_changed(&changed, now),
+    /// Tells a machine what was committed.
+    pub(crate) fn tell(machine: &mut Sender, appended: Vec<Appended>, now: Moment) {
+        for what in appended {
+            match what {
+                Appended::Event(event, dispatch) => machine.committed([(event, dispatch)], now),
+                Appended::Receivers(changed) => machine.receivers_changed(&changed, now),
+            }
         }
     }
 }

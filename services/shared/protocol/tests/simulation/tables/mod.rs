@@ -10,7 +10,7 @@ use bytes::Bytes;
 use duet_protocol::event::{Body, Data, Event, EventId};
 use duet_protocol::sequence::{Incarnation, Version};
 
-pub(crate) use appended::{Appended, tell};
+pub(crate) use appended::Appended;
 pub(crate) use notifications::NotificationRows;
 pub(crate) use outbox::Outbox;
 pub(crate) use reactions::ReactionRows;

@@ -132,9 +132,11 @@ mod tests {
         let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         stream.set_nonblocking(true).unwrap();
         let mut connection = Connection::over(stream).unwrap();
+        // It goes on listening: after the last answer too another connection is made.
+        let listening = listener.try_clone().unwrap();
         let serve = std::thread::spawn(move || {
             for _ in 0..2 {
-                let (mut stream, _) = listener.accept().unwrap();
+                let (mut stream, _) = listening.accept().unwrap();
                 stream.read_exact(&mut [0; 3]).unwrap();
                 stream
                     .write_all(b"HTTP/1.1 503 No\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
@@ -145,6 +147,7 @@ mod tests {
             assert_eq!(connection.exchange(b"ask").await.unwrap(), 503);
         }
         serve.join().unwrap();
+        drop(listener);
     }
 
     #[test]

@@ -134,3 +134,27 @@ impl Tally {
         Part::of(self.each().iter().filter(|it| time.contains(&it.due)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_told_apart_by_when_they_were_due() {
+        let started = Instant::now();
+        let second = Duration::from_secs(1);
+        let mut whole = Tally::new(started, true).unwrap();
+        for (due, waited, status) in [(0, 1, 202), (1, 3, 503), (2, 1, 202)] {
+            let mut part = Tally::new(started, true).unwrap();
+            let since = started + second * due;
+            part.count(status, since, since + second * waited);
+            whole.add(part).unwrap();
+        }
+        assert_eq!((whole.accepted(), whole.failed()), (2, 1));
+        let middle = whole.within(second..second * 2).unwrap();
+        assert_eq!((middle.accepted, middle.failed), (0, 1));
+        assert!(middle.waits.within(1.0) >= 2 * second);
+        let rest = whole.within(second * 2..Duration::MAX).unwrap();
+        assert_eq!((rest.accepted, rest.failed), (1, 0));
+    }
+}

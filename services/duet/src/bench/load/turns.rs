@@ -125,3 +125,60 @@ impl Due {
         Some(due)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MILLI: Duration = Duration::from_millis(1);
+
+    /// All turns that are given, without waiting for any that is to come.
+    async fn turns(when: When, started: Instant) -> (Vec<Duration>, Tally) {
+        let turns = Turns::starting(when, started, Arc::default());
+        turns.tick();
+        let tally = RefCell::new(Tally::new(started, true).unwrap());
+        let mut given = Vec::new();
+        while let Some(since) = turns.next(&tally).await {
+            given.push(since.saturating_duration_since(started));
+        }
+        (given, tally.into_inner())
+    }
+
+    #[tokio::test]
+    async fn a_caller_who_is_due_while_none_could_ask_waits_from_when_it_was_due() {
+        // All were due before the first connection is free.
+        let started = Instant::now() - 10 * MILLI;
+        let (given, tally) = turns(When::at(1_000, 5 * MILLI), started).await;
+        assert_eq!(given, [MILLI * 0, MILLI, MILLI * 2, MILLI * 3, MILLI * 4]);
+        assert_eq!(tally.lag.count(), 0, "that is not the generator's doing");
+    }
+
+    #[tokio::test]
+    async fn so_many_turns_are_given_as_were_asked_for_and_none_after_the_end() {
+        let now = Instant::now();
+        assert_eq!(turns(When::Made(3), now).await.0.len(), 3);
+        assert_eq!(
+            turns(When::Answered(MILLI), now - 2 * MILLI).await.0.len(),
+            0
+        );
+    }
+
+    #[tokio::test]
+    async fn a_load_that_is_stopped_gives_no_turn_and_lets_nobody_wait_for_one() {
+        let stop = Arc::new(AtomicBool::new(false));
+        let started = Instant::now();
+        let when = When::at(1, Duration::from_secs(3600));
+        let turns = Turns::starting(when, started, stop.clone());
+        let tally = RefCell::new(Tally::new(started, true).unwrap());
+        let first = turns.next(&tally);
+        let second = turns.next(&tally);
+        let ticking = std::thread::spawn({
+            let turns = turns.clone();
+            move || turns.tick()
+        });
+        assert!(first.await.is_some());
+        stop.store(true, Relaxed);
+        assert!(second.await.is_none());
+        ticking.join().unwrap();
+    }
+}

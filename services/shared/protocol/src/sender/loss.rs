@@ -7,8 +7,8 @@ use super::path_state::Stream;
 use super::peer::Peer;
 use super::repair::{Lost, Repair};
 use super::timing::Timing;
-use super::track::Slot;
-use super::wire::{Backlog, Path};
+use super::track::{Slot, Track};
+use super::wire::{Backlog, BrokerPlace, Path};
 use crate::rules::Rule;
 use crate::time::Moment;
 
@@ -23,11 +23,27 @@ impl Peer {
     }
 
     pub(super) fn observe(&mut self, backlog: Backlog, common: &Common, now: Moment) {
+        let done_before = self.broker_path.done_unasked();
         if self.broker_path.observe(backlog, now, &common.timing) == Stream::Reset
             && common.rules.holds(Rule::StreamReset)
         {
             self.lose_what_it_held(now);
+        } else if done_before.is_some_and(|done| self.awaits_up_to(done)) {
+            // A receipt would have come since the last look: purged, perhaps. The receiver knows.
+            self.hello.want(now, &common.timing);
         }
+    }
+
+    /// Whether something awaits a receipt that the broker had at a place up to this one.
+    fn awaits_up_to(&self, done: BrokerPlace) -> bool {
+        let is_up_to = |slot: Slot| match slot {
+            Slot::Sent { path, place, .. } => {
+                path == Path::Broker && place.is_some_and(|place| place <= done)
+            }
+            _ => false,
+        };
+        let mut awaiting = self.tracks.values().flat_map(Track::awaiting);
+        awaiting.any(|(_, slot)| is_up_to(slot))
     }
 
     pub(super) fn reconnected(&mut self, path: Path, now: Moment, timing: &Timing) {
@@ -70,7 +86,7 @@ impl Peer {
                 let is_overtaken = || order < latest && age >= patience;
                 let is_done_with = || {
                     path == Path::Broker
-                        && place.is_some_and(|place| broker.is_long_done(place, now, timing))
+                        && place.is_some_and(|place| broker.is_over(place, now, timing))
                 };
                 let is_old = || by_age && age >= timing.loss_age(sends);
                 let lost = if is_overtaken() && rules.holds(Rule::LossByOrder) {

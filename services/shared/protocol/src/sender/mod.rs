@@ -556,7 +556,9 @@ impl Sender {
         };
         self.hellos += 1;
         let id = HelloId(self.hellos);
-        self.peers.get_mut(&receiver)?.hello.asked(id, asked, now);
+        let peer = self.peers.get_mut(&receiver)?;
+        peer.hello.asked(id, asked, now);
+        peer.broker_path.hello_asked();
         Some(SayHello {
             id,
             receiver,
@@ -578,6 +580,9 @@ impl Sender {
         now: Moment,
     ) {
         if let Some(peer) = self.peers.get_mut(receiver) {
+            if health.is_some() && peer.hello.answered(id).is_some() {
+                peer.broker_path.hello_answered();
+            }
             peer.hello.judged(id, health, now, &self.common.timing);
         }
     }

@@ -32,6 +32,9 @@ struct BrokerView {
     known: Option<(u64, BrokerPlace)>,
     /// Ascending in both: from when on everything up to a place was done with.
     done: VecDeque<(Moment, BrokerPlace)>,
+    /// All up to there was done with when the hello was asked that is waited for; and when the last one was that was answered.
+    done_when_asked: BrokerPlace,
+    done_when_answered: BrokerPlace,
     silent: bool,
     away: bool,
 }
@@ -128,6 +131,8 @@ impl PathState {
         if reset {
             (view.given, view.given_when_asked) = (last, last);
             view.done.clear();
+            view.done_when_asked = BrokerPlace::default();
+            view.done_when_answered = BrokerPlace::default();
             return Stream::Reset;
         }
         let done = if outstanding == 0 { last } else { ack_floor };
@@ -141,13 +146,30 @@ impl PathState {
         Stream::Continues
     }
 
-    /// Whether the broker has been done with a place for long.
-    pub(super) fn is_long_done(&self, place: BrokerPlace, now: Moment, timing: &Timing) -> bool {
+    /// Up to where the broker was seen to be done, and the receiver was not asked since.
+    pub(super) fn done_unasked(&self) -> Option<BrokerPlace> {
+        let done = self.broker.done.back().map(|(_, done)| *done)?;
+        (done > self.broker.done_when_answered).then_some(done)
+    }
+
+    /// The receiver is asked what it holds.
+    pub(super) fn hello_asked(&mut self) {
+        let done = self.broker.done.back().map(|(_, done)| *done);
+        self.broker.done_when_asked = done.unwrap_or_default();
+    }
+
+    /// The receiver said what it held some time after it was asked.
+    pub(super) fn hello_answered(&mut self) {
+        self.broker.done_when_answered = self.broker.done_when_asked;
+    }
+
+    /// Whether nothing more can come of a place: the broker was done with it before the receiver was asked what it holds, and it has
+    /// answered; or has been done with it for long.
+    pub(super) fn is_over(&self, place: BrokerPlace, now: Moment, timing: &Timing) -> bool {
         let long = |at: Moment| now.since(at) >= timing.place_patience;
-        self.broker
-            .done
-            .iter()
-            .any(|(at, done)| long(*at) && place <= *done)
+        let mut done = self.broker.done.iter();
+        place <= self.broker.done_when_answered
+            || done.any(|(at, done)| long(*at) && place <= *done)
     }
 
     /// Whether the broker can't say what it is done with.
@@ -191,7 +213,7 @@ mod tests {
     fn a_place_is_long_done_sixty_seconds_after_the_floor_was_seen_to_have_passed_it() {
         let (path, _) = observed(&[(0, known(1, 9, 3, 6)), (10, known(1, 9, 5, 4))]);
         let is_done =
-            |place, seconds| path.is_long_done(BrokerPlace(place), at(seconds), &Timing::default());
+            |place, seconds| path.is_over(BrokerPlace(place), at(seconds), &Timing::default());
         assert!(!is_done(3, 59) && is_done(3, 60));
         assert!(!is_done(4, 60) && is_done(5, 70));
         assert!(!is_done(6, 1_000));
@@ -200,7 +222,7 @@ mod tests {
     #[test]
     fn an_idle_consumer_is_done_with_all() {
         let (path, _) = observed(&[(0, known(1, 9, 3, 0))]);
-        assert!(path.is_long_done(BrokerPlace(9), at(60), &Timing::default()));
+        assert!(path.is_over(BrokerPlace(9), at(60), &Timing::default()));
     }
 
     #[test]

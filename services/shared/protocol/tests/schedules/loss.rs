@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use duet_protocol::event::EventId;
+use duet_protocol::record::Health;
 use duet_protocol::rules::Rule;
 use duet_protocol::sender::{Backlog, BrokerPlace, Lost, Path, Repair, Sender, Sent, Undelivered};
 
@@ -61,6 +62,39 @@ fn what_a_stream_made_anew_had_held_is_sent_at_once_and_told_as_repaired_when_it
     machine.backlog(&notification(), done(1, 1), at(1));
     machine.backlog(&notification(), done(2, 0), at(2));
     assert!(pair.sends(&mut machine, at(2)).is_empty());
+}
+
+#[test]
+fn what_the_broker_is_done_with_and_the_receiver_says_it_lacks_is_sent_again_at_once() {
+    let sent_again = |receiver_has_it, rules: Pair| {
+        let (mut pair, mut machine, opening) = stored(rules);
+        let answered = |machine: &mut Sender, seconds| {
+            let hello = machine.poll_hello(at(seconds)).expect("one is due");
+            machine.judged(&notification(), hello.id, Some(Health::Sound), at(seconds));
+        };
+        answered(&mut machine, 0);
+        // Somebody purges it; or it is received, and each receipt gets lost.
+        if receiver_has_it {
+            pair.receives(opening);
+        }
+        machine.backlog(&notification(), done(1, 1), at(10));
+        assert_eq!(machine.poll_hello(at(10)), None, "a receipt may be coming");
+        assert!(pair.sends(&mut machine, at(19)).is_empty());
+        machine.backlog(&notification(), done(1, 1), at(20));
+        if receiver_has_it {
+            hears_all(&mut pair, &mut machine, 20);
+        }
+        assert!(pair.sends(&mut machine, at(20)).is_empty());
+        answered(&mut machine, 20);
+        let again = ids(&pair.sends(&mut machine, at(21)));
+        // It is not asked again for what it was asked for.
+        machine.backlog(&notification(), done(1, 1), at(30));
+        assert_eq!(machine.poll_hello(at(30)), None);
+        again == [opening]
+    };
+    assert!(sent_again(false, Pair::new()));
+    assert!(!sent_again(true, Pair::new()));
+    assert!(!sent_again(false, Pair::without(Rule::LossByPlace)));
 }
 
 #[test]

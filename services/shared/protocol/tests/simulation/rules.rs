@@ -63,7 +63,7 @@ fn missed(rule: Rule) -> Missed {
         ),
         Rule::LossByPlace => At(90),
         Rule::LossByAge => At(147),
-        Rule::StreamReset => At(129),
+        Rule::StreamReset => At(452),
         Rule::JoinBeginsAnew => At(72),
         Rule::ConcernsFromBegin => At(5),
         Rule::EpochAboveSeen => At(131),

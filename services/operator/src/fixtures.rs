@@ -104,6 +104,7 @@ pub(crate) fn provisioned(
             Action::RemakeConsumer { .. }
             | Action::ResumeConsumer(_)
             | Action::RemoveConsumer(_)
+            | Action::RemoveStream(_)
             | Action::Purge(_) => unreachable!("{action}"),
             Action::PutConsumer { config, .. } => {
                 seen.consumers = BTreeMap::from([(receivers[0].clone(), *config)]);

@@ -6,6 +6,8 @@
 mod away;
 /// No room: back-pressure.
 mod full;
+/// What the server, or the account there, does not take.
+mod limits;
 /// What heals only once a person has done something.
 mod refusals;
 /// What somebody with rights at the broker may do, and what heals by itself.

@@ -242,3 +242,21 @@ survives! {
     the_streams_subject_is_taken_away: TakesTheSubjectAway;
     the_stream_is_made_anew_without_consumers: MakesTheStreamAnewWithoutConsumers;
 }
+
+/// To change what a stream can't change, its storage for one, the Channel gives it another name.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_the_channel_gives_another_name_takes_its_subject_along_and_the_old_one_goes()
+{
+    let pair = pair().await;
+    let load = load(&pair);
+    load.accepts(SOME).await;
+    pair.edit("name: REACTIONS", "name: RENAMED").await;
+    load.accepts(SOME).await;
+    let jetstream = anybody(&pair).await;
+    all_came_once(&pair, load).await;
+    assert!(jetstream.get_stream("RENAMED").await.is_ok());
+    assert!(
+        jetstream.get_stream(STREAM).await.is_err(),
+        "the old one is gone"
+    );
+}

@@ -140,6 +140,14 @@ impl NatsServer {
         assert!(has_ended, "this needs a nats-server that was killed before");
     }
 
+    /// Gives it another configuration, for its next start.
+    ///
+    /// # Panics
+    /// If it can't be written.
+    pub fn configure(&self, config: &str) {
+        std::fs::write(configuration(self.dir.path()), config).expect("a file can be written");
+    }
+
     /// Starts it again at the same address, over the storage as it is, and waits until JetStream is ready.
     ///
     /// # Panics

@@ -14,6 +14,7 @@ pub struct PairBuilder {
     trending: bool,
     links: bool,
     wire: bool,
+    nats: String,
 }
 
 impl PairBuilder {
@@ -26,6 +27,7 @@ impl PairBuilder {
             trending: false,
             links: false,
             wire: false,
+            nats: String::new(),
         }
     }
 
@@ -50,6 +52,13 @@ impl PairBuilder {
     pub fn channel(mut self, piece: &str, with: &str) -> Self {
         self.edits.push((piece.to_owned(), with.to_owned()));
         self
+    }
+
+    /// A configuration of the broker's own, in nats-server's language.
+    #[must_use]
+    pub fn nats(self, config: &str) -> Self {
+        let nats = config.to_owned();
+        Self { nats, ..self }
     }
 
     /// An environment variable for all services.
@@ -93,7 +102,7 @@ impl PairBuilder {
         }
         replace(&channel, &document);
 
-        let nats = NatsServer::start().await;
+        let nats = NatsServer::start_with(&self.nats).await;
         let links = if self.links {
             Some(Toxiproxy::start().await)
         } else {

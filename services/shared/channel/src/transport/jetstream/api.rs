@@ -95,6 +95,23 @@ pub(super) async fn stream_and_subjects(
     }))
 }
 
+/// The names of the streams that have subjects below this one: the first page of them, which holds a thousand.
+pub(super) async fn streams_below(nats: &Nats, subject: &str) -> Result<Vec<String>, ApiError> {
+    #[derive(Serialize)]
+    struct Below {
+        subject: String,
+    }
+    #[derive(Deserialize)]
+    struct Names {
+        streams: Option<Vec<String>>,
+    }
+    let below = Below {
+        subject: format!("{subject}.>"),
+    };
+    let names = ask::<Names>(nats, "STREAM.NAMES".to_owned(), &below).await?;
+    Ok(names.map_err(refused)?.streams.unwrap_or_default())
+}
+
 /// Drops the messages on a subject.
 pub(super) async fn purge(nats: &Nats, stream: &str, subject: &str) -> Result<(), ApiError> {
     #[derive(Serialize)]

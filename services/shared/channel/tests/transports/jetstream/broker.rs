@@ -374,6 +374,39 @@ async fn the_consumer_of_a_receiver_that_left_is_removed_and_a_strangers_stays()
 }
 
 #[tokio::test]
+async fn a_stream_with_another_name_takes_the_subject_and_a_strangers_on_it_stays() {
+    let broker = Broker::start(settings()).await;
+    let named = |name: &str, channel: &str| {
+        let mut settings = settings();
+        settings.stream.name = name.to_owned();
+        JetStreamProvision::new(broker.nats.clone(), channel, settings, receivers())
+    };
+    ensure(&named("OLD", "reactions")).await.unwrap();
+    let steps = ensure(&named("NEW", "reactions")).await.unwrap().steps.0;
+    assert_eq!(
+        steps[..2],
+        [
+            "stream OLD: removed, for it has another name now",
+            "stream NEW: made, without its subject yet",
+        ]
+    );
+    assert_eq!(
+        ensure(&named("NEW", "reactions")).await.unwrap().steps.0,
+        [""; 0]
+    );
+    // Another channel's is left alone, and the server says what is wrong.
+    let refused = ensure(&named("THEIRS", "others")).await.unwrap_err();
+    assert!(matches!(refused, ProvisionError::Refused(_)), "{refused:?}");
+    assert!(
+        named("NEW", "reactions")
+            .observe()
+            .await
+            .unwrap()
+            .is_of("reactions")
+    );
+}
+
+#[tokio::test]
 async fn what_a_consumers_removal_left_on_its_subject_is_dropped_and_nothing_else() {
     let broker = Broker::start(settings()).await;
     let stays = receivers();

@@ -3,7 +3,8 @@
 //! The stream is made on a subject that nobody uses, then the consumers, then it takes each receiver's subject: an Interest stream
 //! without a consumer acknowledges what is published and drops it, so what is published earlier has to find no stream. A receiver that
 //! leaves loses its subject first, then its consumer, then what waited for it: a consumer's deletion should drop that, and now and then
-//! leaves a message that was just published.
+//! leaves a message that was just published. A stream that the channel gives another name goes before the new one is made: two can't have
+//! one subject.
 
 mod plan;
 #[cfg(test)]
@@ -42,6 +43,8 @@ pub struct JetStreamProvision {
 pub struct Observed {
     /// The stream of the settings' name.
     pub stream: Option<stream::Config>,
+    /// Where there is none: streams of this channel's under other names that have its subject. What they hold is in the sender's outbox.
+    pub renamed: Vec<String>,
     /// Whether the receivers that were looked for are all that the channel has.
     pub are_all: bool,
     /// Of the receivers' consumers, those that there are.
@@ -86,6 +89,22 @@ impl JetStreamProvision {
     /// These are all receivers that the channel has: subjects and consumers that were made for others of it are to go.
     pub fn of_all_receivers(self) -> Self {
         JetStreamProvision { all: true, ..self }
+    }
+
+    /// Streams of the channel's that have its subject under another name: it was given a new one since.
+    async fn renamed(&self) -> Result<Vec<String>, ApiError> {
+        let subject = &self.settings.stream.subject;
+        let names = match api::streams_below(&self.nats, subject).await {
+            Err(ApiError::Denied(_)) => return Ok(Vec::new()), // who may not look may not remove
+            names => names?,
+        };
+        let mut renamed = Vec::new();
+        for name in names {
+            let stream = api::stream(&self.nats, &name).await?;
+            let is_ours = |it: stream::Info| wanted::is_ours(&self.channel, &it.config).is_ok();
+            renamed.extend(stream.is_some_and(is_ours).then_some(name));
+        }
+        Ok(renamed)
     }
 
     /// Sees to the consumers that are none of the receivers'. One that was not made for this channel is a stranger's, and stays.
@@ -189,6 +208,7 @@ impl Provision for JetStreamProvision {
         };
         let seen = api::stream_and_subjects(&self.nats, name, subject).await?;
         let Some((config, subjects)) = seen else {
+            observed.renamed = self.renamed().await?;
             return Ok(observed);
         };
         observed.stream = Some(config);
@@ -223,6 +243,7 @@ impl Provision for JetStreamProvision {
         for action in plan.0 {
             steps.0.push(action.to_string());
             match action {
+                Action::RemoveStream(name) => api::delete_stream(&self.nats, &name).await?,
                 Action::CreateStream(config) => api::create_stream(&self.nats, &config).await?,
                 Action::UpdateStream { config, .. } | Action::TakeSubject(config) => {
                     api::update_stream(&self.nats, &config).await?

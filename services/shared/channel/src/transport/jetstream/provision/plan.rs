@@ -23,6 +23,8 @@ pub struct Plan(pub Vec<Action>);
 /// One change. Its text says what it does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
+    /// Removes a stream that the channel has under another name now. What was not received of it is in the sender's outbox.
+    RemoveStream(String),
     /// Makes the stream, on a subject that nobody uses.
     CreateStream(Box<stream::Config>),
     /// Corrects the stream.
@@ -60,6 +62,9 @@ impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let consumer = |config: &consumer::Config| config.durable_name.clone().unwrap_or_default();
         match self {
+            Action::RemoveStream(name) => {
+                write!(f, "stream {name}: removed, for it has another name now")
+            }
             Action::CreateStream(config) => {
                 write!(f, "stream {}: made, without its subject yet", config.name)
             }
@@ -137,6 +142,8 @@ pub fn plan(
             config
         }
         None => {
+            let renamed = observed.renamed.iter().cloned();
+            plan.0.extend(renamed.map(Action::RemoveStream));
             let fresh = stream::Config {
                 name: wanted.name.clone(),
                 subjects: vec![subjects::idle(&wanted.subject)],

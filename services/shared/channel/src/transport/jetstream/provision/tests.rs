@@ -72,6 +72,22 @@ fn a_stream_takes_its_subject_after_its_consumers_are_there() {
 }
 
 #[test]
+fn a_stream_that_has_another_name_now_goes_before_the_new_one_is_made() {
+    let observed = Observed {
+        renamed: vec!["OLD".to_owned()],
+        ..Observed::default()
+    };
+    let planned = planned(&observed).unwrap();
+    assert_eq!(
+        planned[..2],
+        [
+            "stream OLD: removed, for it has another name now",
+            "stream REACTIONS: made, without its subject yet",
+        ]
+    );
+}
+
+#[test]
 fn what_is_provisioned_is_as_designed() {
     let Observed {
         stream, consumers, ..

@@ -1,6 +1,6 @@
 use duet_channel::store::StoreError;
-use duet_channel::store::sqlite::audit::{AuditRows, Finding, Stands};
-use rusqlite::{Connection, OptionalExtension, Result, Row, params};
+use duet_channel::store::sqlite::audit::{AuditRows, Finding, Stands, Table};
+use rusqlite::{Connection, Result, Row};
 
 /// Notification's rows, as an audit reads them.
 #[derive(Clone, Copy, Debug)]
@@ -17,33 +17,13 @@ fn stands(row: &Row<'_>) -> Result<Stands> {
 }
 
 impl AuditRows for Notifications {
-    fn page(
-        &self,
-        connection: &Connection,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<Stands>, StoreError> {
-        let (post, user) = after
-            .and_then(|key| key.split_once('/'))
-            .unwrap_or_default();
-        let mut select = connection.prepare_cached(
-            "SELECT post, user, kind, store, partitions, epoch, sequence FROM notifications
-             WHERE (post, user) > (?1, ?2) ORDER BY post, user LIMIT ?3",
-        )?;
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = select.query_map(params![post, user, limit], stands)?;
-        Ok(rows.collect::<Result<_>>()?)
-    }
-
-    fn of(&self, connection: &Connection, key: &str) -> Result<Option<Stands>, StoreError> {
-        let Some((post, user)) = key.split_once('/') else {
-            return Ok(None);
-        };
-        let mut select = connection.prepare_cached(
-            "SELECT post, user, kind, store, partitions, epoch, sequence FROM notifications
-             WHERE post = ?1 AND user = ?2",
-        )?;
-        Ok(select.query_row([post, user], stands).optional()?)
+    fn table(&self) -> Table {
+        Table {
+            name: "notifications",
+            key: &["post", "user"],
+            columns: "post, user, kind, store, partitions, epoch, sequence",
+            stands,
+        }
     }
 
     /// What owners see: a group's count, and its counts by kind, are those of the rows that are shown in it, and as many groups as are unread

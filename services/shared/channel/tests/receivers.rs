@@ -6,17 +6,17 @@
     reason = "a test that can't go on panics"
 )]
 
+mod taking; // where receivers take calls
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use actix_web::web::{self, Bytes};
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, http::StatusCode};
 use duet_channel::open::{
-    Changed, Changes, Connection, Data, Delivery, Documents, Event, Kept, Key, Open, Receiver,
-    ReceivingEnd, SendingEnd, SqliteStore, Store, StoreError, Versioned, documents, intake,
+    Changed, Changes, Connection, Data, Delivery, Documents, Event, Kept, Key, Open, ReceivingEnd,
+    SendingEnd, Store, StoreError, Versioned, documents,
 };
 use duet_channel::sender::SendError;
 use duet_protocol::event::EventId;
@@ -49,16 +49,6 @@ impl Changes for Numbers {
         table.execute("DELETE FROM numbers WHERE number = ?1", [key.as_str()])?;
         Ok(())
     }
-}
-
-async fn take(
-    request: HttpRequest,
-    body: Bytes,
-    receiver: web::Data<Receiver<SqliteStore, Versioned>>,
-) -> HttpResponse {
-    let header = |name| request.headers().get(name)?.to_str().ok();
-    let (status, body) = intake::answer(&receiver, request.path(), header, &body).await;
-    HttpResponse::build(StatusCode::from_u16(status).unwrap()).body(body)
 }
 
 /// A receiver, and where it takes events.
@@ -141,15 +131,7 @@ spec:
         let end = open.receive(Versioned::new(Numbers)).await.unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap();
         let at = format!("http://{}", port.local_addr().unwrap());
-        let taking = web::Data::new(end.receiver.clone());
-        let app = move || {
-            App::new()
-                .app_data(taking.clone())
-                .route(intake::EVENTS, web::post().to(take))
-                .route(intake::HELLO, web::post().to(take))
-        };
-        let server = HttpServer::new(app).workers(1).listen(port).unwrap();
-        tokio::spawn(server.run());
+        tokio::spawn(taking::server(end.receiver.clone(), port));
         Receiving { end, at }
     }
 

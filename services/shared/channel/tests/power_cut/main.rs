@@ -11,6 +11,8 @@
 mod disk;
 mod pair; // a sender and a receiver
 mod store; // one store
+#[path = "../taking/mod.rs"]
+mod taking; // where receivers take calls
 mod vfs;
 
 use std::path::Path;

@@ -9,11 +9,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use actix_web::web::{self, Bytes};
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, http::StatusCode};
 use duet_channel::open::{
-    Changed, Changes, Connection, Data, Documents, Event, Kept, Key, Open, Receiver, ReceivingEnd,
-    SendingEnd, SqliteStore, Store, StoreError, Versioned, documents, intake,
+    Changed, Changes, Connection, Data, Documents, Event, Kept, Key, Open, ReceivingEnd,
+    SendingEnd, SqliteStore, Store, StoreError, Versioned, documents,
 };
 use duet_channel::sender::SendError;
 use duet_testkit::{NatsServer, until};
@@ -23,7 +21,7 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use crate::disk::Disk;
-use crate::{disk, key, variable};
+use crate::{disk, key, taking, variable};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const CALLERS: u32 = 16;
@@ -55,16 +53,6 @@ impl Changes for Numbers {
         table.execute("DELETE FROM numbers WHERE number = ?1", [key.as_str()])?;
         Ok(())
     }
-}
-
-async fn take(
-    request: HttpRequest,
-    body: Bytes,
-    receiver: web::Data<Receiver<SqliteStore, Versioned>>,
-) -> HttpResponse {
-    let header = |name| request.headers().get(name)?.to_str().ok();
-    let (status, body) = intake::answer(&receiver, request.path(), header, &body).await;
-    HttpResponse::build(StatusCode::from_u16(status).unwrap()).body(body)
 }
 
 struct Receiving {
@@ -121,15 +109,8 @@ spec:
     async fn receiver(&self) -> Option<Receiving> {
         let open = self.open("one").tables(TABLES);
         let end = open.receive(Versioned::new(Numbers)).await.ok()?;
-        let taking = web::Data::new(end.receiver.clone());
-        let app = move || {
-            App::new()
-                .app_data(taking.clone())
-                .route(intake::EVENTS, web::post().to(take))
-                .route(intake::HELLO, web::post().to(take))
-        };
-        let server = HttpServer::new(app).workers(1).disable_signals();
-        let server = server.bind(self.at).unwrap().run();
+        let port = TcpListener::bind(self.at).unwrap();
+        let server = taking::server(end.receiver.clone(), port);
         let handle = server.handle();
         tokio::spawn(server);
         Some(Receiving {

@@ -8,6 +8,7 @@ pub mod imbalance;
 mod receiver;
 mod rows;
 mod sender;
+mod table;
 
 use duet_protocol::event::{EventId, Key, RollingHash};
 use duet_protocol::ledger::row_hash;
@@ -21,6 +22,7 @@ use crate::store::sqlite::codec::unsigned;
 pub use receiver::{AtReceiver, HeldEpoch, HeldLane, ReceiverTables, at_receiver, receiver};
 pub use rows::{Documents, Versions};
 pub use sender::{Begin, Said, SenderTables, SentEpoch, sender};
+pub use table::Table;
 
 /// What tables say that can't be, by key, source and sequence as far as they are known.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -136,6 +138,9 @@ impl Stands {
 
 /// A service's rows, as an audit reads them.
 pub trait AuditRows: std::fmt::Debug + Send + Sync + 'static {
+    /// Where they are.
+    fn table(&self) -> Table;
+
     /// Up to `limit` rows in an order of the table's own, from the one after `after` on; also those of which nothing stands.
     ///
     /// # Errors
@@ -145,13 +150,17 @@ pub trait AuditRows: std::fmt::Debug + Send + Sync + 'static {
         connection: &Connection,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<Vec<Stands>, StoreError>;
+    ) -> Result<Vec<Stands>, StoreError> {
+        self.table().page(connection, after, limit)
+    }
 
     /// The row of a key, if there is one.
     ///
     /// # Errors
     /// Those of the tables.
-    fn of(&self, connection: &Connection, key: &str) -> Result<Option<Stands>, StoreError>;
+    fn of(&self, connection: &Connection, key: &str) -> Result<Option<Stands>, StoreError> {
+        self.table().of(connection, key)
+    }
 
     /// Whether tables that sum up others agree with them.
     ///

@@ -1,9 +1,8 @@
 //! The rows that the store keeps for services that leave it that.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::Row;
 
-use super::{AuditRows, Stands};
-use crate::store::StoreError;
+use super::{AuditRows, Stands, Table};
 use crate::store::sqlite::codec::unsigned;
 
 /// The rows of a [`Versioned`](crate::store::sqlite::versions::Versioned) service.
@@ -26,25 +25,13 @@ fn version(row: &Row<'_>) -> rusqlite::Result<Stands> {
 }
 
 impl AuditRows for Versions {
-    fn page(
-        &self,
-        connection: &Connection,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<Stands>, StoreError> {
-        let mut select = connection.prepare_cached(
-            "SELECT key, store, partitions, epoch, sequence, hash FROM versions WHERE key > ?1 ORDER BY key LIMIT ?2",
-        )?;
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = select.query_map(params![after.unwrap_or_default(), limit], version)?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    }
-
-    fn of(&self, connection: &Connection, key: &str) -> Result<Option<Stands>, StoreError> {
-        let mut select = connection.prepare_cached(
-            "SELECT key, store, partitions, epoch, sequence, hash FROM versions WHERE key = ?1",
-        )?;
-        Ok(select.query_row([key], version).optional()?)
+    fn table(&self) -> Table {
+        Table {
+            name: "versions",
+            key: &["key"],
+            columns: "key, store, partitions, epoch, sequence, hash",
+            stands: version,
+        }
     }
 
     fn keeps_all(&self) -> bool {
@@ -62,23 +49,12 @@ fn document(row: &Row<'_>) -> rusqlite::Result<Stands> {
 }
 
 impl AuditRows for Documents {
-    fn page(
-        &self,
-        connection: &Connection,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<Stands>, StoreError> {
-        let mut select = connection.prepare_cached(
-            "SELECT key, value, epoch, sequence FROM documents WHERE key > ?1 ORDER BY key LIMIT ?2",
-        )?;
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = select.query_map(params![after.unwrap_or_default(), limit], document)?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    }
-
-    fn of(&self, connection: &Connection, key: &str) -> Result<Option<Stands>, StoreError> {
-        let mut select = connection
-            .prepare_cached("SELECT key, value, epoch, sequence FROM documents WHERE key = ?1")?;
-        Ok(select.query_row([key], document).optional()?)
+    fn table(&self) -> Table {
+        Table {
+            name: "documents",
+            key: &["key"],
+            columns: "key, value, epoch, sequence",
+            stands: document,
+        }
     }
 }

@@ -214,3 +214,96 @@ async fn a_canarys_side_is_told() {
         ],
     );
 }
+
+/// What it says of one event of ana's.
+fn why_event(pair: &Pair, event: &str, parts: &[&str]) {
+    let said = duet_on(pair, "why", &["walk", "ana", "--event", event]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    says(&said.stdout, parts);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_a_later_one_superseded_is_told_by_its_name_and_what_a_resync_told_anew() {
+    let faults = "  faults: {errorPercent: 100}";
+    let pair = builder(Mode::Async).env("DUET_ALLOW_FAULTS", "true");
+    let pair = pair.channel(NO_FAULTS, faults).start().await;
+    pair.post("walk", "bob", "A walk").await;
+    let reply = pair.react("ana", "walk").await;
+    let first = reply.headers["duet-position"].to_str().unwrap().to_owned();
+    comes_to_say(&pair, "ana", &["It is a parked event: tried "]).await;
+    pair.edit(faults, NO_FAULTS).await;
+    let love = json!({"kind": "love"});
+    let reply = pair.put("/v1/posts/walk/reactions/ana", &love).await;
+    assert_eq!(reply.unwrap().status, 202);
+    let superseded = format!("It received event {}", &first[first.len() - 1..]);
+    comes_to_say(
+        &pair,
+        "ana",
+        &["ana's reaction to walk is love", "It decided: notified."],
+    )
+    .await;
+    until(PATIENCE, || async {
+        let said = duet_on(&pair, "why", &["walk", "ana", "--event", &first]).stdout;
+        let is_so = said.contains(&superseded) && said.contains(" superseded: it was applied");
+        is_so.then_some(()).ok_or(said)
+    })
+    .await;
+    why_event(
+        &pair,
+        &first,
+        &["reaction: A later event of the pair took the place of event "],
+    );
+    let unknown = format!("{}9", &first[..first.len() - 1]);
+    why_event(
+        &pair,
+        &unknown,
+        &["It knows nothing of event ", "It has not received event "],
+    );
+    assert_eq!(
+        duet_on(&pair, "why", &["walk", "ana", "--event", "x"]).code,
+        Some(2)
+    );
+
+    let said = duet_on(&pair, "resync", &["--yes", "--sweep-most"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let parts = [
+        "reaction: It is older than the resync that began at ",
+        "every receiver holds that, and what was not told anew is swept away there.",
+        "notification: It has the row as the resync that began at ",
+        "It decided: notified.",
+    ];
+    comes_to_say(&pair, "ana", &parts).await;
+}
+
+#[cfg(feature = "jaeger")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_address_of_its_trace_is_told_where_jaegers_pages_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let up = common::Up::start(&dir.path().join("duet"), &[]).await;
+    let at = up.told()["reaction"]["public"].as_str().unwrap().to_owned();
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    for (path, body) in [
+        ("/v1/posts/walk", json!({"owner": "bob", "title": "A walk"})),
+        ("/v1/posts/walk/reactions/ana", json!({"kind": "like"})),
+    ] {
+        let put = http.put(format!("{at}{path}")).json(&body);
+        assert!(put.send().await.unwrap().status().is_success());
+    }
+    let said = up.duet("why", &["walk", "ana"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let (_, page) = said.stdout.split_once("Its trace is at ").unwrap();
+    let page = page.lines().next().unwrap().trim_end_matches('.');
+    // Jaeger's own query API has the trace at that id.
+    let (jaeger, id) = page.split_once("/trace/").unwrap();
+    until(PATIENCE, || async {
+        let trace = http.get(format!("{jaeger}/api/traces/{id}")).send().await;
+        let told: Value = trace
+            .map_err(|error| error.to_string())?
+            .json()
+            .await
+            .map_err(|error| error.to_string())?;
+        let spans = told["data"][0]["spans"].as_array().map_or(0, Vec::len);
+        (spans > 0).then_some(()).ok_or(told.to_string())
+    })
+    .await;
+}

@@ -6,6 +6,7 @@ use crate::{
     place::Place,
     why::{self, Facts, Sentence},
 };
+use duet_channel::life::Name;
 use duet_reaction::domain::Pair;
 use duet_web::ids::{PostId, UserId};
 use serde::Serialize;
@@ -16,6 +17,9 @@ pub(crate) struct Options {
     post: PostId,
     /// The id of the user whose reaction to it is meant
     user: UserId,
+    /// An event of theirs, by its name as dead letters, traces and audits have it: how that one stands, too
+    #[arg(long, value_name = "ID", value_parser = event)]
+    event: Option<Name>,
     #[command(flatten)]
     place: Place,
     /// Print JSON: the facts and the sentences
@@ -30,12 +34,17 @@ struct Told<'a> {
     sentences: Vec<Sentence>,
 }
 
+fn event(text: &str) -> Result<Name, String> {
+    let id = text.parse().map_err(|error| format!("{error}"))?;
+    Ok(Name(id))
+}
+
 pub(crate) fn run(options: Options) -> Result<(), Failure> {
     let pair = Pair {
         post: options.post,
         user: options.user,
     };
-    let facts = on_one_thread(why::ask(&options.place, &pair))?;
+    let facts = on_one_thread(why::ask(&options.place, &pair, options.event))?;
     let sentences = why::sentences(&facts);
     let silent = facts.silent();
     if options.json {

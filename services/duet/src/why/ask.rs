@@ -33,7 +33,11 @@ struct Source {
 }
 
 /// Gathers what each service tells; on a laptop its file does where it does not run.
-pub(crate) async fn ask(place: &Place, subject: &Subject) -> Result<Facts, Failure> {
+pub(crate) async fn ask(
+    place: &Place,
+    subject: &Subject,
+    asked: Option<Name>,
+) -> Result<Facts, Failure> {
     let pair = match place.cluster() {
         Some(_) => Some(place.pair().await?),
         None => place.data.running().map(Pair::from),
@@ -75,15 +79,28 @@ pub(crate) async fn ask(place: &Place, subject: &Subject) -> Result<Facts, Failu
             }
         }
     }
+    let mut arrivals = Vec::new();
+    for (source, _) in &receivers {
+        arrivals.push(match asked {
+            Some(_) => source.tells(&http, &key, asked).await.ok(),
+            None => None,
+        });
+    }
     let jaeger = pair.as_ref().and_then(|pair| pair.jaeger.as_ref());
     let trace = jaeger.zip(row.and_then(|row| row.trace.as_ref()));
-    let receivers = receivers.into_iter().map(|(source, told)| AtReceiver {
+    let receivers = receivers.into_iter().zip(arrivals);
+    let receivers = receivers.map(|((source, told), asked)| AtReceiver {
         name: source.name.clone(),
         told,
+        asked: match asked {
+            Some(Told::Received(asked)) => asked.arrival,
+            _ => None,
+        },
     });
     Ok(Facts {
         post,
         user,
+        asked,
         trace: trace.map(|(at, id)| format!("{}/trace/{id}", at.page)),
         receivers: receivers.collect(),
         sender,

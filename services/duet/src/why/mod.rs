@@ -2,7 +2,9 @@
 
 mod ask; // each service, or its file where it does not run
 mod channel; // a Channel's settings, as sentences name them
+mod earlier; // an event that is asked about by name
 mod receiver; // a receiver's part of the life
+mod resync; // a resync's part in it
 mod sender; // the sender's part of the life
 mod sentence; // what sentences are made of
 #[cfg(test)]
@@ -13,7 +15,7 @@ pub(crate) use ask::ask;
 /// A sentence.
 pub(crate) use sentence::Sentence;
 
-use duet_channel::life::{Name, Received, Sent};
+use duet_channel::life::{Arrival, Name, Received, Sent};
 use serde::{Serialize, Serializer};
 
 /// What is known of a pair.
@@ -26,6 +28,9 @@ pub(crate) struct Facts {
     pub(crate) sender: Result<Sent, String>,
     /// What each receiver tells.
     pub(crate) receivers: Vec<AtReceiver>,
+    /// An event of the pair that is asked about by name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) asked: Option<Name>,
     /// The address of the trace of the event that wrote Reaction's row, where it was sampled and Jaeger is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) trace: Option<String>,
@@ -38,6 +43,9 @@ pub(crate) struct AtReceiver {
     pub(crate) name: String,
     #[serde(flatten, serialize_with = "told")]
     pub(crate) told: Result<Received, String>,
+    /// How the event that is asked about by name stands in its inbox.
+    #[serde(rename = "asked", skip_serializing_if = "Option::is_none")]
+    pub(crate) asked: Option<Arrival>,
 }
 
 /// As it was told, or `{"error": …}`.
@@ -74,7 +82,7 @@ impl Facts {
     }
 }
 
-/// The life of the pair's latest event, from its acceptance on: pure.
+/// The life of the pair's latest event, from its acceptance on, after what is known of the one that is asked about by name: pure.
 pub(crate) fn sentences(facts: &Facts) -> Vec<Sentence> {
     if facts.is_unknown() {
         let Facts { post, user, .. } = facts;
@@ -83,7 +91,8 @@ pub(crate) fn sentences(facts: &Facts) -> Vec<Sentence> {
         );
         return vec![Sentence::about("pair", what)];
     }
-    let mut told = sender::sentences(facts);
+    let mut told = earlier::sentences(facts);
+    told.extend(sender::sentences(facts));
     for receiver in &facts.receivers {
         told.extend(receiver::sentences(facts, receiver));
     }

@@ -1,3 +1,4 @@
+use super::resync;
 use super::sentence::{Sentence, at, event, later};
 use super::{AtReceiver, Facts};
 use duet_channel::life::{Applied, Arrival, Generation, Kept, Name, Received};
@@ -44,12 +45,22 @@ impl Part<'_> {
                 None => format!(
                     "It applied {name}{when}, which undid the reaction; that is kept until nothing older can come"
                 ),
-                Some(_) => format!(
-                    "It has the reaction by {name}, applied{when}, of which Reaction knows nothing: Reaction's store is an older copy or a new one (`duet audit` compares, `duet resync` heals)"
-                ),
+                Some(_) => {
+                    let ends = resync::sweeps(self.facts)
+                        .unwrap_or("`duet audit` compares, `duet resync` heals");
+                    format!(
+                        "It has the reaction by {name}, applied{when}, of which Reaction knows nothing: Reaction's store is an older copy or a new one ({ends})"
+                    )
+                }
             };
         };
-        match order(row.event, sender.event) {
+        if let Some(resync) = resync::told_anew(self.facts, row.event) {
+            let begun = at(resync.begun, sent.now);
+            return format!(
+                "It has the row as the resync that began at {begun} told it anew by {name}, applied{when}"
+            );
+        }
+        match row.event.order(sender.event) {
             Some(Ordering::Equal) => {
                 let after = row
                     .applied
@@ -70,11 +81,14 @@ impl Part<'_> {
                 format!("It still has {name}, applied{when}, {stands}")
             }
             Some(Ordering::Greater) => format!(
-                "It has the later {name}, applied{when}, by which Reaction's own is superseded: a resync announced the row anew, or Reaction's store was restored from an older copy (`duet audit` tells which)"
+                "It has the later {name}, applied{when}, by which Reaction's own is superseded: Reaction's store was restored from an older copy (`duet audit` compares, `duet resync` heals)"
             ),
-            None => format!(
-                "It has {name}, applied{when}, which is of another store of Reaction's: this one is new under an old name (`duet resync` heals that)"
-            ),
+            None => {
+                let ends = resync::sweeps(self.facts).unwrap_or("`duet resync` heals that");
+                format!(
+                    "It has {name}, applied{when}, which is of another store of Reaction's: this one is new under an old name ({ends})"
+                )
+            }
         }
     }
 
@@ -155,10 +169,4 @@ impl Part<'_> {
 /// What becomes of what can't be applied, by a Channel; none if this version can't read the document.
 fn delivery(of: &Generation) -> Option<DeliverySettings> {
     Settings::try_from(&of.document).ok().map(|it| it.delivery)
-}
-
-/// How two events of a pair are ordered; none if they are of different stores.
-fn order(one: Name, other: Name) -> Option<Ordering> {
-    let lane = |name: Name| name.0.source.lane;
-    (lane(one) == lane(other)).then(|| one.version().cmp(&other.version()))
 }

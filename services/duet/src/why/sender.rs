@@ -1,5 +1,6 @@
 use super::Facts;
 use super::channel::InForce;
+use super::resync;
 use super::sentence::{Sentence, at, event};
 use duet_channel::life::{Holds, Row, Sent, Waiting};
 use duet_protocol::event::Key;
@@ -161,12 +162,13 @@ impl<'a> Life<'a> {
 
     fn outcome(&self) -> Vec<Sentence> {
         let receivers = &self.row.receivers;
-        if receivers.is_empty() {
-            let what = "It is for no receiver of now: each joined after it, or was filled anew by a resync since";
-            return vec![self.say(what)];
+        let resync = resync::after(self.facts, self.row.event);
+        let resync = resync.map(|resync| self.say(resync::of_older(resync, self.sent.now)));
+        let mut told: Vec<_> = resync.into_iter().collect();
+        if receivers.is_empty() && told.is_empty() {
+            told.push(self.say("It is for no receiver of now: each joined after it"));
         }
         let held: Vec<_> = names(receivers, true);
-        let mut told = Vec::new();
         if !held.is_empty() {
             let what = format!("Receipts say that it is held by {}", held.join(" and "));
             told.push(self.say(what));

@@ -1,6 +1,7 @@
 //! Each story of a reaction, as facts and the sentences that they come to.
 
 mod liked;
+mod resynced;
 
 use super::{AtReceiver, Facts, sentences};
 use duet_channel::life::{Applied, Met, Received, Waiting};
@@ -281,7 +282,7 @@ const STORIES: &[Story] = &[
 
 #[test]
 fn every_story_is_told() {
-    for (name, happens, said, unsaid) in STORIES {
+    for (name, happens, said, unsaid) in STORIES.iter().chain(resynced::STORIES) {
         let mut facts = liked();
         happens(&mut facts);
         let told: Vec<_> = sentences(&facts).iter().map(ToString::to_string).collect();
@@ -300,6 +301,7 @@ fn a_receiver_that_keeps_no_decisions_is_told_of_beside_the_other() {
     let mut facts = liked();
     facts.receivers.push(AtReceiver {
         name: "trending".to_owned(),
+        asked: None,
         told: Ok(Received {
             row: Some(Applied {
                 decision: None,

@@ -3,10 +3,12 @@
 //! They are read long after the event, from what is kept anyway: the rows, the outbox, what receivers said, the parked table, and which
 //! Channel was in force when. Each has one form as JSON, which `GET /v1/why` answers with.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use duet_crd::Channel;
 use duet_protocol::event::EventId;
+use duet_protocol::resync::Stage;
 use duet_protocol::sequence::{Lane, Version};
 use duet_protocol::time::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -22,6 +24,12 @@ impl Name {
             source: lane.source(version.epoch),
             sequence: version.sequence,
         })
+    }
+
+    /// How two events of a key are ordered; none if they are of different stores.
+    pub fn order(self, other: Self) -> Option<Ordering> {
+        let lanes = (self.0.source.lane, other.0.source.lane);
+        (lanes.0 == lanes.1).then(|| self.version().cmp(&other.version()))
     }
 
     /// What orders it among the events of its key.
@@ -84,9 +92,55 @@ pub struct Sent {
     pub waiting_cut: bool,
     /// The Channel documents of the events that are told of, and the newest; the oldest first.
     pub generations: Vec<Generation>,
+    /// The last resync; none if there never was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resync: Option<Resynced>,
     /// What the sender's process has met on the way to each receiver; none where only the file was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<Vec<Met>>,
+}
+
+/// A sender's last resync: it told each row anew that stood, by an event of its own, and the row kept its version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Resynced {
+    /// When it began.
+    pub begun: When,
+    /// How far it is.
+    pub stage: ResyncStage,
+    /// The event that opened each partition's new epoch: what is of an older one is over.
+    pub opened: Vec<Name>,
+}
+
+impl Resynced {
+    /// Whether an event is older than it.
+    pub fn is_after(&self, event: Name) -> bool {
+        let source = event.0.source;
+        let mut opened = self.opened.iter().map(|name| name.0.source);
+        opened.any(|it| it.lane == source.lane && source.epoch < it.epoch)
+    }
+}
+
+/// How far a resync is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ResyncStage {
+    /// Rows are told anew.
+    Announcing,
+    /// All are told; some receiver is not known to hold everything yet, and then to drop what it has that is older.
+    Sweeping,
+    /// Every receiver holds everything.
+    Done,
+}
+
+impl From<Stage> for ResyncStage {
+    fn from(stage: Stage) -> Self {
+        match stage {
+            Stage::Announcing => ResyncStage::Announcing,
+            Stage::Sweeping => ResyncStage::Sweeping,
+            Stage::Done => ResyncStage::Done,
+        }
+    }
 }
 
 /// A key's row at its sender.

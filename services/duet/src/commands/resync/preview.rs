@@ -153,7 +153,10 @@ impl fmt::Display for At {
         };
         write!(f, "  It holds {}", counted(holds.rows, "row"))?;
         match swept_at_least.unwrap_or_default() {
-            0 => write!(f, ", none more than Reaction")?,
+            0 => write!(
+                f,
+                ", no more than Reaction; any that Reaction lacks would be swept all the same (`duet audit` names them)"
+            )?,
             swept => write!(f, ", of which at least {swept} would be swept")?,
         }
         match (holds.parked, holds.dead) {
@@ -228,6 +231,10 @@ mod tests {
         );
         let nothing = Preview::of(&told(0, &[("notification", 0)])).to_string();
         assert!(!nothing.contains("EMPTY"), "{nothing}");
+        // Two stores of as many rows may have other ones: the count is a bound, and says so.
+        let as_many = Preview::of(&told(3, &[("notification", 3)])).to_string();
+        let words = "holds 3 rows, no more than Reaction; any that Reaction lacks would be swept";
+        assert!(as_many.contains(words), "{as_many}");
     }
 
     #[test]

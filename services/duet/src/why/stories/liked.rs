@@ -2,7 +2,8 @@
 
 use crate::why::{AtReceiver, Facts};
 use duet_channel::life::{
-    Applied, Arrival, Generation, Holds, Kept, Name, Received, Row, Sent, When,
+    Applied, Arrival, Generation, Holds, Kept, Name, Received, ResyncStage, Resynced, Row, Sent,
+    When,
 };
 use duet_crd::Channel;
 use duet_protocol::sequence::{Epoch, Lane, Partition, Sequence, StoreId, Version};
@@ -25,13 +26,22 @@ pub(super) fn event(sequence: u64) -> Name {
 }
 
 pub(super) fn of_store(store: u64, sequence: u64) -> Name {
+    of(store, 0x2a, sequence)
+}
+
+/// Of the epoch that a resync opened.
+pub(super) fn anew(sequence: u64) -> Name {
+    of(0xfeed, 0x2b, sequence)
+}
+
+fn of(store: u64, epoch: u64, sequence: u64) -> Name {
     let lane = Lane {
         store: StoreId(store),
         partitions: 1,
         partition: Partition(0),
     };
     let version = Version {
-        epoch: Epoch(0x2a),
+        epoch: Epoch(epoch),
         sequence: Sequence(sequence),
     };
     Name::of(lane, version)
@@ -73,6 +83,7 @@ pub(super) fn liked() -> Facts {
             waiting: Vec::new(),
             waiting_cut: false,
             generations: vec![generation(7)],
+            resync: None,
             process: Some(Vec::new()),
         }),
         receivers: vec![AtReceiver {
@@ -84,7 +95,9 @@ pub(super) fn liked() -> Facts {
                 arrival: Some(Arrival::Received),
                 generation: Some(generation(7)),
             }),
+            asked: None,
         }],
+        asked: None,
         trace: None,
     }
 }
@@ -136,6 +149,22 @@ impl Facts {
         self.own().receivers = vec![holds("notification", false)];
         self.came().row = None;
         self.came().arrival = Some(Arrival::NotYet);
+    }
+
+    /// A resync came after it, and is so far.
+    pub(super) fn is_resynced(&mut self, stage: ResyncStage) {
+        self.own().receivers.clear();
+        self.sent().resync = Some(Resynced {
+            begun: at(900_000),
+            stage,
+            opened: vec![anew(1)],
+        });
+    }
+
+    /// It is asked about by name, and stands so at Notification.
+    pub(super) fn is_asked(&mut self, event: Name, arrival: Arrival) {
+        self.asked = Some(event);
+        self.receivers[0].asked = Some(arrival);
     }
 
     /// It was accepted in Async.

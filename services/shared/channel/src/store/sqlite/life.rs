@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use duet_protocol::event::{EventId, Key};
+use duet_protocol::resync::{Resync, Stage};
 use duet_protocol::sequence::{Epoch, Incarnation, Lane, Partition, Sequence, StoreId, Version};
 use duet_protocol::settings::Generation;
 use duet_protocol::time::Timestamp;
@@ -11,8 +12,10 @@ use rusqlite::Connection;
 
 use super::codec::unsigned;
 use super::outbox::EpochRow;
-use super::{generations, inbox, standing};
-use crate::life::{Applied, Arrival, Holds, Kept, Name, Received, Row, Sent, Waiting, When};
+use super::{generations, inbox, resync, standing};
+use crate::life::{
+    Applied, Arrival, Holds, Kept, Name, Received, Resynced, Row, Sent, Waiting, When,
+};
 use crate::store::{Identity, StoreError};
 
 /// How many of the outbox's newest events are looked through: they have no index by key.
@@ -72,8 +75,21 @@ pub fn sender(
         waiting,
         waiting_cut,
         generations,
+        resync: resync::standing(connection, identity)?.map(resynced),
         process: None,
     })
+}
+
+fn resynced((resync, stage): (Resync, Stage)) -> Resynced {
+    let opened = resync.sources.into_iter().map(|source| {
+        let sequence = Sequence(1);
+        Name(EventId { source, sequence })
+    });
+    Resynced {
+        begun: When(resync.begun),
+        stage: stage.into(),
+        opened: opened.collect(),
+    }
 }
 
 fn identity(connection: &Connection) -> Result<Identity, StoreError> {

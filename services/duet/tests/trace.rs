@@ -1,6 +1,8 @@
 //! One trace from the caller's request to the stored notification, in both modes, as an OTLP receiver in another process gets it.
 #![allow(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+#[path = "trace/letters.rs"]
+mod letters;
 #[path = "trace/propagation.rs"]
 mod propagation;
 #[path = "trace/shapes.rs"]

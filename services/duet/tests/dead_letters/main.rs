@@ -16,5 +16,8 @@ mod redrives;
 /// Many of them, page by page, and what is refused.
 mod pages;
 
+/// As many as are kept: what more there is stays with the sender.
+mod full;
+
 /// A second receiver has its own.
 mod receivers;

@@ -144,6 +144,43 @@ fn event(sequence: u64, kind: &str, data: Value) -> Value {
     })
 }
 
+/// What the intake answers to events that are waited for, or not.
+async fn taken(stage: &Stage, batch: &Value, delivery: &str) -> Value {
+    let url = stage.at("notification", "internal", "/v1/events");
+    let request = stage.http.post(url).body(batch.to_string());
+    let request = request.header("content-type", "application/cloudevents-batch+json");
+    answer(request.header("duet-delivery", delivery))
+        .await
+        .ok(200)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unknown_type_fails_a_call_that_waits_and_is_parked_where_none_does_never_to_be_dead() {
+    let stage = Stage::open(&[]).await;
+    let batch = json!([event(
+        2,
+        "dev.duet.reaction.shared",
+        json!({"post": "walk"})
+    )]);
+    // Its caller is told, and takes it back: it is not kept, so that a later copy is as the first.
+    let told = taken(&stage, &batch, "inline").await;
+    assert_eq!(told["outcomes"][0]["outcome"], "failed", "{told}");
+    let cause = told["outcomes"][0].to_string();
+    assert!(cause.contains("reaction.shared"), "{told}");
+    stage.until_left(0, 0).await;
+    let told = taken(&stage, &batch, "background").await;
+    assert_eq!(told["outcomes"][0]["outcome"], "parked", "{told}");
+    // It has more attempts than spec.delivery gives others, and waits all the same.
+    until(PATIENCE, || async {
+        let letters = stage.get("notification", "/v1/dead-letters").await.ok(200);
+        let letter = &letters["items"][0];
+        let waits = letter["state"] == "parked" && letter["attempts"].as_u64() > Some(2);
+        waits.then_some(()).ok_or(letters)
+    })
+    .await;
+    stage.until_left(0, 1).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn causes_are_told_apart_and_what_is_of_an_unknown_type_waits_for_a_newer_receiver() {
     let stage = Stage::open(&[]).await;
@@ -156,10 +193,7 @@ async fn causes_are_told_apart_and_what_is_of_an_unknown_type_waits_for_a_newer_
         event(4, set, json!({"post": 7})),
         event(5, "dev.duet.reaction.shared", json!({"post": "walk"})),
     ]);
-    let media = "application/cloudevents-batch+json";
-    let url = stage.at("notification", "internal", "/v1/events");
-    let request = stage.http.post(url).header("content-type", media);
-    let answer = answer(request.body(batch.to_string())).await.ok(200);
+    let answer = taken(&stage, &batch, "background").await;
     for told in answer["outcomes"].as_array().unwrap() {
         assert_eq!(told["outcome"], "parked", "{answer}");
     }

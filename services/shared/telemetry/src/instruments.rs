@@ -1,5 +1,7 @@
 //! The instruments the services hold.
 
+mod told; // what they are told of
+
 use std::{
     sync::Arc,
     time::{Duration, SystemTime},
@@ -14,6 +16,8 @@ use crate::{
     metrics::Metrics,
     names::{attribute, metric},
 };
+
+pub use told::{Destination, Held, Imbalances, Letters, Outbox};
 
 /// Bounds in seconds, as the conventions have them for HTTP.
 const REQUEST_SECONDS: [f64; 14] = [
@@ -45,6 +49,8 @@ struct Inner {
     notify: Histogram<f64>,
     commit: Histogram<f64>,
     events: Counter<u64>,
+    letters: Counter<u64>,
+    job: Histogram<f64>,
     strikes: Counter<u64>,
     rebuilds: Counter<u64>,
     repaired: Counter<u64>,
@@ -120,6 +126,16 @@ impl Instruments {
                 metric::EVENTS,
                 "{event}",
                 "What became of the events that were received",
+            ),
+            letters: count(
+                metric::LETTERS,
+                "{event}",
+                "What was done with events that could not be applied at once",
+            ),
+            job: seconds(
+                metric::JOB_DURATION,
+                EVENT_SECONDS,
+                "Duration of a job's work, by what became of it",
             ),
             strikes: count(
                 metric::RULE_STRIKES,
@@ -237,6 +253,23 @@ impl Instruments {
             .add(events, &[KeyValue::new(attribute::OUTCOME, outcome)]);
     }
 
+    /// This was done with so many events that could not be applied at once.
+    pub fn letters(&self, done: Letters, events: u64) {
+        if events > 0 {
+            self.0
+                .letters
+                .add(events, &[KeyValue::new(attribute::OUTCOME, done.word())]);
+        }
+    }
+
+    /// A job's work ended, and this became of its event.
+    pub fn job_ran(&self, outcome: &'static str, took: Duration) {
+        self.0.job.record(
+            took.as_secs_f64(),
+            &[KeyValue::new(attribute::OUTCOME, outcome)],
+        );
+    }
+
     /// Rules of the protocol struck.
     pub fn rule_struck(&self, rule: &'static str, times: u64) {
         self.0
@@ -350,46 +383,4 @@ impl Instruments {
             .with_callback(move |gauge| gauge.observe(again().dead, &[]))
             .build();
     }
-}
-
-/// Where messages go to and come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Destination {
-    /// The conventions' `messaging.system`, such as `nats`.
-    pub system: &'static str,
-    /// The subject, topic or queue.
-    pub name: Arc<str>,
-}
-
-impl Destination {
-    fn operation(&self, name: &'static str) -> [KeyValue; 3] {
-        [
-            KeyValue::new(attribute::MESSAGING_SYSTEM, self.system),
-            KeyValue::new(attribute::MESSAGING_DESTINATION_NAME, self.name.clone()),
-            KeyValue::new(attribute::MESSAGING_OPERATION_NAME, name),
-        ]
-    }
-}
-
-/// By how many events the ledger of each receiver does not balance.
-pub type Imbalances = Vec<(Arc<str>, u64)>;
-
-/// What one receiver has not acknowledged.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outbox {
-    /// Its name.
-    pub receiver: Arc<str>,
-    /// Events.
-    pub unacknowledged: u64,
-    /// How long ago the oldest of them was accepted; zero if there is none.
-    pub oldest_age: Duration,
-}
-
-/// What a receiver keeps apart.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Held {
-    /// Events in the parked table that are to be tried again.
-    pub parked: u64,
-    /// Events in it that are not.
-    pub dead: u64,
 }

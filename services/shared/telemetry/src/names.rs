@@ -63,6 +63,10 @@ pub mod span {
     pub const DELIVER_REACTION: SpanName<'static> = named("deliver reaction", SpanKind::Client);
     /// One event's part of a request that carries several, at its receiver.
     pub const RECEIVE_REACTION: SpanName<'static> = named("receive reaction", SpanKind::Server);
+    /// An attempt at an event of the parked table that a person asked for.
+    pub const REDRIVE_REACTION: SpanName<'static> = named("redrive reaction", SpanKind::Internal);
+    /// A job's work, outside any transaction.
+    pub const RUN_JOB: SpanName<'static> = named("run job", SpanKind::Internal);
     /// A commit that several transactions share.
     pub const COMMIT_GROUP: SpanName<'static> = named("commit group", SpanKind::Internal);
 
@@ -177,6 +181,8 @@ pub mod event {
     pub const RETRANSMIT: &str = "duet.retransmit";
     /// The receiver couldn't apply the event and keeps it for later.
     pub const PARKED: &str = "duet.parked";
+    /// Its attempts are used up: it is a dead letter.
+    pub const DEAD: &str = "duet.dead";
     /// The event takes another mode than it was accepted in.
     pub const SWITCHED: &str = "duet.switched";
 }
@@ -212,6 +218,10 @@ pub mod metric {
     /// By how many events what was accepted is more or less than what was applied, superseded or discarded, is parked or dead, or is on its
     /// way, for each receiver: at the sender as far as it knows, at a receiver of what it holds. 0 where it balances.
     pub const LEDGER_IMBALANCE: &str = "duet.ledger.imbalance";
+    /// What was done with events that could not be applied at once: `parked`, `dead`, `redriven`, `discarded`.
+    pub const LETTERS: &str = "duet.letters";
+    /// How long a job's work takes.
+    pub const JOB_DURATION: &str = "duet.job.duration";
     /// Event streams that are open.
     pub const STREAMS: &str = "duet.streams";
     /// How often each rule of the protocol struck.

@@ -9,7 +9,7 @@ use std::{
 
 use duet_telemetry::{
     Config, Telemetry,
-    instruments::{Destination, Held, Outbox},
+    instruments::{Destination, Held, Letters, Outbox},
 };
 
 /// The samples of Prometheus' text format by name and labels; panics at a line that is none.
@@ -55,6 +55,9 @@ async fn every_instrument_is_in_the_text_under_its_conventional_name() {
     instruments.receipt(&receiver, took);
     instruments.committed(64);
     instruments.received("applied", 2);
+    instruments.letters(Letters::Parked, 5);
+    instruments.letters(Letters::Redriven, 0);
+    instruments.job_ran("applied", took);
     instruments.rule_struck("duplicate", 4);
     instruments.consumer_rebuilt("deaf");
     instruments.repaired("reset", 3);
@@ -90,6 +93,8 @@ async fn every_instrument_is_in_the_text_under_its_conventional_name() {
         (r#"duet_notify_duration_seconds_sum{duet_mode="async"}"#.into(), 0.03),
         ("duet_commit_size_sum".into(), 64.0),
         (r#"duet_events_total{duet_outcome="applied"}"#.into(), 2.0),
+        (r#"duet_letters_total{duet_outcome="parked"}"#.into(), 5.0),
+        (r#"duet_job_duration_seconds_sum{duet_outcome="applied"}"#.into(), 0.03),
         (r#"duet_rule_strikes_total{duet_rule="duplicate"}"#.into(), 4.0),
         (r#"duet_consumer_rebuilds_total{duet_reason="deaf"}"#.into(), 1.0),
         (r#"duet_repaired_events_total{duet_reason="reset"}"#.into(), 3.0),

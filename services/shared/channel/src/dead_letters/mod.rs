@@ -10,6 +10,7 @@ mod progress; // what is told of a redrive
 use std::num::NonZeroU32;
 
 use duet_protocol::event::EventId;
+use duet_telemetry::instruments::Letters;
 
 pub use filter::{Filter, Only};
 pub use letter::{Cause, Cursor, Letter, Page, Preview, Would};
@@ -202,6 +203,7 @@ impl<S: Store, A: ReceivingService<S::Connection>> DeadLetters<S, A> {
                 Ok(page.letters.len())
             };
             let gone = self.0.store().write(job).await?;
+            self.0.told(Letters::Discarded, gone);
             discarded += gone as u64;
             if gone < AT_ONCE {
                 return Ok(discarded);

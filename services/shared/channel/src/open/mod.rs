@@ -12,8 +12,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! `examples/pair.rs` is a whole pair. What has more to say (its own metrics, settings from Kubernetes) is put together from the parts:
-//! [`SenderTask`](crate::sender::SenderTask), [`Receiver`], [`ConsumerTask`](crate::receiver::ConsumerTask).
+//! `examples/pair.rs` is a whole pair, `examples/job.rs` one whose receiver has long work to do. What has more to say (its own metrics,
+//! settings from Kubernetes) is put together from the parts: [`SenderTask`](crate::sender::SenderTask), [`Receiver`], [`ConsumerTask`](crate::receiver::ConsumerTask).
 
 mod receiving; // a receiver
 mod sending; // a sender

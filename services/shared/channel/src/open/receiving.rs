@@ -32,7 +32,8 @@ impl Open {
             clock,
             rules,
         } = parts;
-        let receiver = Receiver::new(store, Arc::new(own), name, rules, clock, states.clone());
+        let (own, delivery) = (Arc::new(own), states.clone());
+        let receiver = Receiver::new(store, own, name, rules, clock, delivery, observer.clone());
         let consumer = ConsumerTask::new(ConsumerParts {
             receiver: receiver.clone(),
             broker: Arc::new(brokers),

@@ -5,18 +5,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use duet_protocol::event::{Data, Event, Key};
 use duet_protocol::receive::{Failure, JobTurn, Outcome};
+use duet_telemetry::Observer;
+use duet_telemetry::instruments::Letters;
 use futures::FutureExt;
+use opentelemetry::trace::FutureExt as _;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::parked::for_so_long;
 use super::{JOBS_AT_ONCE, JOBS_GRACE, Receiver, ReceivingService};
 use crate::store::{Store, StoreError, Transaction};
+use crate::transport::cloudevents::outcome_word;
+use crate::transport::spans::later::{self, Attempt};
 
 /// How long it rests when the store fails.
 const REST: Duration = Duration::from_secs(1);
@@ -108,12 +113,11 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
             if running.of.len() == JOBS_AT_ONCE {
                 break;
             }
-            if self.begin_job(&event).await? == JobTurn::Run {
+            if let JobTurn::Run { redriven } = self.begin_job(&event).await? {
                 let (this, stop) = (self.clone(), stop.clone());
-                let work = event.clone();
-                let task = running
-                    .tasks
-                    .spawn(async move { this.run_job(work, stop).await });
+                let (work, why) = (event.clone(), Attempt::Job { redriven });
+                let run = async move { this.run_job(work, why, stop).await };
+                let task = running.tasks.spawn(run);
                 running.keys.insert(key);
                 running.of.insert(task.id(), event);
             }
@@ -128,20 +132,40 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
             this.receiving(tx, &mut rows, &decides_by).begin_job(&begun)
         };
         let turn = self.0.store.write(job).await?;
-        if turn == JobTurn::Superseded {
-            self.applied_later(&Arc::from([event.clone()]), &[Outcome::Superseded]);
+        match turn {
+            JobTurn::Superseded => {
+                self.applied_later(&Arc::from([event.clone()]), &[Outcome::Superseded]);
+            }
+            JobTurn::Dead => self.told(Letters::Dead, 1),
+            JobTurn::Run { .. } | JobTurn::None => {}
         }
         Ok(turn)
     }
 
     /// Runs a job to its end, which is durable once this returns.
-    async fn run_job(&self, event: Event, stop: CancellationToken) {
+    ///
+    /// Its span is current while it runs.
+    async fn run_job(&self, event: Event, why: Attempt, stop: CancellationToken) {
+        let Observer {
+            tracer,
+            instruments,
+        } = &self.0.observer;
+        let (now, began) = (self.0.clock.wall(), SystemTime::now());
+        let span = later::begin(tracer, why, &event, now, began);
         let work = AssertUnwindSafe(self.0.service.run(event.clone(), stop));
-        let done = work.catch_unwind().await;
+        let done = work.catch_unwind().with_context(span.context()).await;
+        let ended = SystemTime::now();
         let done = done.unwrap_or_else(|_| Err(Failure::new("it panicked")));
         loop {
             match self.end_job(&event, &done).await {
-                Ok(outcome) => return self.applied_later(&Arc::from([event]), &[outcome]),
+                Ok(outcome) => {
+                    let took = ended.duration_since(began).unwrap_or_default();
+                    instruments.job_ran(outcome_word(&outcome), took);
+                    self.told(Letters::Dead, usize::from(outcome == Outcome::Dead));
+                    let describe = |event: &Event| self.0.service.describe(event);
+                    later::end(span, tracer, why, (&event, &outcome), describe, ended);
+                    return self.applied_later(&Arc::from([event]), &[outcome]);
+                }
                 // Its work is done: rather than doing it again, wait until that can be stored.
                 Err(error) => {
                     tracing::warn!(%error, "a job's end can't be stored; trying until it is");

@@ -1,15 +1,17 @@
 //! What is done with the letters of the parked table, inside a transaction: previewed, redriven, discarded.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use duet_protocol::event::Event;
 use duet_protocol::receive::{Apply, InboxTables, Outcome, Redriven};
+use duet_telemetry::instruments::Letters;
 
 use super::receive::done;
 use super::{DecidesBy, Receiver, ReceivingService};
 use crate::dead_letters::{AT_ONCE, Letter, Redrive, Redriving, Would};
 use crate::store::{Store, StoreError, Transaction};
+use crate::transport::spans::later::Attempt;
 
 /// How a redrive is paced: so often a second at most a share of its rate is tried.
 const STEPS: u32 = 10;
@@ -65,8 +67,13 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
         let Step {
             events,
             outcomes,
+            queued,
+            began,
             wait,
         } = step;
+        let span = (began, SystemTime::now());
+        self.told(Letters::Redriven, events.len() + queued);
+        self.told_tried(Attempt::Redrive, &events, &outcomes, span);
         self.applied_later(&events.into(), &outcomes);
         self.has_parked();
         Ok(wait)
@@ -91,16 +98,26 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
             Some(redrive.up_to),
             limit,
         )?;
-        let mut step = Step::default();
+        let mut step = Step {
+            events: Vec::new(),
+            outcomes: Vec::new(),
+            queued: 0,
+            began: SystemTime::now(),
+            wait: None,
+        };
         for letter in &page.letters {
             let event = letter.event();
             let mut rows = self.rows_again(tx.connection(), decides_by);
             let mut receiving = self.receiving(tx, &mut rows, decides_by);
             let what = receiving.redrive(&event, named)?;
             redrive.progress.count(&what);
-            if let Redriven::Tried(outcome) = what {
-                step.events.push(event);
-                step.outcomes.push(outcome);
+            match what {
+                Redriven::Tried(outcome) => {
+                    step.events.push(event);
+                    step.outcomes.push(outcome);
+                }
+                Redriven::Queued => step.queued += 1,
+                Redriven::PassedOver | Redriven::Gone => {}
             }
         }
         match page.next {
@@ -128,10 +145,13 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
 }
 
 /// What one step of a redrive did.
-#[derive(Default)]
 struct Step {
+    /// What it tried, and what came of each.
     events: Vec<Event>,
     outcomes: Vec<Outcome>,
+    /// How many jobs it had run again.
+    queued: usize,
+    began: SystemTime,
     /// Until the next step; none after the last.
     wait: Option<Duration>,
 }

@@ -12,6 +12,7 @@ mod letters;
 mod parked;
 mod receive;
 mod sweep;
+mod told;
 
 pub use arrivals::Arrivals;
 pub use consumer::{BrokerSide, ConsumerParts, ConsumerStanding, ConsumerTask};
@@ -35,6 +36,7 @@ use duet_protocol::sequence::{Epoch, Lane, StoreId};
 use duet_protocol::settings::{DeliverySettings, Faults};
 use duet_protocol::sweep::Sweeping;
 use duet_protocol::time::Moment;
+use duet_telemetry::Observer;
 use opentelemetry::KeyValue;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -78,7 +80,8 @@ pub trait ReceivingService<C>: Send + Sync + 'static {
     ///
     /// It runs outside any transaction, for as long as it takes, one at a time for a key and several in all; of those of a key that are due,
     /// the oldest first. It runs at least once: where the process dies before what it returned is committed, it runs again, so what it
-    /// does elsewhere must bear that. Once something newer of its key is applied, it is not run any more, and what it returns is dropped.
+    /// does elsewhere must bear that. [`Event::id`] is the same each time, as no other's: the key for idempotence where one is asked for.
+    /// `examples/job.rs` shows it. Its span is the current one meanwhile. Once something newer of its key is applied, it is not run any more, and what it returns is dropped.
     /// A failure is an attempt as any other: it is run again after its backoff, or is a dead letter. Once `stop` is cancelled, what
     /// has not ended within [`JOBS_GRACE`] is dropped, and runs again after the next start.
     fn run(
@@ -175,6 +178,7 @@ struct Inner<S, A> {
     rules: Arc<Rules>,
     clock: Clock,
     delivery: Delivery,
+    observer: Observer,
     receipts: Mutex<Receipts>,
     /// Receipts may be due sooner than the teller thought.
     advanced: Notify,
@@ -205,6 +209,7 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
         rules: Arc<Rules>,
         clock: Clock,
         delivery: impl Into<Delivery>,
+        observer: Observer,
     ) -> Self {
         Receiver(Arc::new(Inner {
             store,
@@ -213,6 +218,7 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
             rules,
             clock,
             delivery: delivery.into(),
+            observer,
             receipts: Mutex::default(),
             advanced: Notify::new(),
             parked: Notify::new(),

@@ -1,7 +1,7 @@
 //! The task of the parked table: tries again what is due, carries out redrives, and runs jobs.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use duet_protocol::delivery::is_retry_due;
 use duet_protocol::event::Event;
@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Receiver, ReceivingService};
 use crate::store::{Store, StoreError, Transaction};
+use crate::transport::spans::later::Attempt;
 
 /// How many parked events are tried in one transaction.
 const AT_ONCE: usize = 64;
@@ -80,13 +81,15 @@ impl<S: Store, A: ReceivingService<S::Connection>> ParkedTask<S, A> {
         let due = Arc::<[Event]>::from(due);
         let tried = due.clone();
         let job = move |tx: &mut S::Tx<'_>| {
+            let began = SystemTime::now();
             let mut rows = receiver.rows_again(tx.connection(), &decides_by);
             let mut receiving = receiver.receiving(tx, &mut rows, &decides_by);
-            due.iter()
-                .map(|event| receiving.retry_parked(event))
-                .collect::<Result<Vec<_>, _>>()
+            let outcomes = due.iter().map(|event| receiving.retry_parked(event));
+            Ok((outcomes.collect::<Result<Vec<_>, _>>()?, began))
         };
-        let outcomes = self.0.0.store.write(job).await?;
+        let (outcomes, began) = self.0.0.store.write(job).await?;
+        let span = (began, SystemTime::now());
+        self.0.told_tried(Attempt::Again, &tried, &outcomes, span);
         self.0.applied_later(&tried, &outcomes);
         Ok(outcomes)
     }

@@ -84,6 +84,7 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
         let job = move |tx: &mut S::Tx<'_>| {
             let inner = &this.0;
             let mut tried = 0;
+            let parked_before = tx.parked_rows()?;
             let begun = SystemTime::now();
             let late = deadline.is_some_and(|deadline| inner.clock.now() >= deadline);
             let outcomes = if late {
@@ -107,9 +108,11 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
             }
             let receipts = receipts(tx, &lanes, &inner.name, incarnation)?;
             let sweeps = !tx.sweeping()?.is_empty();
-            Ok((outcomes, receipts, begun, tried, sweeps))
+            let parked = tx.parked_rows()?.saturating_sub(parked_before) as usize;
+            Ok((outcomes, receipts, begun, tried, sweeps, parked))
         };
-        let (outcomes, receipts, begun, tried, sweeps) = inner.store.write(job).await?;
+        let (outcomes, receipts, begun, tried, sweeps, parked) = inner.store.write(job).await?;
+        self.told_parked(parked, &outcomes);
         if sweeps {
             inner.sweeps.notify_one();
         }

@@ -8,12 +8,10 @@ use duet_protocol::sender::{Attempt, Path, Sent, Transmission, Urgency};
 use duet_protocol::time::Timestamp;
 
 use crate::failing::Reason;
-use crate::transport::{self, Batch, Call, CallError, Outgoing, Publish, PublishError};
+use crate::transport::{self, Batch, Call, CallError, Outgoing, Publish, PublishError, spans};
 
 /// How long a request that nobody waits for may take.
 const BACKGROUND_PATIENCE: Duration = Duration::from_secs(10);
-/// An event older than this starts a trace of its own, linked to the one it was created in.
-const LATE: Duration = Duration::from_secs(600);
 /// How long a full broker is left alone.
 const FULL_PAUSE: Duration = Duration::from_secs(1);
 
@@ -79,7 +77,7 @@ fn batch(transmission: &Transmission, now: Timestamp) -> Batch {
         let event: &Arc<duet_protocol::event::Event> = event;
         Outgoing {
             event: event.clone(),
-            late: *attempt == Attempt::Again || now.since(event.time) > LATE,
+            late: *attempt == Attempt::Again || spans::is_late(event, now),
         }
     };
     let urgency = match transmission.urgency {

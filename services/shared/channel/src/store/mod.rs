@@ -83,6 +83,9 @@ pub trait Transaction<'t>:
     /// How many letters match.
     fn matching(&mut self, filter: &Filter) -> Result<u64, StoreError>;
 
+    /// How many events the parked table has, dead letters and jobs among them. Costs nothing where it was asked before.
+    fn parked_rows(&mut self) -> Result<u64, StoreError>;
+
     /// The place of the letter that was parked last.
     fn newest_letter(&mut self) -> Result<Cursor, StoreError>;
 

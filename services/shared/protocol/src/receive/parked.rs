@@ -22,7 +22,10 @@ pub enum Redriven {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobTurn {
     /// It is to be run. The attempt is counted.
-    Run,
+    Run {
+        /// A person said so: it was redriven, and this is its first attempt since.
+        redriven: bool,
+    },
     /// Something newer of its key is stored: it is not run, and is out of the table.
     Superseded,
     /// Its attempts were all cut short: it is a dead letter.
@@ -146,7 +149,8 @@ impl<I: InboxTables, A: Apply<Error = I::Error>> Receiving<'_, I, A> {
         }
         let begun = self.delivery().begun(event, parked);
         self.inbox.park_again(event.id(), None, begun)?;
-        Ok(JobTurn::Run)
+        let redriven = parked.redrives > 0 && parked.attempts == 0;
+        Ok(JobTurn::Run { redriven })
     }
 
     /// A job that was run ended: with the data to apply in its event's place, or with a failure. What is stored newer in the meantime

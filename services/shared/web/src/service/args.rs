@@ -53,6 +53,10 @@ pub struct Args {
     #[arg(long, env = "DUET_ALLOW_FAULTS", value_parser = clap::builder::BoolishValueParser::new())]
     pub allow_faults: bool,
 
+    /// How many events a receiver keeps that it can't apply, dead letters and jobs among them: over it, more are left with their sender
+    #[arg(long, value_name = "EVENTS", env = "DUET_PARKED_MAX", default_value = "100000", hide_short_help = true, value_parser = clap::value_parser!(u64).range(1..))]
+    pub parked_max: u64,
+
     /// How long to keep accepting after SIGTERM, so that load balancers notice
     #[arg(long, value_name = "DURATION", env = "DUET_DRAIN_DELAY", default_value = "0s", value_parser = duration)]
     pub drain_delay: Duration,

@@ -5,6 +5,7 @@
 
 pub mod inbox;
 pub mod outbox;
+pub mod resync;
 pub mod writing;
 
 use std::future::Future;
@@ -93,6 +94,11 @@ macro_rules! store_conformance {
                 an_event_is_done_once_it_is_received_and_not_parked
                 a_position_is_the_last_one_put
                 an_undecodable_message_is_kept_once
+            }
+            resync {
+                a_resync_survives_as_far_as_it_had_come
+                a_sweep_survives_as_far_as_it_had_come
+                a_sweep_takes_what_is_parked_of_older_epochs
             }
         }
     };

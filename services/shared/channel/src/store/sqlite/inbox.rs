@@ -287,7 +287,7 @@ impl InboxTables for SqliteTx<'_> {
     }
 
     fn is_at_rest(&mut self, lane: Lane) -> Result<bool, StoreError> {
-        let none_parked = self.parked_rows()? == 0 || ledger::is_at_rest(self.connection, lane)?;
+        let none_parked = parked::rows(self)? == 0 || ledger::is_at_rest(self.connection, lane)?;
         Ok(none_parked && ledger::is_swept(self.connection)?)
     }
 

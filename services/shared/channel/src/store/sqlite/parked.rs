@@ -67,23 +67,21 @@ pub(super) fn is_there(connection: &Connection, event: EventId) -> Result<bool, 
     Ok(connection.prepare_cached(select)?.exists(name(event))?)
 }
 
-impl SqliteTx<'_> {
-    /// How many rows the parked table has. Mostly none, and then nothing has to be looked up in it.
-    pub(super) fn parked_rows(&mut self) -> Result<u64, StoreError> {
-        match self.memory.inbox.parked {
-            Some(count) => Ok(count),
-            None => {
-                let (parked, dead) = counts(self.connection)?;
-                self.memory.inbox.parked = Some(parked + dead);
-                Ok(parked + dead)
-            }
+/// How many rows the parked table has. Mostly none, and then nothing has to be looked up in it.
+pub(super) fn rows(tx: &mut SqliteTx<'_>) -> Result<u64, StoreError> {
+    match tx.memory.inbox.parked {
+        Some(count) => Ok(count),
+        None => {
+            let (parked, dead) = counts(tx.connection)?;
+            tx.memory.inbox.parked = Some(parked + dead);
+            Ok(parked + dead)
         }
     }
 }
 
 /// How an event stands in the table.
 pub(super) fn get(tx: &mut SqliteTx<'_>, id: EventId) -> Result<Option<Parked>, StoreError> {
-    if tx.parked_rows()? == 0 {
+    if rows(tx)? == 0 {
         return Ok(None);
     }
     let mut select = tx.connection.prepare_cached(concat!(
@@ -114,7 +112,7 @@ pub(super) fn state(row: &Row<'_>, at: usize) -> rusqlite::Result<State> {
 
 /// Whether anything of a key is in the table.
 pub(super) fn is_key_there(tx: &mut SqliteTx<'_>, key: &Key) -> Result<bool, StoreError> {
-    if tx.parked_rows()? == 0 {
+    if rows(tx)? == 0 {
         return Ok(false);
     }
     let select = "SELECT 1 FROM parked WHERE key = ?1";
@@ -129,7 +127,7 @@ pub(super) fn put(
     failure: Option<&Failure>,
     parked: Parked,
 ) -> Result<(), StoreError> {
-    let count = tx.parked_rows()?;
+    let count = rows(tx)?;
     if count >= tx.memory.limits.parked {
         return Err(StoreError::ParkedFull); // push back, don't drop
     }
@@ -230,7 +228,7 @@ pub(super) fn change(
 
 /// Takes an event out of the table.
 pub(super) fn remove(tx: &mut SqliteTx<'_>, id: EventId) -> Result<(), StoreError> {
-    let count = tx.parked_rows()?;
+    let count = rows(tx)?;
     let mut delete = tx
         .connection
         .prepare_cached(concat!("DELETE FROM parked WHERE", named!()))?;
@@ -241,7 +239,7 @@ pub(super) fn remove(tx: &mut SqliteTx<'_>, id: EventId) -> Result<(), StoreErro
 
 /// Takes at most `limit` events out of the table that a sweep takes; how many it took.
 pub(super) fn sweep(tx: &mut SqliteTx<'_>, sweep: &Sweep, limit: usize) -> Result<u64, StoreError> {
-    let count = tx.parked_rows()?;
+    let count = rows(tx)?;
     if count == 0 {
         return Ok(0);
     }

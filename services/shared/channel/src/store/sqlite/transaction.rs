@@ -13,7 +13,7 @@ use duet_protocol::receipt::ReceiverName;
 use duet_protocol::sequence::{Epoch, Partition};
 use rusqlite::{Connection, params};
 
-use super::{codec, inbox, letters, outbox, resync, savepoint};
+use super::{codec, inbox, letters, outbox, parked, resync, savepoint};
 use crate::clock::Clock;
 use crate::dead_letters::{Cursor, Filter, Page, Redrive};
 use crate::store::{Committed, Identity, StoreError, Transaction};
@@ -195,6 +195,10 @@ impl<'t> Transaction<'t> for SqliteTx<'t> {
 
     fn matching(&mut self, filter: &Filter) -> Result<u64, StoreError> {
         letters::matching(self.connection, filter)
+    }
+
+    fn parked_rows(&mut self) -> Result<u64, StoreError> {
+        parked::rows(self)
     }
 
     fn newest_letter(&mut self) -> Result<Cursor, StoreError> {

@@ -5,6 +5,7 @@
 //! linked both ways and recorded only if a sampled event is in it. What comes late starts a new trace, linked to the one it was
 //! created in. Nothing is computed, and nothing allocated, for a batch of which nothing is sampled.
 
+pub(crate) mod later;
 mod receiving;
 mod sending;
 #[cfg(test)]
@@ -16,10 +17,18 @@ pub use sending::{Names, Sending};
 
 use std::time::{Duration, SystemTime};
 
-use duet_protocol::event::TraceContext;
+use duet_protocol::event::{Event, TraceContext};
 use duet_protocol::time::Timestamp;
 use duet_telemetry::propagation;
 use opentelemetry::trace::SpanContext;
+
+/// An event older than this starts a trace of its own, linked to the one it was created in.
+const LATE: Duration = Duration::from_secs(600);
+
+/// Whether an event comes late for its age alone.
+pub(crate) fn is_late(event: &Event, now: Timestamp) -> bool {
+    now.since(event.time) > LATE
+}
 
 /// The `traceparent`'s flags are its last two digits; sampled is the lowest bit. Anything else is not sampled.
 pub(crate) fn is_sampled(trace: &TraceContext) -> bool {

@@ -166,7 +166,10 @@ impl Receiving {
     ) {
         for (index, (event, outcome)) in events.iter().zip(outcomes).enumerate() {
             let has_span_of_its_own = events.len() > 1 || !matches!(self.from, From::Request(_));
-            let failed = matches!(outcome, Outcome::Failed(_) | Outcome::Parked);
+            let failed = matches!(
+                outcome,
+                Outcome::Failed(_) | Outcome::Parked | Outcome::Dead
+            );
             if has_span_of_its_own && failed && !is_sampled(&event.trace) {
                 self.record_failure(tracer, index, event, events.len());
             }
@@ -181,7 +184,10 @@ impl Receiving {
                 _ => continue,
             };
             let apply = tracer.child(span::APPLY_REACTION, parent).start_at(began);
-            let described = || described(event, outcome, self.mode(), &describe);
+            let described = || {
+                let mode = KeyValue::new(attribute::MODE, self.mode());
+                [described(event, outcome, &describe), vec![mode]].concat()
+            };
             apply.attributes(described);
             match (own, request) {
                 (Some(own), _) => own.attributes(described),
@@ -195,12 +201,7 @@ impl Receiving {
                         own.fail("failed", || failure.cause.to_string());
                     }
                 }
-                Outcome::Parked => {
-                    if let Some(own) = own {
-                        own.event(event::PARKED, || []);
-                    }
-                }
-                _ => {}
+                _ => letter(&apply, outcome),
             }
             apply.end_at(durable);
         }
@@ -252,15 +253,22 @@ fn messaging(destination: &Destination, operation: &'static str) -> [KeyValue; 4
     ]
 }
 
-fn described(
+/// That an event could not be applied, and is kept.
+pub(super) fn letter(span: &Span, outcome: &Outcome) {
+    match outcome {
+        Outcome::Parked => span.event(event::PARKED, || []),
+        Outcome::Dead => span.event(event::DEAD, || []),
+        _ => {}
+    }
+}
+
+pub(super) fn described(
     event: &Event,
     outcome: &Outcome,
-    mode: &'static str,
     describe: &impl Fn(&Event) -> Vec<KeyValue>,
 ) -> Vec<KeyValue> {
     let mut attributes = describe(event);
     attributes.extend([
-        KeyValue::new(attribute::MODE, mode),
         KeyValue::new(attribute::OUTCOME, outcome_word(outcome)),
         KeyValue::new(attribute::SOURCE, event.source.to_string()),
         KeyValue::new(attribute::SEQUENCE, event.sequence.0.cast_signed()),

@@ -85,6 +85,7 @@ fn serve() {
         Arc::new(Rules::default()),
         clock,
         DeliverySettings::default(),
+        crate::observer(),
     );
     let intake = Data::new(Intake { receiver, clock });
     actix_web::rt::System::new()

@@ -64,7 +64,10 @@ impl Receiving {
         stop: Stop,
     ) -> Result<Self, Error> {
         let service = Service::begin(version, Side::To, args, stop).await?;
-        let options = Options::new(migrations, service.clock, rand::random()).audited(audit);
+        let options = Options {
+            parked: args.parked_max,
+            ..Options::new(migrations, service.clock, rand::random()).audited(audit)
+        };
         let (store, _) = service.open_store(args, options).await?;
         Ok(Receiving {
             tasks: Tasks::new(&service.process.stop),
@@ -109,6 +112,7 @@ impl Receiving {
             Arc::new(Rules::default()),
             service.clock,
             service.states.clone(),
+            observer.clone(),
         );
         if allow_faults {
             let (states, draining) = (

@@ -5,7 +5,9 @@ use async_nats::jetstream::{
 };
 use serde_json::json;
 
-use crate::{CONSUMER, SOME, STREAM, all_came_once, anybody, load, pair, says, says_repaired};
+use crate::{
+    CONSUMER, SOME, STREAM, all_came_once, anybody, builder, load, pair, says, says_repaired,
+};
 
 /// What somebody does.
 #[derive(Debug, Clone, Copy)]
@@ -259,4 +261,22 @@ async fn a_stream_that_the_channel_gives_another_name_takes_its_subject_along_an
         jetstream.get_stream(STREAM).await.is_err(),
         "the old one is gone"
     );
+}
+
+/// The receiver is asked what it holds once the broker is done with a place: that is sooner than any patience with places.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_purge_is_noticed_by_asking_the_receiver_and_not_only_when_a_place_was_done_with_for_long()
+ {
+    const NEVER: &str = "600s";
+    let pair = builder().env("DUET_PLACE_PATIENCE", NEVER);
+    let mut pair = pair.env("DUET_ORDER_SLACK", NEVER).start().await;
+    pair.drained().await;
+    let load = load(&pair);
+    pair.notification.kill();
+    load.accepts(SOME).await;
+    let jetstream = anybody(&pair).await;
+    Act::PurgesTheStream.done(&jetstream).await;
+    pair.notification.restart().await;
+    all_came_once(&pair, load).await;
+    println!("{} repaired", says_repaired(&pair).await);
 }

@@ -55,6 +55,8 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
             .await
     }
 
+    /// Receives a batch. Where there is no room for what of it can't be applied, the rest is received all the same, event by event, and
+    /// the whole is pushed back: what comes again is then a copy, or fits.
     pub(super) async fn receive_batch(
         &self,
         events: Arc<[Event]>,
@@ -62,6 +64,39 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
         deadline: Option<Moment>,
         taken: Option<Taken>,
         struck: Option<&Struck<'_>>,
+    ) -> Result<Received, StoreError> {
+        let at_once = |taken: Option<Taken>| {
+            let answered = taken.is_none();
+            self.receive_at_once(events.clone(), urgency, deadline, taken, struck, answered)
+        };
+        let received = at_once(taken.clone()).await;
+        if events.len() == 1 || !matches!(received, Err(StoreError::ParkedFull)) {
+            return received;
+        }
+        let mut is_full = false;
+        for event in &*events {
+            let alone = Arc::from([event.clone()]);
+            let alone = self.receive_at_once(alone, urgency, deadline, None, struck, false);
+            match alone.await {
+                Ok(_) => {}
+                Err(StoreError::ParkedFull) => is_full = true,
+                Err(error) => return Err(error),
+            }
+        }
+        match is_full {
+            true => Err(StoreError::ParkedFull),
+            false => at_once(taken).await,
+        }
+    }
+
+    async fn receive_at_once(
+        &self,
+        events: Arc<[Event]>,
+        urgency: Urgency,
+        deadline: Option<Moment>,
+        taken: Option<Taken>,
+        struck: Option<&Struck<'_>>,
+        answered: bool,
     ) -> Result<Received, StoreError> {
         let this = self.clone();
         let inner = &self.0;
@@ -76,7 +111,6 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
             .into_iter()
             .collect();
         let told = lanes.clone();
-        let answered = taken.is_none();
         let incarnation = inner.store.identity().incarnation;
         let batch = events.clone();
         let decides_by = self.decides_by();

@@ -126,6 +126,7 @@ async fn publish(broker: &dyn Publish, batch: &Batch, transmission: &Transmissio
             (Sent::NotSent { retry_after }, Reason::BrokerFull)
         }
         PublishError::NotStored(_) => (Sent::NotSent { retry_after: None }, Reason::NotStored),
+        PublishError::TooLarge(_) => (Sent::TooLarge, Reason::NotStored),
         PublishError::Denied(_) => (Sent::NotSent { retry_after: None }, Reason::BrokerDenies),
         PublishError::Unknown(_) => (Sent::Unknown, Reason::NoAnswer),
     };

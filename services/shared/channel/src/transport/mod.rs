@@ -159,6 +159,9 @@ pub enum PublishError {
     /// It was not stored: there is no stream, no connection, or it was refused.
     #[error("not stored: {0}")]
     NotStored(Arc<str>),
+    /// It was not stored: it is more than the broker takes.
+    #[error("not stored: {0}")]
+    TooLarge(Arc<str>),
     /// It was not stored: this process lacks the right to.
     #[error("{0}")]
     Denied(Arc<str>),

@@ -73,6 +73,11 @@ impl Peer {
                 let until = state.failed(now, retry_after, &common.timing, &mut common.jitter);
                 self.again(&under_way, until, false);
             }
+            Sent::TooLarge => {
+                // The way is well: others need not wait for these.
+                let until = now + common.timing.backoff_max;
+                self.again(&under_way, until, true);
+            }
             Sent::Unknown => {
                 let until = state.failed(now, None, &common.timing, &mut common.jitter);
                 if path == Path::Broker
@@ -97,11 +102,11 @@ impl Peer {
         now: Moment,
     ) -> Vec<(EventId, CallEnd)> {
         let mut ends = Vec::new();
-        let turned_away = matches!(sent, Sent::NotSent { .. });
+        let turned_away = matches!(sent, Sent::NotSent { .. } | Sent::TooLarge);
         let in_time = under_way.gives_up.is_none_or(|at| now < at);
         let mut outcomes = match sent {
             Sent::Answered(outcomes) => Some(outcomes.into_iter()),
-            Sent::Stored(_) | Sent::NotSent { .. } | Sent::Unknown => None,
+            Sent::Stored(_) | Sent::NotSent { .. } | Sent::TooLarge | Sent::Unknown => None,
         };
         for (event, _) in &under_way.transmission.events {
             let id = event.id();

@@ -117,6 +117,8 @@ pub enum Sent {
         /// How long the other side asked to be left alone.
         retry_after: Option<Duration>,
     },
+    /// It is more than the way carries: nothing of it arrived, and others may.
+    TooLarge,
     /// No answer: it may have arrived.
     Unknown,
 }

@@ -126,3 +126,16 @@ fn an_unanswered_publish_goes_again_under_its_name_and_what_was_lost_under_anoth
     let stored_twice = names(Pair::without(Rule::RepeatUnanswered));
     assert_ne!(stored_twice[0], stored_twice[1]);
 }
+
+#[test]
+fn what_is_more_than_the_way_carries_waits_and_holds_up_no_other() {
+    let mut pair = Pair::new();
+    let opening = pair.opening();
+    let mut machine = pair.machine(Path::Broker);
+    let sent = pair.sends(&mut machine, at(0));
+    machine.transmitted(&notification(), sent[0].id, Sent::TooLarge, at(0));
+    let like = pair.writes(LIKE);
+    assert_eq!(ids(&pair.sends(&mut machine, at(0))), [like]);
+    // It is tried again, now and then.
+    assert_eq!(ids(&pair.sends(&mut machine, at(60))), [opening]);
+}

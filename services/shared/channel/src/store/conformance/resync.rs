@@ -102,7 +102,14 @@ pub async fn a_sweep_survives_as_far_as_it_had_come<S: Subject>(subject: S) {
     let written = inbox.clone();
     let put = move |tx: &mut Tx<'_, S>| {
         tx.put_inbox(here, &written)?;
-        tx.put_inbox(there, &Inbox::default())
+        let swept = Epoch(3);
+        tx.put_inbox(
+            there,
+            &Inbox {
+                swept,
+                ..Inbox::default()
+            },
+        )
     };
     store.write(put).await.unwrap();
     let begun = |lane| Sweeping {

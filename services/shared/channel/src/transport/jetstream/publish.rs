@@ -93,9 +93,7 @@ impl JetStreamPublish {
         let (headers, payload) = message::encode(id, &self.stream, batch, sending);
         // The client itself refuses what is more than this server takes.
         if batch.events.len() > cloudevents::MAX_EVENTS || payload.len() > cloudevents::MAX_BYTES {
-            return Err(PublishError::NotStored(
-                "more than a message carries".into(),
-            ));
+            return Err(PublishError::TooLarge("more than a message carries".into()));
         }
         sending.describe(|_| {
             vec![KeyValue::new(
@@ -261,7 +259,7 @@ fn not_acknowledged(
             PublishError::NotStored(missing.into())
         }
         RequestErrorKind::InvalidSubject => PublishError::NotStored(cause()),
-        RequestErrorKind::MaxPayloadExceeded => PublishError::NotStored(
+        RequestErrorKind::MaxPayloadExceeded => PublishError::TooLarge(
             format!("{error}: raise max_payload in the server's configuration").into(),
         ),
         RequestErrorKind::TimedOut | RequestErrorKind::Other => PublishError::Unknown(cause()),
@@ -274,6 +272,7 @@ fn error_type(error: &PublishError) -> &'static str {
         PublishError::Full(_) => "full",
         PublishError::BrokerFull(_) => "broker_full",
         PublishError::NotStored(_) => "not_stored",
+        PublishError::TooLarge(_) => "too_large",
         PublishError::Denied(_) => "denied",
         PublishError::Unknown(_) => "no_answer",
     }

@@ -59,7 +59,7 @@ async fn an_event_that_is_more_than_the_server_takes_is_told_with_what_to_do() {
     let event = events.sized(2 * TAKES);
     let id = events.message(std::slice::from_ref(&event));
     match publish.publish(id, &batch(&event)).await {
-        Err(PublishError::NotStored(why)) => assert!(why.contains("raise max_payload"), "{why}"),
+        Err(PublishError::TooLarge(why)) => assert!(why.contains("raise max_payload"), "{why}"),
         other => panic!("{other:?}"),
     }
     let small = events.one();

@@ -60,7 +60,7 @@ pub async fn more_than_the_limits_is_refused_and_never_arrives(broker: impl Brok
             .publish(id, &batch(&refused, Urgency::Background))
             .await;
         assert!(
-            matches!(answer, Err(PublishError::NotStored(_))),
+            matches!(answer, Err(PublishError::TooLarge(_))),
             "{answer:?}"
         );
     }

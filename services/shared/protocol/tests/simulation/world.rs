@@ -332,9 +332,10 @@ impl World {
         self.sender_damaged = true;
     }
 
-    /// Whether a resync has begun since something was damaged last.
+    /// Whether a resync has begun since something was damaged last; and not, by a clock that was set back, below what a receiver holds
+    /// of a store that is gone: that one heals nothing, and a hello says so.
     pub(crate) fn is_being_healed(&self) -> bool {
-        self.model.resynced_after == Some(self.damages)
+        self.model.resynced_after == Some(self.damages) && self.sender_clock_back.is_zero()
     }
 
     /// Whether nothing that was damaged concerns a source: it is all healed, or a resync has begun with it or before it since.

@@ -17,8 +17,9 @@ IMAGE ?= duet:0.1.0
 FUZZ := services/shared/fuzz
 SECONDS ?= 20
 QUESTIONS ?= throughput latency switch surge outage volume memory
+SHARD ?= $(shell echo $$((0x$$(git rev-parse --short=6 HEAD) % 100))/100)
 
-.PHONY: help run test api soak fuzz e2e lint fmt doc bench counts image kind minikube chart tools clean
+.PHONY: help run test api soak fuzz mutants e2e lint fmt doc bench counts image kind minikube chart tools clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,14 +38,21 @@ soak: tools ## Everything that can fail, by chance, under load; then a judge (MI
 	sh .ci/tools/fetch $(TOOLS) toxiproxy
 	DUET_TOXIPROXY=$(TOOLS)/bin/toxiproxy $(CARGO) test --package duet $(FEATURES) --test soak -- --ignored --nocapture $(ARGS)
 
+# What is built of other packages is what the tests have built; Duet's own are built anew, so that libFuzzer sees into them.
 fuzz: tools ## libFuzzer on every decoder of what comes from outside, SECONDS=20 each (needs a C++ compiler)
-	sh .ci/tools/fetch $(TOOLS) cargo-fuzz
-	cp Cargo.lock $(FUZZ)/libfuzzer/
-	@set -e; for target in $(basename $(notdir $(wildcard $(FUZZ)/libfuzzer/targets/*.rs))); do \
-		mkdir -p $(TARGET)/fuzz/corpus/$$target; \
-		PATH="$(TOOLS)/bin:$$PATH" RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$(TARGET)/fuzz $(CARGO) fuzz run --fuzz-dir $(FUZZ)/libfuzzer --sanitizer none \
-			$$target $(TARGET)/fuzz/corpus/$$target $(FUZZ)/corpus/$$target -- -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=2048; \
+	@set -e; for target in $(notdir $(wildcard $(FUZZ)/corpus/*)); do \
+		mkdir -p $(TARGET)/fuzz/$$target; \
+		DECODER=$$target RUSTC_WORKSPACE_WRAPPER=$(abspath $(FUZZ))/instrument \
+			$(CARGO) test --workspace $(FEATURES) --features duet-fuzz/libfuzzer --test libfuzzer -- \
+			$(TARGET)/fuzz/$$target corpus/$$target -max_total_time=$(SECONDS) -timeout=60 -rss_limit_mb=2048 \
+			-artifact_prefix=$(TARGET)/fuzz/ -print_final_stats=1 -verbosity=0 $(ARGS); \
 	done
+
+# Each is built and tested in a copy of the tree, whose target directory is its own.
+mutants: ## Changes to duet-protocol that no test notices: of one part in 100, which the commit chooses (SHARD=0/1: all, for hours)
+	@sh .ci/tools/fetch $(TOOLS) cargo-mutants
+	@ulimit -v 8000000; PATH="$(TOOLS)/bin:$$PATH" CARGO_INCREMENTAL=1 SEEDS=$(or $(SEEDS),150) env -u CARGO_TARGET_DIR \
+		$(CARGO) mutants --package duet-protocol --shard $(SHARD) --output $(TARGET) $(ARGS) || [ $$? -eq 3 ]
 
 e2e: tools ## Every test on the cluster of the current kubeconfig, on whose nodes the image is (kubectl, helm, helm3, chromium)
 	$(CARGO) test --workspace $(FEATURES) --test e2e -- --ignored --test-threads 2 $(ARGS)

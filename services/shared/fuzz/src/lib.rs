@@ -2,7 +2,7 @@
 //! the same from its encoder.
 //!
 //! `tests/corpus.rs` runs every target over the committed corpus and what chance makes of it, in `make test`; `make fuzz` has libFuzzer
-//! look for more (`libfuzzer/`).
+//! look for more (`tests/libfuzzer.rs`).
 #![allow(
     clippy::expect_used,
     clippy::missing_panics_doc,

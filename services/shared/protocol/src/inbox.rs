@@ -256,6 +256,7 @@ impl Inbox {
             is_told: self.state.is_told,
             ..State::default()
         };
+        self.sweep = self.sweep.filter(|sweep| sweep.at.epoch >= epoch);
         self.floor = self.floor.max(epoch);
         self.epochs = self.epochs.split_off(&epoch);
         if let Some(inbox) = self.epochs.get_mut(&epoch) {
@@ -281,6 +282,9 @@ impl Inbox {
 
     /// Whether all from an epoch's beginning up to an event is received, over the epochs that are linked in between.
     fn is_complete_between(&self, first: Epoch, last: Version) -> bool {
+        if last.epoch < self.floor {
+            return true; // it was closed, as any complete epoch is
+        }
         let mut epoch = match self.lowest() {
             Some((lowest, _)) => lowest.max(first),
             None => first,
@@ -297,8 +301,7 @@ impl Inbox {
                 _ => return false,
             }
         }
-        // It was closed as any complete epoch is.
-        last.epoch < self.floor
+        false
     }
 
     /// Closes all below an epoch, whatever is missing of it.
@@ -341,12 +344,8 @@ impl Inbox {
     /// The lowest open epoch, if it is known that nothing open lies before it.
     fn lowest(&self) -> Option<(Epoch, &EpochInbox)> {
         let (&epoch, inbox) = self.epochs.first_key_value()?;
-        let linked = match inbox.link {
-            Link::Unknown => false,
-            Link::First => true,
-            Link::After(previous) => previous < self.floor,
-        };
-        linked.then_some((epoch, inbox))
+        // An epoch that another is linked to is open or closed: what is not among the open ones is closed.
+        (inbox.link != Link::Unknown).then_some((epoch, inbox))
     }
 
     /// Of this lane, everything under epochs below this one is received.
@@ -397,182 +396,4 @@ impl Inbox {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-    use crate::event::TraceContext;
-    use crate::sequence::{Source, StoreId};
-    use crate::settings::Generation;
-    use crate::time::Timestamp;
-
-    /// Three epochs of 2, 1 and 2 events: each opens with its seal of the one before.
-    const LASTS: [u64; 3] = [2, 1, 2];
-
-    fn lane() -> Lane {
-        Lane {
-            store: StoreId(1),
-            partitions: 1,
-            ..Lane::default()
-        }
-    }
-
-    fn epoch(index: usize) -> Epoch {
-        Epoch(10 * (index as u64 + 1))
-    }
-
-    fn event(source: Source, sequence: u64, body: Body) -> Event {
-        Event {
-            source,
-            sequence: Sequence(sequence),
-            time: Timestamp::default(),
-            body,
-            trace: TraceContext::default(),
-            generation: Generation::FIRST,
-        }
-    }
-
-    /// What an epoch's event at a place says; only `opened` matters to the inbox.
-    fn numbered(index: usize, sequence: u64) -> Event {
-        let previous = index.checked_sub(1).map(|before| Seal {
-            epoch: epoch(before),
-            last: Sequence(LASTS[before]),
-        });
-        let data = crate::event::Data {
-            kind: "set".into(),
-            key: crate::event::Key::new("key").unwrap(),
-            json: bytes::Bytes::new(),
-        };
-        let body = match sequence {
-            1 => Body::Opened {
-                previous,
-                joined: Vec::new(),
-            },
-            _ => Body::Data(data),
-        };
-        event(lane().source(epoch(index)), sequence, body)
-    }
-
-    fn name() -> ReceiverName {
-        ReceiverName::new("n").unwrap()
-    }
-
-    /// Epoch `index`'s first event, with which this receiver joins.
-    fn joins(index: usize) -> Event {
-        let mut opened = numbered(index, 1);
-        if let Body::Opened { joined, .. } = &mut opened.body {
-            joined.push(name());
-        }
-        opened
-    }
-
-    fn receive(inbox: &mut Inbox, event: &Event) -> Standing {
-        let standing = inbox.standing(event, Inbox::MAX_RUNS, &Rules::default());
-        if standing == Standing::New {
-            inbox.insert(event, &name(), &Rules::default());
-        }
-        standing
-    }
-
-    fn every_order(left: &mut Vec<Event>, taken: &mut Vec<Event>, check: &impl Fn(&[Event])) {
-        check(taken);
-        for at in 0..left.len() {
-            taken.push(left.remove(at));
-            every_order(left, taken, check);
-            left.insert(at, taken.pop().unwrap());
-        }
-    }
-
-    #[test]
-    fn in_every_order_the_inbox_holds_what_it_received_and_closes_only_what_is_complete() {
-        let all: Vec<Event> = (0..LASTS.len())
-            .flat_map(|index| (1..=LASTS[index]).map(move |sequence| numbered(index, sequence)))
-            .collect();
-        every_order(&mut all.clone(), &mut Vec::new(), &|taken| {
-            let mut inbox = Inbox::default();
-            for event in taken {
-                assert_eq!(receive(&mut inbox, event), Standing::New);
-            }
-            let held: BTreeSet<Version> = taken.iter().map(Event::version).collect();
-            let holds = |event: &&Event| held.contains(&event.version());
-            let lowest_open = inbox.lowest_open();
-            let below = all.iter().filter(|event| event.source.epoch < lowest_open);
-            assert!(below.clone().all(|event| holds(&event)), "{taken:?}");
-            let complete = inbox.complete_up_to();
-            let up_to = all.iter().filter(|event| event.version() <= complete);
-            assert!(up_to.clone().all(|event| holds(&event)), "{taken:?}");
-            for event in &all {
-                let standing = inbox.standing(event, Inbox::MAX_RUNS, &Rules::default());
-                let seen = matches!(standing, Standing::Copy | Standing::Closed);
-                assert_eq!(seen, holds(&event), "{standing:?}");
-            }
-            for receipt in inbox.receipts(lane(), &name(), Epoch(1)) {
-                let up_to = taken.iter().filter(|event| {
-                    event.source == receipt.source && event.sequence <= receipt.watermark
-                });
-                let hash = up_to.fold(RollingHash::default(), |sum, event| sum + event.hash());
-                assert_eq!(hash, receipt.hash);
-            }
-            if taken.len() == all.len() {
-                assert_eq!(inbox.epochs.len(), 1, "all but the last are closed");
-                assert_eq!(lowest_open, epoch(2));
-            }
-        });
-    }
-
-    #[test]
-    fn what_lies_beyond_an_end_or_between_linked_epochs_is_from_a_store_that_is_gone() {
-        let mut inbox = Inbox::default();
-        receive(&mut inbox, &numbered(0, 1));
-        receive(&mut inbox, &numbered(1, 1));
-        assert_eq!(receive(&mut inbox, &numbered(0, 3)), Standing::Gone);
-        let between = lane().source(Epoch(15));
-        let opened = Body::Opened {
-            previous: None,
-            joined: Vec::new(),
-        };
-        assert_eq!(
-            receive(&mut inbox, &event(between, 1, opened)),
-            Standing::Gone
-        );
-        assert_eq!(receive(&mut inbox, &numbered(0, 2)), Standing::New);
-    }
-
-    #[test]
-    fn an_epoch_that_holds_more_than_its_end_is_never_closed() {
-        let mut inbox = Inbox::default();
-        for event in [
-            numbered(0, 1),
-            numbered(0, 2),
-            numbered(0, 3),
-            numbered(1, 1),
-        ] {
-            receive(&mut inbox, &event);
-        }
-        assert_eq!(inbox.lowest_open(), epoch(0));
-    }
-
-    #[test]
-    fn a_receiver_begins_with_the_epoch_that_it_joined_with() {
-        for before in [vec![], vec![numbered(0, 1)], vec![numbered(2, 2)]] {
-            let mut inbox = Inbox::default();
-            for event in before.iter().chain([&joins(2)]) {
-                assert_eq!(receive(&mut inbox, event), Standing::New);
-            }
-            assert_eq!(inbox.lowest_open(), epoch(2), "{before:?}");
-            assert_eq!(receive(&mut inbox, &numbered(1, 1)), Standing::Closed);
-            assert_eq!(receive(&mut inbox, &numbered(0, 2)), Standing::Closed);
-        }
-    }
-
-    #[test]
-    fn over_the_cap_only_what_opens_a_run_is_left_out() {
-        let mut inbox = Inbox::default();
-        let standing =
-            |inbox: &Inbox, sequence| inbox.standing(&numbered(2, sequence), 1, &Rules::default());
-        receive(&mut inbox, &numbered(2, 5));
-        assert_eq!(standing(&inbox, 9), Standing::OverCap);
-        assert_eq!(standing(&inbox, 6), Standing::New);
-        assert_eq!(standing(&inbox, 1), Standing::New);
-    }
-}
+mod tests;

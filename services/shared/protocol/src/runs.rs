@@ -202,4 +202,43 @@ mod tests {
         assert_eq!(runs.insert(Sequence(3), RollingHash(5)), Place::Present);
         assert_eq!(runs, before);
     }
+
+    fn run(first: u64, last: u64, hash: u64) -> Run {
+        Run {
+            first: Sequence(first),
+            last: Sequence(last),
+            hash: RollingHash(hash),
+        }
+    }
+
+    #[test]
+    fn what_was_stored_is_read_back_as_it_was_with_neighbours_joined_and_what_is_no_run_left_out() {
+        let stored = [
+            run(1, 2, 1),
+            run(3, 4, 2),
+            run(4, 5, 4),
+            run(9, 8, 8),
+            run(7, 7, 16),
+            run(9, 9, 32),
+        ];
+        let runs = Runs::from_ascending(stored);
+        assert!(
+            runs.iter()
+                .eq(&[run(1, 4, 3), run(7, 7, 16), run(9, 9, 32)])
+        );
+        assert_eq!(runs.highest(), Some(Sequence(9)));
+        assert!(!runs.is_empty());
+        let again = Runs::from_ascending(runs.iter().copied());
+        assert_eq!(again, runs);
+    }
+
+    #[test]
+    fn only_the_run_right_after_a_watermark_is_taken_out() {
+        let mut runs = Runs::from_ascending([run(3, 4, 1), run(7, 7, 2)]);
+        assert_eq!(runs.take_adjacent(Sequence(1)), None);
+        assert_eq!(runs.take_adjacent(Sequence(2)), Some(run(3, 4, 1)));
+        assert_eq!(runs.take_adjacent(Sequence(4)), None);
+        assert_eq!(runs.take_adjacent(Sequence(6)), Some(run(7, 7, 2)));
+        assert_eq!((runs.is_empty(), runs.highest()), (true, None));
+    }
 }

@@ -2,6 +2,8 @@
 //! without the rule it breaks again. `like`, `love` and undoing are what callers ask of one key.
 
 mod calls;
+mod copies;
+mod jobs;
 mod ledger;
 mod loss;
 mod members;
@@ -10,9 +12,11 @@ mod parked;
 mod resyncs;
 mod sending;
 mod stores;
+mod sweeps;
 #[allow(dead_code)]
 #[path = "../simulation/tables/mod.rs"]
 mod tables;
 #[allow(dead_code)]
 #[path = "../simulation/witness.rs"]
 mod witness;
+mod words;

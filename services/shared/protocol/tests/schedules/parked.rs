@@ -10,7 +10,7 @@ use crate::pair::*;
 use crate::tables::Value;
 
 impl Pair {
-    fn with_receiving<R>(
+    pub(crate) fn with_receiving<R>(
         &mut self,
         does: impl FnOnce(
             &mut Receiving<'_, crate::tables::Received, crate::tables::NotificationRows>,
@@ -29,7 +29,7 @@ impl Pair {
         })
     }
 
-    fn letter(&self) -> Option<Parked> {
+    pub(crate) fn letter(&self) -> Option<Parked> {
         let mut letters = self.receiver.received.parked.values();
         letters.next().map(|(_, parked)| *parked)
     }

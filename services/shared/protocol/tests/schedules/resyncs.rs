@@ -391,3 +391,17 @@ fn a_resync_that_began_below_what_a_receiver_holds_is_known_to_heal_nothing() {
         "for ever"
     );
 }
+
+#[test]
+fn a_resync_tells_each_older_row_once_and_what_is_written_meanwhile_tells_itself() {
+    let mut pair = Pair::new();
+    pair.writes(LIKE);
+    pair.resyncs();
+    assert_eq!(pair.announces().len(), 3, "the opening, the row, the sweep");
+    let announced = |pair: &Pair| pair.sender.outbox.last_resync().map(|it| it.announced);
+    assert_eq!(announced(&pair), Some(1));
+    pair.resyncs();
+    pair.writes(LOVE);
+    assert_eq!(pair.announces().len(), 3, "the opening, love, the sweep");
+    assert_eq!(announced(&pair), Some(0));
+}

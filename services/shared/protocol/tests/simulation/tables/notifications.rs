@@ -24,6 +24,8 @@ pub(crate) struct NotificationRows {
     pub(crate) unknown: BTreeSet<Key>,
     /// What ever was.
     pub(crate) was_unknown: BTreeSet<Key>,
+    /// What is a job.
+    pub(crate) jobs: BTreeSet<Key>,
     /// Sees what is applied, apart from the machines.
     pub(crate) witness: Witness,
     /// The next row is not written though its event counts as applied: as a service does that has a bug.
@@ -40,6 +42,11 @@ impl Apply for NotificationRows {
     }
 
     fn applies_at(&mut self, _: Timestamp) {}
+
+    fn is_job(&mut self, event: &Event) -> bool {
+        let data = event.data();
+        data.is_some_and(|data| self.jobs.contains(&data.key))
+    }
 
     fn apply(
         &mut self,

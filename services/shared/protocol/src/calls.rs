@@ -133,3 +133,81 @@ impl<T> Calls<T> {
         self.0.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sequence::{Epoch, Lane, Sequence};
+
+    fn id(sequence: u64) -> EventId {
+        EventId {
+            source: Lane::default().source(Epoch(1)),
+            sequence: Sequence(sequence),
+        }
+    }
+
+    /// Two calls under way, the first and the third event.
+    fn two() -> Calls<u8> {
+        let mut calls = Calls::default();
+        assert!(calls.is_empty());
+        for (sequence, does) in [(1, true), (3, false)] {
+            let key = Key::new(format!("post/{sequence}")).unwrap();
+            calls.begin(id(sequence), key, does);
+        }
+        calls
+    }
+
+    fn known(calls: &Calls<u8>) -> Vec<u64> {
+        let known = (1..=3).filter(|at| calls.is_known(id(*at)));
+        let known: Vec<u64> = known.collect();
+        assert_eq!(
+            (known.len(), known.is_empty()),
+            (calls.len(), calls.is_empty())
+        );
+        known
+    }
+
+    #[test]
+    fn a_call_is_known_until_it_is_answered_and_covered_whichever_comes_first() {
+        let mark = |watermark| Mark {
+            watermark: Sequence(watermark),
+            runs: Vec::new(),
+        };
+        let elsewhere = Lane::default().source(Epoch(2));
+        type Step<'a> = &'a dyn Fn(&mut Calls<u8>);
+        let answered: Step<'_> = &|calls| calls.delivered(id(1));
+        let received: Step<'_> = &|calls| calls.cover(id(1).source, &mark(2));
+        let over: Step<'_> = &|calls| calls.cover_where(|call| call == id(1));
+        for covered in [received, over] {
+            for [first, last] in [[answered, covered], [covered, answered]] {
+                let mut calls = two();
+                first(&mut calls);
+                calls.cover(elsewhere, &mark(9));
+                calls.cover_where(|_| false);
+                assert_eq!(known(&calls), [1, 3], "one of the two is not enough");
+                last(&mut calls);
+                assert_eq!(known(&calls), [3]);
+            }
+        }
+        let mut calls = two();
+        calls.delivered(id(1));
+        calls.delivered(id(3));
+        calls.cover(elsewhere, &mark(9));
+        assert_eq!(known(&calls), [1, 3]);
+    }
+
+    #[test]
+    fn what_is_said_of_one_call_is_not_said_of_another() {
+        let mut calls = two();
+        *calls.get_mut(id(1)).unwrap() = 7;
+        assert_eq!(calls.failed(id(1)).copied(), Some(7));
+        calls.settle(id(3));
+        let of = |calls: &Calls<u8>, at| (calls.has_failed(id(at)), calls.is_settled(id(at)));
+        assert_eq!(of(&calls, 1), (true, false));
+        assert_eq!(of(&calls, 2), (false, false));
+        assert_eq!(of(&calls, 3), (false, true));
+        assert_eq!((calls.end(id(1)), calls.end(id(1))), (Some(7), None));
+        assert_eq!(calls.get_mut(id(1)), None);
+        assert_eq!(known(&calls), [3]);
+    }
+}

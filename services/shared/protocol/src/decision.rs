@@ -88,7 +88,7 @@ mod tests {
         let longest = "a-".repeat(16);
         for word in ["notified", "-", &longest] {
             let read: Decision = word.parse().unwrap();
-            assert_eq!(read.as_str(), word);
+            assert_eq!((read.as_str(), read.to_string()), (word, word.to_owned()));
         }
         let too_long = "a".repeat(33);
         for text in ["", "Notified", "two words", "ä", "no\0", &too_long] {

@@ -102,7 +102,8 @@ impl Delivery<'_> {
             return self.begun(event, before);
         }
         let cause = failure.fingerprint();
-        let again = before.redrives > 0 && before.died_of == Some(cause);
+        // It died before: so it was redriven since.
+        let again = before.died_of == Some(cause);
         Parked {
             state: State::Dead,
             attempts: before.attempts.saturating_add(1),
@@ -146,9 +147,7 @@ impl Delivery<'_> {
 
 /// The longest that an event waits after so many attempts: the first backoff, doubled with each further one, and never over the longest.
 pub fn longest_wait(settings: &DeliverySettings, attempts: u32) -> Duration {
-    let doubled = 1u32
-        .checked_shl(attempts.saturating_sub(1))
-        .filter(|it| *it > 0);
+    let doubled = 1u32.checked_shl(attempts.saturating_sub(1));
     let wait = doubled.and_then(|factor| settings.backoff_initial.checked_mul(factor));
     wait.unwrap_or(settings.backoff_max)
         .min(settings.backoff_max)

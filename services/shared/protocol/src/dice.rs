@@ -23,3 +23,32 @@ impl Dice {
         f64::from((self.next() >> 40) as u32) / f64::from(1u32 << 24)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chance_is_spread_evenly_from_one_seed_and_from_seed_to_seed() {
+        const DRAWS: u32 = 10_000;
+        let mut one = Dice::new(1);
+        let from_one: Vec<f64> = (0..DRAWS).map(|_| one.share()).collect();
+        let of_each: Vec<f64> = (0..DRAWS)
+            .map(|seed| Dice::new(seed.into()).share())
+            .collect();
+        for shares in [from_one, of_each] {
+            let mut tenths = [0u32; 10];
+            for share in shares {
+                assert!((0.0..1.0).contains(&share), "{share}");
+                tenths[(share * 10.0) as usize] += 1;
+            }
+            let even = |count: &u32| (850..1_150).contains(count);
+            assert!(tenths.iter().all(even), "{tenths:?}");
+        }
+        let bits: Vec<u64> = (0..DRAWS).map(|_| one.next()).collect();
+        for bit in 0..64 {
+            let set = bits.iter().filter(|bits| **bits >> bit & 1 == 1).count();
+            assert!((4_700..5_300).contains(&set), "bit {bit}: {set}");
+        }
+    }
+}

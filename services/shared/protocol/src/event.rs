@@ -333,4 +333,51 @@ mod tests {
             assert_eq!(text.parse::<EventId>(), Err(NotAnEventId), "{text:?}");
         }
     }
+
+    #[test]
+    fn an_events_weight_is_what_its_message_takes_and_what_is_its_own() {
+        let weight = |body, trace| {
+            let event = Event {
+                source: Source::default(),
+                sequence: Sequence(2),
+                time: Timestamp::default(),
+                body,
+                trace,
+                generation: Generation::FIRST,
+            };
+            event.weight()
+        };
+        let data = |kind: usize, key: usize, json: usize| {
+            Body::Data(Data {
+                kind: "k".repeat(kind).into(),
+                key: Key::new("k".repeat(key)).unwrap(),
+                json: "j".repeat(json).into(),
+            })
+        };
+        let opened = |names: &[&str]| Body::Opened {
+            previous: None,
+            joined: names
+                .iter()
+                .filter_map(|name| ReceiverName::new(name))
+                .collect(),
+        };
+        let sweep = Body::Sweep { below: Epoch(1) };
+        let traced = TraceContext {
+            traceparent: "p".repeat(55).into(),
+            tracestate: "s".repeat(7).into(),
+        };
+        let none = TraceContext::default;
+        assert_eq!(weight(data(1, 1, 0), none()), 423);
+        // The key is told twice: as the subject, and in the name of its partition.
+        assert_eq!(weight(data(20, 300, 4_000), none()), 420 + 20 + 600 + 4_000);
+        assert_eq!(weight(data(1, 1, 0), traced.clone()), 423 + 55 + 7);
+        assert_eq!(weight(opened(&[]), none()), 484);
+        assert_eq!(weight(opened(&["ab", "abcd"]), traced), 484 + 5 + 7 + 62);
+        assert_eq!(weight(sweep, none()), 452);
+    }
+
+    #[test]
+    fn a_key_is_shown_as_it_is() {
+        assert_eq!(Key::new("post/ana").unwrap().to_string(), "post/ana");
+    }
 }

@@ -207,10 +207,16 @@ mod tests {
         assert_eq!(balanced.balance(), Ok(()));
         assert_eq!((balanced.accepted(), balanced.in_flight()), (9, 4));
         assert_eq!(balanced.imbalance(), 0);
+        assert_eq!(account(4, 4, 3).balance(), Ok(()), "nothing is in flight");
+        let of_own_more = Account {
+            sent_own: 2,
+            ..account(10, 6, 5)
+        };
+        assert_eq!(of_own_more.balance(), Ok(()), "the other may be in flight");
         let cases = [
             (account(3, 5, 4), Imbalance::MoreThanSent, 2),
-            (account(5, 5, 1), Imbalance::Unaccounted(3), 3),
-            (account(4, 3, 3), Imbalance::Surplus(1), 1),
+            (account(9, 9, 2), Imbalance::Unaccounted(6), 6),
+            (account(9, 2, 6), Imbalance::Surplus(5), 5),
             (
                 Account {
                     sent_own: 2,
@@ -231,5 +237,56 @@ mod tests {
         let hash = |key: &str, value: &str| row_hash(&Key::new(key).unwrap(), value.as_bytes());
         assert_ne!(hash("p/ab", "c"), hash("p/a", "bc"));
         assert_eq!(hash("p/a", "like"), hash("p/a", "like"));
+    }
+
+    #[test]
+    fn each_event_ends_once_and_in_one_way() {
+        use crate::receive::Failure;
+        use crate::sequence::Source;
+        use crate::settings::Generation;
+
+        let event = |body| Event {
+            source: Source::default(),
+            sequence: Sequence::FIRST,
+            time: Default::default(),
+            body,
+            trace: Default::default(),
+            generation: Generation::FIRST,
+        };
+        let data = event(Body::Data(crate::event::Data {
+            kind: "set".into(),
+            key: Key::new("p/a").unwrap(),
+            json: Default::default(),
+        }));
+        let own = event(Body::Sweep { below: Epoch(1) });
+        let applied = Outcome::Applied(None);
+        let ends = [
+            (&data, &applied, Some(Ending::Applied)),
+            (&data, &Outcome::Superseded, Some(Ending::Superseded)),
+            (&data, &Outcome::Parked, None),
+            (&data, &Outcome::Dead, None),
+            (&data, &Outcome::Failed(Failure::new("no")), None),
+            (&own, &applied, Some(Ending::Own)),
+        ];
+        for (event, outcome, ending) in ends {
+            assert_eq!(Ending::of(event, outcome), ending, "{outcome:?}");
+        }
+        assert_eq!(Ending::after(&applied), Ending::Applied);
+        assert_eq!(Ending::after(&Outcome::Superseded), Ending::Superseded);
+
+        use Ending::{Applied, Discarded, Own, Superseded};
+        let mut endings = Endings::default();
+        let all = [(Own, 1), (Applied, 2), (Superseded, 3), (Discarded, 4)];
+        for (ending, times) in all {
+            (0..times).for_each(|_| endings.count(ending));
+        }
+        let Endings {
+            own,
+            applied,
+            superseded,
+            discarded,
+        } = endings;
+        assert_eq!([own, applied, superseded, discarded], [1, 2, 3, 4]);
+        assert_eq!(endings.all(), 10);
     }
 }

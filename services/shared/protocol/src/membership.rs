@@ -169,3 +169,54 @@ pub(crate) fn put<T: OutboxTables>(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sequence::{Epoch, Lane, Partition};
+
+    #[test]
+    fn only_a_resync_overtakes_and_only_what_is_older_of_its_own_lanes() {
+        let lane = |partition| Lane {
+            partitions: 2,
+            partition: Partition(partition),
+            ..Lane::default()
+        };
+        let resync = Changed {
+            begin: vec![lane(0).source(Epoch(5)), lane(1).source(Epoch(7))],
+            resync: true,
+            ..Changed::default()
+        };
+        let overtaken = [(0, 4), (0, 5), (1, 6), (1, 7), (0, 8)]
+            .map(|(at, epoch)| resync.overtook(lane(at).source(Epoch(epoch))));
+        assert_eq!(overtaken, [true, false, true, false, false]);
+        let joins = Changed {
+            resync: false,
+            ..resync.clone()
+        };
+        assert!(!joins.overtook(lane(0).source(Epoch(4))));
+        let elsewhere = Lane::default().source(Epoch(4));
+        assert!(!resync.overtook(elsewhere));
+    }
+
+    #[test]
+    fn nothing_changed_where_nobody_joined_or_left_and_no_resync_began() {
+        let someone = || vec![ReceiverName::new("notification").unwrap()];
+        assert!(Changed::default().is_nothing());
+        let changes = [
+            Changed {
+                joined: someone(),
+                ..Changed::default()
+            },
+            Changed {
+                left: someone(),
+                ..Changed::default()
+            },
+            Changed {
+                resync: true,
+                ..Changed::default()
+            },
+        ];
+        assert!(changes.iter().all(|changed| !changed.is_nothing()));
+    }
+}

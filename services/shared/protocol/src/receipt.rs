@@ -81,3 +81,36 @@ impl Receipt {
             .map_or(self.watermark, |run| Sequence(*run.end()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receipt_covers_what_is_up_to_its_watermark_and_in_its_runs() {
+        let receipt = Receipt {
+            source: Source::default(),
+            lowest_open: Epoch::ZERO,
+            receiver: ReceiverName::new("notification").unwrap(),
+            incarnation: Epoch(1),
+            watermark: Sequence(3),
+            hash: RollingHash::default(),
+            runs: vec![5..=6, 9..=9],
+            closed: Closed::default(),
+            digest: None,
+        };
+        let covered = (1..=10).filter(|at| receipt.covers(Sequence(*at)));
+        assert_eq!(covered.collect::<Vec<_>>(), [1, 2, 3, 5, 6, 9]);
+        assert_eq!(receipt.highest(), Sequence(9));
+        assert_eq!(receipt.receiver.to_string(), "notification");
+        assert_eq!(receipt.receiver.as_str(), "notification");
+    }
+
+    #[test]
+    fn a_name_is_as_long_as_a_dns_label() {
+        for (length, is_name) in [(0, false), (1, true), (63, true), (64, false)] {
+            let name = ReceiverName::new(&"n".repeat(length));
+            assert_eq!(name.is_some(), is_name, "{length}");
+        }
+    }
+}

@@ -122,6 +122,8 @@ fn a_redrive_begins_the_attempts_anew_and_one_that_is_futile_is_known() {
         assert!(!dead.is_futile(&rules));
         let again = dead.redriven(NOW, &rules);
         assert_eq!((again.attempts, again.redrives), (0, redrive));
+        let now = State::Parked { next_attempt: NOW };
+        assert_eq!(again.state, now);
         // The same cause, of another row.
         let failure = Failure::new(format!("no row {redrive}"));
         let (tried, died) = waits(delivery, &failure, Some(again));
@@ -203,6 +205,10 @@ fn a_clock_that_jumps_neither_stalls_nor_storms() {
     let next = NOW + Duration::from_secs(100);
     assert!(!is_retry_due(next, NOW, longest));
     assert!(is_retry_due(next, next, longest));
+    assert!(
+        !is_retry_due(NOW + longest, NOW, longest),
+        "the longest wait is one"
+    );
     let set_back = Timestamp::from_micros(NOW.micros() - 86_400_000_000);
     assert!(
         is_retry_due(next, set_back, longest),
@@ -226,4 +232,16 @@ fn a_clock_that_jumps_neither_stalls_nor_storms() {
         };
         assert!(!is_retry_due(next_attempt, now, longest));
     }
+}
+
+#[test]
+fn an_apostrophe_within_a_word_quotes_nothing() {
+    let [and, or, quoted] = [
+        "it can't be, and it won't",
+        "it can't be, or it won't",
+        "it 'can be, or it' won't",
+    ]
+    .map(Fingerprint::of);
+    assert_ne!(and, or, "what lies between them counts");
+    assert_eq!(quoted, Fingerprint::of("it 'x' won't"));
 }

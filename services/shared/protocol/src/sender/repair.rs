@@ -48,3 +48,19 @@ pub struct Repair {
     /// How many.
     pub events: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_of_loss_has_a_word_and_a_sentence_of_its_own() {
+        let all = [Lost::Overtaken, Lost::DoneWith, Lost::Old, Lost::Reset];
+        let words = all.map(Lost::word);
+        assert_eq!(words, ["overtaken", "done_with", "old", "reset"]);
+        let mut sentences = all.map(|lost| lost.to_string()).to_vec();
+        sentences.sort();
+        sentences.dedup();
+        assert_eq!(sentences.len(), all.len());
+    }
+}

@@ -11,6 +11,7 @@ mod pair;
 mod parked;
 mod resyncs;
 mod sending;
+mod standing;
 mod stores;
 mod sweeps;
 #[allow(dead_code)]

@@ -8,6 +8,9 @@ use duet_protocol::receive::{Failure, JobTurn, Outcome, Redriven};
 
 use crate::pair::*;
 
+/// Its turn, by itself.
+const RUN: JobTurn = JobTurn::Run { redriven: false };
+
 /// A reaction that is a job, received.
 fn a_job(pair: &mut Pair) -> Event {
     pair.receiver.rows.jobs.insert(key());
@@ -46,7 +49,7 @@ fn a_job_is_applied_once_its_work_is_done_and_not_before() {
     assert_eq!((retried, pair.notified()), (Outcome::Parked, UNDONE));
     let redriven = must(pair.with_receiving(|receiving| receiving.redrive(&job, true)));
     assert_eq!((redriven, pair.notified()), (Redriven::Queued, UNDONE));
-    assert_eq!(pair.begins(&job), JobTurn::Run);
+    assert_eq!(pair.begins(&job), JobTurn::Run { redriven: true });
     assert_eq!((pair.attempts(), pair.notified()), (Some(1), UNDONE));
     assert_eq!(pair.ends(&job), Outcome::Applied(None));
     assert_eq!((pair.letter(), pair.notified()), (None, LIKE));
@@ -59,10 +62,10 @@ fn a_job_that_fails_was_counted_when_it_began_and_dies_of_its_last_attempt() {
     let mut pair = Pair::new();
     pair.delivery.max_attempts = NonZeroU32::new(2).expect("two");
     let job = a_job(&mut pair);
-    assert_eq!(pair.begins(&job), JobTurn::Run);
+    assert_eq!(pair.begins(&job), RUN);
     assert_eq!(pair.fails_job(&job), Outcome::Parked);
     assert_eq!(pair.attempts(), Some(1));
-    assert_eq!(pair.begins(&job), JobTurn::Run);
+    assert_eq!(pair.begins(&job), RUN);
     assert_eq!(pair.fails_job(&job), Outcome::Dead);
     assert_eq!(pair.attempts(), Some(2));
     assert_eq!(pair.begins(&job), JobTurn::None, "by itself no more");
@@ -74,8 +77,8 @@ fn a_job_that_ends_its_process_each_time_is_a_dead_letter_in_the_end() {
     pair.delivery.max_attempts = NonZeroU32::new(2).expect("two");
     let job = a_job(&mut pair);
     let turns = [(); 4].map(|()| pair.begins(&job));
-    use JobTurn::{Dead, None, Run};
-    assert_eq!(turns, [Run, Run, Dead, None]);
+    use JobTurn::{Dead, None};
+    assert_eq!(turns, [RUN, RUN, Dead, None]);
     assert_eq!(pair.attempts(), Some(2));
 }
 
@@ -84,7 +87,7 @@ fn a_job_that_is_given_back_has_not_been_tried_and_is_due_at_once() {
     let mut pair = Pair::new();
     let job = a_job(&mut pair);
     let before = pair.letter();
-    assert_eq!(pair.begins(&job), JobTurn::Run);
+    assert_eq!(pair.begins(&job), RUN);
     assert_ne!(pair.letter(), before);
     must(pair.with_receiving(|receiving| receiving.give_back_job(&job)));
     let next_attempt = pair.wall();
@@ -100,7 +103,7 @@ fn a_job_that_died_is_not_given_back_to_life() {
     let mut pair = Pair::new();
     pair.delivery.max_attempts = NonZeroU32::MIN;
     let job = a_job(&mut pair);
-    assert_eq!(pair.begins(&job), JobTurn::Run);
+    assert_eq!(pair.begins(&job), RUN);
     assert_eq!(pair.fails_job(&job), Outcome::Dead);
     must(pair.with_receiving(|receiving| receiving.give_back_job(&job)));
     assert_eq!(pair.letter().map(|letter| letter.is_dead()), Some(true));

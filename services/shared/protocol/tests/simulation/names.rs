@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use duet_protocol::event::{Event, EventId};
-use duet_protocol::sender::{Attempt, MessageId, Path, Policy, Sent, Transmission, TransmissionId};
+use duet_protocol::sender::{MessageId, Path, Policy, Sent, Transmission, TransmissionId};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -15,8 +15,8 @@ pub(crate) struct Names {
     answered: BTreeSet<TransmissionId>,
     /// The events that go on to wait for an answer, by the receiver's number.
     unanswered: BTreeMap<(usize, EventId), MessageId>,
-    /// What was under way when what it carries came to be sent anew: the two go on beside each other.
-    beside: BTreeSet<TransmissionId>,
+    /// What was under way when it came to be sent anew: the two go on beside each other, each under its name.
+    beside: BTreeSet<EventId>,
     /// What was answered for good, by the receiver's number: it may be shown again.
     seen: BTreeSet<(usize, EventId)>,
     /// What waits for that which takes it back, by the receiver's number.
@@ -50,8 +50,7 @@ impl Names {
         if self.answered.contains(&transmission.id) {
             return Err(format!("{message} was answered, and is published again"));
         }
-        let one = |_: &&(Arc<Event>, Attempt)| !self.beside.contains(&transmission.id);
-        for (event, _) in transmission.events.iter().filter(one) {
+        for (event, _) in &transmission.events {
             let before = self.unanswered.get(&(node, event.id()));
             if let Some(before) = before.filter(|before| **before != message) {
                 return Err(format!("{before} was not answered, and goes as {message}"));
@@ -71,13 +70,13 @@ impl Names {
                 self.seen.insert((node, event.id()));
             }
         }
-        if path == Path::Call || self.beside.contains(&id) {
+        if path == Path::Call {
             return;
         }
         let mut all = events.iter();
         let goes_on = *sent == Sent::Unknown && all.all(|it| policy.path_of(it) == path);
         for event in &events {
-            match goes_on {
+            match goes_on && !self.beside.contains(&event.id()) {
                 true => self.unanswered.insert((node, event.id()), message),
                 false => self.unanswered.remove(&(node, event.id())),
             };
@@ -96,10 +95,10 @@ impl Names {
 
     /// Events may go another way now, or to others, or again though they had been received: what was to come next need not.
     pub(crate) fn may_change(&mut self) {
-        let unanswered = std::mem::take(&mut self.unanswered).into_values();
-        self.beside
-            .extend(unanswered.map(|message| message.transmission));
-        self.beside.extend(self.under_way.keys());
+        let unanswered = std::mem::take(&mut self.unanswered).into_keys();
+        self.beside.extend(unanswered.map(|(_, id)| id));
+        let under_way = self.under_way.values().flat_map(|(_, _, events)| events);
+        self.beside.extend(under_way.map(|event| event.id()));
         self.behind.clear();
     }
 }

@@ -149,7 +149,10 @@ mod tests {
         // All were due before the first connection is free.
         let started = Instant::now() - 10 * MILLI;
         let (given, tally) = turns(When::at(1_000, 5 * MILLI), started).await;
-        assert_eq!(given, [MILLI * 0, MILLI, MILLI * 2, MILLI * 3, MILLI * 4]);
+        assert_eq!(
+            given,
+            [Duration::ZERO, MILLI, MILLI * 2, MILLI * 3, MILLI * 4]
+        );
         assert_eq!(tally.lag.count(), 0, "that is not the generator's doing");
     }
 

@@ -16,7 +16,7 @@ use futures::future::BoxFuture;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-/// A call may take 300 ms, and the broker gives out again what is not settled for a second.
+/// A call may take 1.5 s, and the broker gives out again what is not settled for a second.
 const CHANNEL: &str = "
 apiVersion: duet.dev/v1alpha1
 kind: Channel
@@ -25,7 +25,7 @@ spec:
   from: desk
   to: [{name: press}]
   mode: Sync
-  sync: {deadline: 300ms}
+  sync: {deadline: 1500ms}
   async:
     transport: NATSJetStream
     natsJetStream:
@@ -33,7 +33,7 @@ spec:
       consumer: {ackWait: 1s}
 ";
 /// How long a print takes.
-const PRINTING: Duration = Duration::from_secs(2);
+const PRINTING: Duration = Duration::from_secs(3);
 
 /// What the press was told to print, under which name: a machine that is told a name twice prints once.
 type Machine = Arc<Mutex<Vec<String>>>;

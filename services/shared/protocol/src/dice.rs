@@ -29,6 +29,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn it_is_split_mix_64() {
+        let mut dice = Dice::new(1_234_567);
+        let drawn = [0; 3].map(|_| dice.next());
+        let published = [
+            6_457_827_717_110_365_317,
+            3_203_168_211_198_807_973,
+            9_817_491_932_198_370_423,
+        ];
+        assert_eq!(drawn, published);
+    }
+
+    #[test]
     fn chance_is_spread_evenly_from_one_seed_and_from_seed_to_seed() {
         const DRAWS: u32 = 10_000;
         let mut one = Dice::new(1);

@@ -252,6 +252,7 @@ mod tests {
         };
         let (_, first) = wait(None, 0);
         assert_eq!(wait(Some(300), 100), (MS * 200, None));
+        assert_eq!(wait(Some(500), 100), (MS * 400, None), "just too late");
         assert_eq!(wait(Some(700), 100).0, MS * 400);
         assert_eq!(wait(None, 100).0, MS * 900);
         // The first were copies but for ten.

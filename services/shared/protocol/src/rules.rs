@@ -170,3 +170,21 @@ impl Rules {
             .map(|&rule| (rule, self.struck[rule as usize].load(Ordering::Relaxed)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_rule_is_counted_where_it_decides_in_force_or_not() {
+        let rules = Rules::all_but(Rule::NewestWins);
+        assert!(rules.holds(Rule::NewEpoch));
+        assert!(!rules.holds(Rule::NewestWins) && !rules.holds(Rule::NewestWins));
+        let strikes: Vec<_> = rules.strikes().collect();
+        assert_eq!(strikes.len(), Rule::ALL.len());
+        let struck = strikes.into_iter().filter(|(_, struck)| *struck > 0);
+        let mut struck: Vec<_> = struck.collect();
+        struck.sort_by_key(|(_, struck)| *struck);
+        assert_eq!(struck, [(Rule::NewEpoch, 1), (Rule::NewestWins, 2)]);
+    }
+}

@@ -192,6 +192,25 @@ mod tests {
     }
 
     #[test]
+    fn an_epoch_is_the_clock_above_twenty_bits_of_chance_and_where_that_is_not_above_what_was_seen_one_more()
+     {
+        let millis = |millis: i64| Timestamp::from_micros(1_000 * millis);
+        let next = |seen, millis, random| Epoch::next(Epoch(seen), millis, random).0;
+        let second = 1_000 << 20;
+        assert_eq!(next(0, millis(1_000), 7), second + 7);
+        assert_eq!(next(0, millis(1_000), u32::MAX), second + 0xf_ffff);
+        // The same millisecond and the same chance as before.
+        assert_eq!(next(second + 7, millis(1_000), 7), second + 15);
+        assert_eq!(next(2 * second, millis(1_000), 7), 2 * second + 8);
+    }
+
+    #[test]
+    fn a_version_is_shown_as_its_epoch_and_its_place_there() {
+        let version = Source::default().version(Sequence(12));
+        assert_eq!(version.to_string(), "0000000000000000:12");
+    }
+
+    #[test]
     fn two_openings_of_one_restored_copy_differ_in_their_random_bits() {
         let seen = Epoch(1 << 60);
         assert_ne!(

@@ -317,3 +317,33 @@ pub enum TracesAsync {
     /// It is a trace of its own that links to it.
     Link,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_of_settings_is_what_the_document_says() {
+        assert_eq!(Generation(12).to_string(), "12");
+        let modes = [Mode::Sync, Mode::Async].map(|mode| mode.to_string());
+        assert_eq!(modes, ["Sync", "Async"]);
+        let transport = TransportSettings::NatsJetStream(JetStreamSettings {
+            stream: StreamSettings {
+                name: "duet".into(),
+                subject: "duet.reactions".into(),
+                replicas: NonZeroU32::MIN,
+                storage: Storage::File,
+                max_bytes: NonZeroU64::MIN,
+                max_age: Duration::from_secs(60),
+                duplicate_window: Duration::from_secs(2),
+            },
+            consumer: ConsumerSettings {
+                ack_wait: Duration::from_secs(30),
+                max_ack_pending: NonZeroU32::MIN,
+            },
+        });
+        assert_eq!(transport.destination(), "duet.reactions");
+        assert_eq!(transport.system(), "nats");
+        assert_eq!(transport.ack_wait(), Duration::from_secs(30));
+    }
+}

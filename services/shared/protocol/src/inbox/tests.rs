@@ -226,6 +226,22 @@ fn a_sweep_is_carried_out_though_its_epoch_was_closed_in_the_meantime() {
 }
 
 #[test]
+fn what_is_missing_of_older_epochs_holds_up_no_sweep_and_what_is_missing_in_between_does() {
+    let sweep = Body::Sweep { below: epoch(1) };
+    let sweep = event(lane().source(epoch(2)), 2, sweep);
+    let all = [numbered(1, 1), numbered(2, 1), sweep.clone()];
+    let carried_out = |inbox: &mut Inbox| inbox.carry_out(&Rules::default());
+    assert_eq!(carried_out(&mut received(&all)), Some(epoch(1)));
+    assert_eq!(carried_out(&mut received(&all[1..])), None);
+
+    // Nor is its own epoch whole because it is the first that concerns this receiver.
+    let later = event(lane().source(epoch(2)), 3, sweep.body);
+    let mut inbox = received(&[joins(2), later]);
+    assert_eq!(inbox.floor, epoch(2));
+    assert_eq!(carried_out(&mut inbox), None);
+}
+
+#[test]
 fn of_two_sweeps_the_newer_is_the_one_that_waits() {
     let sweep = |sequence, below| {
         let body = Body::Sweep {
@@ -269,6 +285,7 @@ fn what_lies_in_a_closed_epoch_is_held_and_is_counted_elsewhere() {
     let (closed, open) = (numbered(0, 2), numbered(1, 1));
     assert!(inbox.holds(closed.id()) && inbox.holds(open.id()));
     assert!(!inbox.holds(numbered(1, 2).id()));
+    assert!(!received(&[joins(1)]).holds(numbered(1, 2).id()));
     assert!(!inbox.count(&closed, Ending::Applied, true));
     assert!(inbox.count(&open, Ending::Applied, true));
     assert!(inbox.count(&numbered(2, 1), Ending::Own, false), "it opens");

@@ -1,10 +1,18 @@
 //! What counts and hashes can't see, and what an epoch that is closed has to prove.
 
+use std::convert::Infallible;
+use std::num::NonZeroU32;
+
+use duet_protocol::decision::Decision;
+use duet_protocol::event::{Data, Event, Key};
 use duet_protocol::ledger::Agreement;
-use duet_protocol::receive::{Arrival, Outcome};
+use duet_protocol::receive::{Apply, Arrival, Failure, Outcome, Receiving};
 use duet_protocol::record::{Health, Suspicion};
 use duet_protocol::rules::Rule;
 use duet_protocol::sender::Path;
+use duet_protocol::sequence::{Lane, Version};
+use duet_protocol::sweep::{Sweep, Swept};
+use duet_protocol::time::Timestamp;
 
 use crate::pair::*;
 use crate::tables;
@@ -142,4 +150,121 @@ fn an_epoch_that_was_opened_after_a_hello_was_asked_is_no_alarm_however_much_of_
     pair.hears(&pair.receipts());
     assert_eq!(pair.sender.outbox.len(), 0);
     assert_eq!(pair.judges(&asked, &answer), Some(Health::Sound));
+}
+
+#[test]
+fn a_row_that_is_lost_when_its_event_is_tried_again_is_found_by_the_digest_too() {
+    let mut pair = Pair::new();
+    let opening = pair.opening();
+    let like = pair.writes(LIKE);
+    let event = pair.event(like);
+    pair.receives(opening);
+    pair.receiver.rows.failing.insert(key());
+    assert_eq!(pair.receives(like), Outcome::Parked);
+    pair.receiver.rows.failing.clear();
+    pair.receiver.rows.loses_row = true;
+    let tried = must(pair.with_receiving(|receiving| receiving.retry_parked(&event)));
+    assert_eq!(tried, Outcome::Applied(None));
+    assert_eq!(agreement(&mut pair), Some(Agreement::Differs));
+}
+
+#[test]
+fn a_state_from_which_something_was_discarded_is_not_compared_unless_it_had_been_superseded() {
+    fn discarded(undone_before: bool) -> Option<Agreement> {
+        let mut pair = Pair::new();
+        pair.delivery.max_attempts = NonZeroU32::MIN;
+        let opening = pair.opening();
+        pair.receives(opening);
+        let like = pair.writes(LIKE);
+        let event = pair.event(like);
+        pair.receiver.rows.failing.insert(key());
+        assert_eq!(pair.receives(like), Outcome::Dead);
+        pair.receiver.rows.failing.clear();
+        if undone_before {
+            let undo = pair.writes(UNDONE);
+            pair.receives(undo);
+        }
+        let discards = pair.with_receiving(|receiving| receiving.discard(&event));
+        assert!(must(discards), "it was there");
+        let inboxes = pair.receiver.received.inboxes.values();
+        let counted: u64 = inboxes.map(|inbox| inbox.state.discarded).sum();
+        assert_eq!(counted, u64::from(!undone_before));
+        agreement(&mut pair)
+    }
+    assert_eq!(discarded(true), Some(Agreement::Agrees));
+    assert_eq!(
+        discarded(false),
+        None,
+        "it is not the same, nor meant to be"
+    );
+}
+
+/// The rows of a service that does not say what it has.
+struct Untold<'a>(&'a mut tables::NotificationRows);
+
+impl Apply for Untold<'_> {
+    type Error = Infallible;
+
+    fn held(&mut self, key: &Key) -> Result<Option<Version>, Infallible> {
+        self.0.held(key)
+    }
+
+    fn applies_at(&mut self, now: Timestamp) {
+        self.0.applies_at(now);
+    }
+
+    fn apply(
+        &mut self,
+        event: &Event,
+        data: &Data,
+    ) -> Result<Result<Option<Decision>, Failure>, Infallible> {
+        self.0.apply(event, data)
+    }
+
+    fn tombstones(
+        &mut self,
+        lane: Lane,
+        up_to: Version,
+        limit: usize,
+    ) -> Result<Vec<Key>, Infallible> {
+        self.0.tombstones(lane, up_to, limit)
+    }
+
+    fn drop_tombstone(&mut self, key: &Key) -> Result<(), Infallible> {
+        self.0.drop_tombstone(key)
+    }
+
+    fn sweep(
+        &mut self,
+        sweep: &Sweep,
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<Swept, Infallible> {
+        self.0.sweep(sweep, after, limit)
+    }
+}
+
+#[test]
+fn a_service_that_does_not_say_what_it_has_is_not_compared_and_has_no_jobs() {
+    let mut pair = Pair::new();
+    let like = pair.writes(LIKE);
+    let events = [pair.opening(), like].map(|id| pair.event(id));
+    let now = pair.wall();
+    let outcomes = Receiving {
+        inbox: &mut pair.receiver.received,
+        rows: &mut Untold(&mut pair.receiver.rows),
+        receiver: &notification(),
+        max_runs: pair.max_runs,
+        now,
+        delivery: &pair.delivery,
+        seed: 1,
+        rules: &pair.rules,
+    }
+    .receive(&events, Arrival::Background);
+    assert_eq!(
+        must(outcomes),
+        [Outcome::Applied(None), Outcome::Applied(None)]
+    );
+    assert_eq!(agreement(&mut pair), None);
+    assert!(pair.is_received(like));
 }

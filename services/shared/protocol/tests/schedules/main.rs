@@ -1,12 +1,14 @@
 //! Schedules that broke earlier wordings of the protocol, each as a short test of the machines; and where one rule mends it, that
 //! without the rule it breaks again. `like`, `love` and undoing are what callers ask of one key.
 
+mod anew;
 mod calls;
 mod copies;
 mod jobs;
 mod ledger;
 mod loss;
 mod members;
+mod memory;
 mod pair;
 mod parked;
 mod resyncs;

@@ -298,12 +298,16 @@ impl Pair {
 
     /// A sender's machine that starts on the store.
     pub(crate) fn machine(&mut self, path: Path) -> Sender {
+        self.machine_with(path, Timing::default())
+    }
+
+    pub(crate) fn machine_with(&mut self, path: Path, timing: Timing) -> Sender {
         let policy = policy(Route::all(match path {
             Path::Call => Mode::Sync,
             Path::Broker => Mode::Async,
         }));
         let process = self.opening().source.epoch;
-        let mut machine = Sender::new(self.rules.clone(), Timing::default(), policy, process, 1);
+        let mut machine = Sender::new(self.rules.clone(), timing, policy, process, 1);
         for (source, state) in self.sender.outbox.standing() {
             machine.source_opened(source, state);
         }

@@ -167,6 +167,25 @@ fn a_sweep_that_comes_after_the_next_epochs_opening_is_carried_out_all_the_same(
 }
 
 #[test]
+fn while_a_sweep_waits_for_what_lies_before_it_the_state_is_not_told() {
+    let mut pair = Pair::new();
+    let own = lane(1, 1, 0);
+    let [opening, sweep] = a_resync(own, 50);
+    let is_told = |pair: &Pair| {
+        pair.receipts()
+            .iter()
+            .all(|receipt| receipt.digest.is_some())
+    };
+    pair.gets(&data(own, 10, 2));
+    assert!(is_told(&pair));
+    pair.gets(&sweep);
+    assert!(!is_told(&pair));
+    pair.gets(&opening);
+    while pair.sweeps_one() {}
+    assert!(is_told(&pair));
+}
+
+#[test]
 fn a_sweep_takes_what_is_older_of_its_lanes_keys_alone() {
     let key = Key::new("post/ana").expect("a short key");
     let partition = key.partition(16);

@@ -32,6 +32,7 @@ mod transactions;
 mod witness;
 mod world;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -113,7 +114,11 @@ fn run_seeds(seeds: std::ops::Range<u64>, rules: &Arc<Rules>) -> Total {
             if seed >= seeds.end {
                 return total;
             }
-            total.add(seed, World::run(seed, rules.clone(), false));
+            let run = || World::run(seed, rules.clone(), false);
+            match catch_unwind(AssertUnwindSafe(run)) {
+                Ok(run) => total.add(seed, run),
+                Err(_) => total.failed = Some((seed, "it panicked".to_owned())),
+            }
             if total.failed.is_some() {
                 next.store(seeds.end, Ordering::Relaxed);
             }
@@ -147,6 +152,7 @@ fn what_is_accepted_arrives_once_whatever_happens() {
     let (rules, began) = (Arc::<Rules>::default(), Instant::now());
     let total = run_seeds(from..from + seeds, &rules);
     if let Some((seed, violation)) = total.failed {
+        println!("{violation}\nSEED={seed} repeats it");
         let _ = replay(seed, Arc::default(), 60);
         panic!("{violation}\nSEED={seed} repeats it");
     }

@@ -258,11 +258,14 @@ mod tests {
             assert!(
                 waits <= most.min(timing.backoff_max) && waits * 2 >= most.min(timing.backoff_max)
             );
-            assert!(path.is_resting(now));
+            assert!(path.is_resting(now) && !path.is_resting(until));
             now = until;
         }
+        path.failed(now, None, &timing, &mut jitter);
         path.succeeded();
         assert!(!path.is_resting(now));
+        let until = path.failed(now, None, &timing, &mut jitter);
+        assert!(until <= now + timing.backoff_initial);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use duet_protocol::outbox::OutboxTables;
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::record::{Asked, Health, Suspicion};
 use duet_protocol::resync;
-use duet_protocol::sender::Path;
+use duet_protocol::sender::{Path, Sender};
 use duet_protocol::sequence::Epoch;
 use duet_protocol::settings::Generation;
 
@@ -69,4 +69,22 @@ fn an_epoch_of_the_year_2248_is_nonsense_and_none_is_made_above_it() {
     let unknown = Health::SenderRegressed(Suspicion::UnknownEpoch);
     let last = first_nonsense - 1;
     assert_eq!(claims(last), (Some(unknown), Epoch(last)));
+}
+
+#[test]
+fn while_rows_are_told_anew_no_receiver_is_told_to_be_sound_whatever_it_answers() {
+    let mut pair = Pair::new();
+    let mut machine = pair.machine(Path::Broker);
+    let health = |machine: &Sender| machine.standing().receivers[0].health;
+    let answers = |machine: &mut Sender, seconds| {
+        let hello = machine.poll_hello(at(seconds)).expect("one is due");
+        machine.judged(&notification(), hello.id, Some(Health::Sound), at(seconds));
+    };
+    answers(&mut machine, 0);
+    assert_eq!(health(&machine), Health::Sound);
+    let new = pair.anew();
+    must(resync::begin(&mut pair.sender.outbox, new, &pair.rules));
+    pair.sends(&mut machine, at(1));
+    answers(&mut machine, 60);
+    assert_eq!(health(&machine), Health::Resyncing);
 }

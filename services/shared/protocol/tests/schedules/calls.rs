@@ -6,7 +6,7 @@ use duet_protocol::accept::{Compensated, Dispatch};
 use duet_protocol::event::EventId;
 use duet_protocol::receive::{Arrival, Outcome};
 use duet_protocol::rules::Rule;
-use duet_protocol::sender::{Answer, CallStep, FailureCause, Path, Sent};
+use duet_protocol::sender::{Answer, CallStep, FailureCause, MayBeApplied, Path, Sent};
 use duet_protocol::time::Moment;
 
 use crate::pair::*;
@@ -265,4 +265,41 @@ fn what_takes_a_failed_call_back_goes_out_before_it() {
     assert_eq!(sent, [by, like]);
     let (like, by, sent) = order(Pair::without(Rule::CompensationFirst));
     assert_eq!(sent, [like, by]);
+}
+
+#[test]
+fn what_was_turned_away_is_not_applied_and_what_got_no_answer_may_be() {
+    fn applied(what: Option<Sent>) -> Option<(FailureCause, MayBeApplied)> {
+        let mut pair = Pair::new();
+        let opening = pair.opening();
+        let mut machine = pair.machine(Path::Call);
+        let like = pair.asks(0, LIKE).wrote();
+        for request in pair.sends(&mut machine, at(0)) {
+            let answer = match ids(std::slice::from_ref(&request)) == [opening] {
+                true => Some(Sent::Answered(vec![Outcome::Applied(None)])),
+                false => what.clone(),
+            };
+            if let Some(answer) = answer {
+                machine.transmitted(&notification(), request.id, answer, at(0));
+            }
+        }
+        while machine.poll_call(at(2)).is_some() {}
+        let compensated = pair.fails(0, like);
+        machine.compensated(like, Some(compensated), at(2));
+        match machine.poll_call(at(2)) {
+            Some((_, CallStep::Answer(Answer::Failed { cause, applied, .. }))) => {
+                Some((cause, applied))
+            }
+            _ => None,
+        }
+    }
+    use FailureCause::{Deadline, Refused};
+    use MayBeApplied::{No, Unknown};
+    let not_sent = Sent::NotSent { retry_after: None };
+    assert_eq!(applied(Some(not_sent)), Some((Refused, No)));
+    assert_eq!(applied(Some(Sent::TooLarge)), Some((Refused, No)));
+    let dropped = Sent::Answered(vec![Outcome::Dropped]);
+    assert_eq!(applied(Some(dropped)), Some((Refused, No)));
+    assert_eq!(applied(Some(Sent::Unknown)), Some((Refused, Unknown)));
+    assert_eq!(applied(None), Some((Deadline, Unknown)));
 }

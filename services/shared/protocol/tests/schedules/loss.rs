@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use duet_protocol::event::EventId;
+use duet_protocol::receive::Outcome;
 use duet_protocol::record::Health;
 use duet_protocol::rules::Rule;
 use duet_protocol::sender::{Backlog, BrokerPlace, Lost, Path, Repair, Sender, Sent, Undelivered};
@@ -248,4 +249,75 @@ fn what_was_overtaken_is_sent_again_though_another_holds_up_what_the_broker_is_d
     assert_eq!(sent_again(Pair::new()).len(), 1);
     let never = sent_again(Pair::without(Rule::LossByOrder));
     assert_eq!(never, []);
+}
+
+#[test]
+fn an_answer_that_says_nothing_is_no_word_that_the_receiver_lacks_it() {
+    let (mut pair, mut machine, _) = stored(Pair::new());
+    let hello = machine.poll_hello(at(0)).expect("one is said at start");
+    machine.judged(&notification(), hello.id, Some(Health::Sound), at(0));
+    for seconds in [10, 20] {
+        machine.backlog(&notification(), done(1, 1), at(seconds));
+    }
+    let hello = machine
+        .poll_hello(at(20))
+        .expect("a receipt would have come");
+    machine.judged(&notification(), hello.id, None, at(20));
+    assert!(pair.sends(&mut machine, at(20)).is_empty());
+}
+
+#[test]
+fn the_receiver_is_not_asked_for_what_the_broker_still_has_to_hand_out() {
+    let (_, mut machine, _) = stored(Pair::new());
+    let hello = machine.poll_hello(at(0)).expect("one is said at start");
+    machine.judged(&notification(), hello.id, Some(Health::Sound), at(0));
+    let before_ours = Backlog::Known {
+        created: 1,
+        last: BrokerPlace(1),
+        ack_floor: BrokerPlace(0),
+        outstanding: 1,
+    };
+    for seconds in [10, 20] {
+        machine.backlog(&notification(), before_ours, at(seconds));
+        assert_eq!(machine.poll_hello(at(seconds)), None);
+    }
+}
+
+#[test]
+fn a_broker_is_asked_only_while_something_that_it_took_awaits_a_receipt() {
+    let (mut pair, mut machine, opening) = stored(Pair::new());
+    assert_eq!(machine.poll_backlog(at(0)), Some(notification()));
+    pair.receives(opening);
+    hears_all(&mut pair, &mut machine, 1);
+    assert_eq!(machine.poll_backlog(at(100)), None);
+
+    let mut pair = Pair::new();
+    let mut machine = pair.machine(Path::Call);
+    assert_eq!(machine.poll_backlog(at(0)), None);
+    let sent = pair.sends(&mut machine, at(0));
+    let applied = Sent::Answered(vec![Outcome::Applied(None)]);
+    machine.transmitted(&notification(), sent[0].id, applied, at(0));
+    assert_eq!(machine.poll_backlog(at(0)), None, "it went another way");
+}
+
+#[test]
+fn what_went_in_one_message_does_not_overtake_itself() {
+    let mut pair = Pair::new();
+    let opening = pair.opening();
+    let like = pair.writes(LIKE);
+    let mut machine = pair.machine(Path::Broker);
+    let sent = pair.sends(&mut machine, at(0));
+    assert_eq!((sent.len(), ids(&sent)), (1, vec![opening, like]));
+    let place = Sent::Stored(Some(BrokerPlace(1)));
+    machine.transmitted(&notification(), sent[0].id, place, at(0));
+    pair.receives(like);
+    hears_all(&mut pair, &mut machine, 1);
+    let holds = Backlog::Known {
+        created: 1,
+        last: BrokerPlace(1),
+        ack_floor: BrokerPlace(0),
+        outstanding: 1,
+    };
+    machine.backlog(&notification(), holds, at(2));
+    assert!(pair.sends(&mut machine, at(600)).is_empty());
 }

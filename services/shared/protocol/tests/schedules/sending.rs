@@ -1,11 +1,14 @@
 //! Sending, sending again, and the inbox's bound.
 
+use std::time::Duration;
+
 use duet_protocol::event::EventId;
 use duet_protocol::receive::Outcome;
 use duet_protocol::route::Route;
 use duet_protocol::rules::Rule;
-use duet_protocol::sender::{Attempt, Backlog, BrokerPlace, MessageId, Path, Sent};
+use duet_protocol::sender::{Attempt, Backlog, BrokerPlace, MessageId, Path, Sender, Sent};
 use duet_protocol::settings::{Canary, Mode, Percent};
+use duet_protocol::time::Moment;
 
 use crate::pair::*;
 
@@ -138,4 +141,64 @@ fn what_is_more_than_the_way_carries_waits_and_holds_up_no_other() {
     assert_eq!(ids(&pair.sends(&mut machine, at(0))), [like]);
     // It is tried again, now and then.
     assert_eq!(ids(&pair.sends(&mut machine, at(60))), [opening]);
+}
+
+#[test]
+fn a_new_connection_ends_the_ways_rest_and_both_the_receiver_and_its_broker_are_asked_at_once() {
+    let mut pair = Pair::new();
+    let opening = pair.opening();
+    let mut machine = pair.machine(Path::Broker);
+    assert!(machine.poll_hello(at(0)).is_some());
+    let sent = pair.sends(&mut machine, at(0));
+    let stored = Sent::Stored(Some(BrokerPlace(1)));
+    machine.transmitted(&notification(), sent[0].id, stored, at(0));
+    let is_asked = |seconds, machine: &mut Sender| machine.poll_backlog(at(seconds)).is_some();
+    let asked = [0, 9, 10].map(|seconds| is_asked(seconds, &mut machine));
+    assert_eq!(asked, [true, false, true]);
+
+    let like = pair.writes(LIKE);
+    let sent = pair.sends(&mut machine, at(10));
+    let retry_after = Some(20 * SECOND);
+    machine.transmitted(
+        &notification(),
+        sent[0].id,
+        Sent::NotSent { retry_after },
+        at(10),
+    );
+    let love = pair.writes(LOVE);
+    assert!(pair.sends(&mut machine, at(11)).is_empty());
+    assert!(!is_asked(11, &mut machine));
+    machine.reconnected(Path::Broker, at(11));
+    assert_eq!(ids(&pair.sends(&mut machine, at(11))), [love]);
+    assert!(is_asked(11, &mut machine));
+    assert!(machine.poll_hello(at(11)).is_some());
+
+    // What did not go out was not sent.
+    let again = pair.sends(&mut machine, at(30));
+    let attempts = again.iter().flat_map(|sent| &sent.events);
+    let attempts: Vec<_> = attempts
+        .map(|(event, attempt)| (event.id(), *attempt))
+        .collect();
+    assert_eq!(attempts, [(like, Attempt::First)]);
+    assert!(opening < like);
+}
+
+#[test]
+fn what_a_receiver_has_no_room_for_it_is_sent_ever_more_rarely() {
+    let mut pair = Pair::new();
+    let mut machine = pair.machine(Path::Call);
+    let (mut waits, mut last) = (Vec::new(), Moment::START);
+    for step in 0..6_000 {
+        let now = Moment::START + Duration::from_millis(10) * step;
+        for sent in pair.sends(&mut machine, now) {
+            waits.push(now.since(last));
+            last = now;
+            let dropped = Sent::Answered(vec![Outcome::Dropped]);
+            machine.transmitted(&notification(), sent.id, dropped, now);
+        }
+    }
+    let between = |wait: Duration, least, most| (least..=most).contains(&wait.as_millis());
+    assert!(between(waits[1], 50, 110), "{waits:?}");
+    assert!(waits[8..].iter().all(|wait| between(*wait, 2_500, 5_010)));
+    assert!(waits.len() > 15, "{waits:?}");
 }

@@ -1,6 +1,6 @@
 //! One connection: a request out, its answer in.
 
-use std::{cmp::Ordering, net::SocketAddr};
+use std::{cmp::Ordering, io::ErrorKind, net::SocketAddr};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -10,6 +10,9 @@ use tokio::{
 const LONGEST: usize = 64 * 1024;
 /// Headers an answer may have.
 const HEADERS: usize = 64;
+/// What a server says before it closes a connection on which nothing was asked for long: it has not seen the request, which may be
+/// repeated (RFC 9110, 15.5.9).
+const WAITED_IN_VAIN: u16 = 408;
 
 /// Why no whole answer came. What became of the request is not known then, so that nothing can be measured.
 #[derive(Debug, thiserror::Error)]
@@ -53,20 +56,42 @@ impl Connection {
 
     /// Sends `request` and waits for the whole answer. Returns its status.
     pub(super) async fn exchange(&mut self, request: &[u8]) -> Result<u16, Broken> {
+        if self.was_given_up() {
+            self.connect().await?;
+        }
+        loop {
+            let Answer { status, last } = self.ask(request).await?;
+            if last {
+                self.connect().await?;
+            }
+            if !(last && status == WAITED_IN_VAIN) {
+                return Ok(status);
+            }
+        }
+    }
+
+    async fn ask(&mut self, request: &[u8]) -> Result<Answer, Broken> {
         self.stream.write_all(request).await?;
         self.answer.clear();
         loop {
             if self.stream.read_buf(&mut self.answer).await? == 0 {
                 return Err(Broken::Closed);
             }
-            if let Some(Answer { status, last }) = whole(&self.answer)? {
-                if last {
-                    self.stream = TcpStream::connect(self.server).await?;
-                    self.stream.set_nodelay(true)?;
-                }
-                return Ok(status);
+            if let Some(answer) = whole(&self.answer)? {
+                return Ok(answer);
             }
         }
+    }
+
+    /// The server has closed it, or said that it will: nothing else can come while nothing is asked.
+    fn was_given_up(&self) -> bool {
+        let said = self.stream.try_read(&mut [0]);
+        !said.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+    }
+
+    async fn connect(&mut self) -> std::io::Result<()> {
+        self.stream = TcpStream::connect(self.server).await?;
+        self.stream.set_nodelay(true)
     }
 }
 

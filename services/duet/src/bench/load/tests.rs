@@ -28,6 +28,30 @@ async fn every_answer_is_counted_and_the_load_ends_in_time() {
 }
 
 #[tokio::test]
+async fn a_connection_that_was_given_up_for_want_of_requests_is_opened_anew() {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let stream = connect(listener.local_addr().unwrap()).unwrap();
+    let mut connection = Connection::over(stream).unwrap();
+    let serving = std::thread::spawn(move || {
+        let given_up =
+            b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        listener.accept().unwrap().0.write_all(given_up).unwrap();
+        // The second is given up as the request is on its way.
+        let mut crossing = listener.accept().unwrap().0;
+        crossing.read_exact(&mut [0; 3]).unwrap();
+        crossing.write_all(given_up).unwrap();
+        let mut asked = listener.accept().unwrap().0;
+        asked.read_exact(&mut [0; 3]).unwrap();
+        asked
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+            .unwrap();
+    });
+    assert_eq!(connection.exchange(b"ask").await.unwrap(), 200);
+    serving.join().unwrap();
+}
+
+#[tokio::test]
 async fn a_server_that_hangs_up_is_an_error_and_not_a_number() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let load = Load {

@@ -46,6 +46,14 @@ async fn count(pair: &Pair, expected: u64) {
     .await;
 }
 
+async fn nothing_is_parked(pair: &Pair) {
+    until(PATIENCE, || async {
+        let parked = rows::count(&pair.notification, "parked");
+        (parked == 0).then_some(()).ok_or(parked)
+    })
+    .await;
+}
+
 async fn timed(
     reply: impl Future<Output = duet_testkit::Reply>,
 ) -> (duet_testkit::Reply, Duration) {
@@ -107,6 +115,8 @@ async fn an_event_that_can_not_be_applied_fails_its_caller_in_sync_and_is_parked
     all.drained().await;
     // Drained: it is received, and parked. What is parked is tried again, which fails as long as the faults act.
     all.edit(&faults("errorPercent: 100"), NONE).await;
+    // What took ana's back is parked as well, and may be tried after it.
+    nothing_is_parked(&all).await;
     count(&all, 1).await;
     rows::equal(&all);
     all.kill();

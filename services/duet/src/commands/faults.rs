@@ -94,15 +94,30 @@ struct Follower {
     message: String,
 }
 
+/// Who has no faults: they are a receiver's.
+const SENDER: &str = "reaction";
+
+/// Whether a service of the laptop is to have them.
+fn concern(faults: &FaultsSpec, service: &str) -> bool {
+    match &faults.receiver {
+        Some(receiver) => receiver.as_str() == service,
+        None => service != SENDER,
+    }
+}
+
+/// What a service tells of its faults.
+fn tells(told: &Observed) -> Option<&Condition> {
+    told.conditions.iter().find(|it| it.r#type == "Faults")
+}
+
 /// Whether faults act at who tells this.
 fn acts(told: &Observed) -> bool {
-    let faults = |it: &&Condition| it.r#type == "Faults" && it.status == "True";
-    told.conditions.iter().any(|it| faults(&it))
+    tells(told).is_some_and(|it| it.status == "True")
 }
 
 impl Follower {
     fn of(service: String, took_ms: Option<u128>, told: &Observed) -> Self {
-        let condition = told.conditions.iter().find(|it| it.r#type == "Faults");
+        let condition = tells(told);
         Self {
             service,
             took_ms,
@@ -291,7 +306,11 @@ async fn change(
         // What somebody else has just taken out may still act.
         (false, _) => faults.is_some() || !acts(told),
         (true, Some(wanted)) => told.observed_generation >= Some(wanted),
-        (true, None) => told.observed_generation > before.get(name).copied().flatten(),
+        // Services count their own generations: what is newer may be what was taken out just before.
+        (true, None) => {
+            told.observed_generation > before.get(name).copied().flatten()
+                && faults.is_none_or(|faults| !concern(faults, name) || tells(told).is_some())
+        }
     };
     let goal = Goal {
         is_met: &is_met,

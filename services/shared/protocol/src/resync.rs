@@ -40,20 +40,27 @@ impl Resync {
         Some(source.epoch)
     }
 
-    /// How far it is, by what is known of the epochs of its [`Resync::sweeps`].
+    /// How far it is, by what is known of the epochs of its [`Resync::sweeps`], and by which epochs of a lane, below one, are not forgotten
+    /// whole: a sweep may be held before what was told anew in an epoch before its own.
     ///
     /// # Errors
     /// Those of whom it asks.
     pub fn stage<E>(
         &self,
         mut epoch: impl FnMut(Source) -> Result<Option<EpochState>, E>,
+        mut unforgotten: impl FnMut(Lane, Epoch) -> Result<Vec<Epoch>, E>,
     ) -> Result<Stage, E> {
         if self.sweeps.is_empty() {
             return Ok(Stage::Announcing);
         }
         for EventId { source, sequence } in &self.sweeps {
             // What all hold is forgotten in the transaction that says so.
-            if epoch(*source)?.is_some_and(|state| state.forgotten < *sequence) {
+            let is_held = |state: EpochState| state.forgotten >= *sequence;
+            let before = unforgotten(source.lane, source.epoch)?;
+            let all = !before
+                .iter()
+                .any(|epoch| !self.is_after(source.lane.source(*epoch)));
+            if !(all && epoch(*source)?.is_none_or(is_held)) {
                 return Ok(Stage::Sweeping);
             }
         }
@@ -88,7 +95,11 @@ pub fn standing<T: OutboxTables + ?Sized>(
     let Some(resync) = tables.resync()? else {
         return Ok(None);
     };
-    let stage = resync.stage(|source| tables.epoch(source))?;
+    let tables = std::cell::RefCell::new(tables);
+    let stage = resync.stage(
+        |source| tables.borrow_mut().epoch(source),
+        |lane, before| tables.borrow_mut().unforgotten(lane, before),
+    )?;
     Ok(Some((resync, stage)))
 }
 

@@ -45,7 +45,14 @@ impl Resyncing {
         self.sweeps.len() == self.below.len()
             && peers.all(|peer| {
                 let mut sweeps = self.sweeps.values();
-                sweeps.all(|sweep| peer.held(sweep.source) >= sweep.sequence)
+                sweeps.all(|sweep| {
+                    let lane = sweep.source.lane;
+                    let below = self.below.get(&lane).copied().unwrap_or_default();
+                    // It may be held before what was told anew in an epoch before its own.
+                    let mut before = peer.tracks.range(lane.source(below)..sweep.source);
+                    peer.held(sweep.source) >= sweep.sequence
+                        && before.all(|(_, track)| track.unreceived() == 0)
+                })
             })
     }
 }

@@ -8,7 +8,7 @@ use duet_protocol::receive::{Arrival, Outcome, Receiving};
 use duet_protocol::record::{Health, Suspicion};
 use duet_protocol::resync::{self, Page, Stage};
 use duet_protocol::rules::Rule;
-use duet_protocol::sender::Path;
+use duet_protocol::sender::{Path, Sender};
 use duet_protocol::sequence::StoreId;
 use duet_protocol::settings::Generation;
 
@@ -404,4 +404,34 @@ fn a_resync_tells_each_older_row_once_and_what_is_written_meanwhile_tells_itself
     pair.writes(LOVE);
     assert_eq!(pair.announces().len(), 3, "the opening, love, the sweep");
     assert_eq!(announced(&pair), Some(0));
+}
+
+#[test]
+fn a_resync_over_a_restart_is_done_only_once_what_was_told_before_that_is_held_too() {
+    let mut pair = Pair::new();
+    let like = pair.writes(LIKE);
+    pair.resyncs();
+    let first = pair.opening();
+    assert!(first.source.epoch > like.source.epoch);
+    pair.sender_opens();
+    let told = pair.announces();
+    let mut machine = pair.machine(Path::Broker);
+    let (resync, stage) = must(resync::standing(&mut pair.sender.outbox)).expect("it runs");
+    machine.resync_known(&resync, stage);
+    for id in told {
+        pair.receives(id);
+    }
+    let hears_all = |pair: &mut Pair, machine: &mut Sender| {
+        let receipts = pair.receipts();
+        for recorded in pair.hears(&receipts) {
+            machine.recorded(&notification(), &recorded, at(1));
+        }
+    };
+    hears_all(&mut pair, &mut machine);
+    assert_eq!(pair.stage(), Some(Stage::Sweeping));
+    assert!(machine.is_resyncing());
+    pair.receives(first);
+    hears_all(&mut pair, &mut machine);
+    assert_eq!(pair.stage(), Some(Stage::Done));
+    assert!(!machine.is_resyncing());
 }

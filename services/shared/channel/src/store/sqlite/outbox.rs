@@ -243,6 +243,24 @@ impl SqliteTx<'_> {
     }
 }
 
+/// A lane's epochs below one of which not all is forgotten, as they were written back.
+pub(super) fn unforgotten(
+    connection: &Connection,
+    lane: Lane,
+    before: Epoch,
+) -> Result<Vec<Epoch>, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT epoch FROM epochs WHERE partition = ?1 AND forgotten < last ORDER BY id",
+    )?;
+    let mut rows = select.query([lane.partition.0])?;
+    let mut epochs = Vec::new();
+    while let Some(row) = rows.next()? {
+        epochs.push(Epoch(unsigned(row.get(0)?)));
+    }
+    epochs.retain(|epoch| *epoch < before);
+    Ok(epochs)
+}
+
 impl OutboxTables for SqliteTx<'_> {
     type Error = StoreError;
 
@@ -275,16 +293,7 @@ impl OutboxTables for SqliteTx<'_> {
 
     fn unforgotten(&mut self, lane: Lane, before: Epoch) -> Result<Vec<Epoch>, StoreError> {
         self.memory.outbox.write_back(self.connection)?;
-        let mut select = self.connection.prepare_cached(
-            "SELECT epoch FROM epochs WHERE partition = ?1 AND forgotten < last ORDER BY id",
-        )?;
-        let mut rows = select.query([lane.partition.0])?;
-        let mut epochs = Vec::new();
-        while let Some(row) = rows.next()? {
-            epochs.push(Epoch(unsigned(row.get(0)?)));
-        }
-        epochs.retain(|epoch| *epoch < before);
-        Ok(epochs)
+        unforgotten(self.connection, lane, before)
     }
 
     fn open_epoch(&mut self, source: Source) -> Result<(), StoreError> {

@@ -8,7 +8,7 @@ use rusqlite::{Connection, params};
 
 use super::codec::{signed, unsigned};
 use super::error::corrupt;
-use super::standing;
+use super::{outbox, standing};
 use super::transaction::SqliteTx;
 use crate::store::{Identity, StoreError};
 
@@ -96,10 +96,13 @@ pub(super) fn standing(
     let Some(resync) = read(connection, identity)?.resync else {
         return Ok(None);
     };
-    let stage = resync.stage(|source| {
-        let epoch = standing::epoch(connection, source.lane.partition, source.epoch)?;
-        Ok::<_, StoreError>(epoch.map(|(_, state)| state))
-    })?;
+    let stage = resync.stage(
+        |source| {
+            let epoch = standing::epoch(connection, source.lane.partition, source.epoch)?;
+            Ok::<_, StoreError>(epoch.map(|(_, state)| state))
+        },
+        |lane, before| outbox::unforgotten(connection, lane, before),
+    )?;
     Ok(Some((resync, stage)))
 }
 

@@ -93,7 +93,9 @@ impl JetStreamConsume {
                 next = self.pull.as_mut().and_then(Pull::ready);
             }
         }
-        self.watchdog.came();
+        if let Some(taking) = &self.taking {
+            self.watchdog.came(taking.place());
+        }
         Ok(())
     }
 

@@ -78,6 +78,11 @@ impl Taking {
         Ok(delivery)
     }
 
+    /// The last place in the stream.
+    pub(super) fn place(&self) -> u64 {
+        self.sequence
+    }
+
     pub(super) fn messages(&self) -> u64 {
         self.messages
     }

@@ -27,6 +27,8 @@ pub(super) struct Watchdog {
     every: Duration,
     due: Instant,
     came: bool,
+    /// The last place that came: the stream reaches as far as that, whenever it was last looked at.
+    reached: u64,
     before: Option<Seen>,
     /// Since when all that there is has been out elsewhere, and nothing moved.
     elsewhere: Option<Instant>,
@@ -39,6 +41,7 @@ impl Watchdog {
             every,
             due: now + every,
             came: false,
+            reached: 0,
             before: None,
             elsewhere: None,
         }
@@ -54,15 +57,19 @@ impl Watchdog {
         self.due
     }
 
-    /// Messages came.
-    pub(super) fn came(&mut self) {
+    /// Messages came, of places up to this one.
+    pub(super) fn came(&mut self, place: u64) {
         self.came = true;
+        self.reached = self.reached.max(place);
     }
 
     /// What was seen when it was due.
     pub(super) fn look(&mut self, seen: Seen, now: Instant) -> Result<(), Trouble> {
         self.due = now + self.every;
         let came = std::mem::take(&mut self.came);
+        if seen.last < self.reached {
+            return Err(Trouble::Stream);
+        }
         let Some(before) = self.before.replace(seen) else {
             return Ok(());
         };
@@ -117,7 +124,7 @@ mod tests {
             assert!(now < watchdog.due());
             now = watchdog.due();
             if *came {
-                watchdog.came();
+                watchdog.came(seen.last);
             }
             watchdog.look(*seen, now)?;
         }
@@ -127,6 +134,13 @@ mod tests {
     #[test]
     fn a_consumer_that_works_is_left_alone() {
         assert_eq!(looks(&[(true, WELL), (true, WELL), (true, LATER)]), Ok(()));
+    }
+
+    #[test]
+    fn a_stream_that_ends_before_what_came_is_noticed_at_the_first_look() {
+        let mut watchdog = Watchdog::new(EVERY, Instant::now());
+        watchdog.came(WELL.last + 1);
+        assert_eq!(watchdog.look(WELL, watchdog.due()), Err(Trouble::Stream));
     }
 
     #[test]

@@ -17,7 +17,7 @@ IMAGE ?= duet:0.1.0
 FUZZ := services/shared/fuzz
 SECONDS ?= 20
 QUESTIONS ?= throughput latency switch surge outage volume memory
-SHARD ?= $(shell echo $$((0x$$(git rev-parse --short=6 HEAD) % 100))/100)
+SHARD ?= $(shell echo $$((0x$$(git rev-parse --short=6 HEAD) % 200))/200)
 
 .PHONY: help run test api soak fuzz mutants e2e lint fmt doc bench counts image kind minikube chart tools clean
 
@@ -49,7 +49,7 @@ fuzz: tools ## libFuzzer on every decoder of what comes from outside, SECONDS=20
 	done
 
 # Each is built and tested in a copy of the tree, whose target directory is its own.
-mutants: ## Changes to duet-protocol that no test notices: of one part in 100, which the commit chooses (SHARD=0/1: all, for hours)
+mutants: ## Changes to duet-protocol that no test notices: of one part in 200, which the commit chooses (SHARD=0/1: all, for hours)
 	@sh .ci/tools/fetch $(TOOLS) cargo-mutants
 	@ulimit -v 8000000; PATH="$(TOOLS)/bin:$$PATH" CARGO_INCREMENTAL=1 SEEDS=$(or $(SEEDS),150) env -u CARGO_TARGET_DIR \
 		$(CARGO) mutants --package duet-protocol --shard $(SHARD) --output $(TARGET) $(ARGS) || [ $$? -eq 3 ]

@@ -8,8 +8,8 @@ use rusqlite::{Connection, params};
 
 use super::codec::{signed, unsigned};
 use super::error::corrupt;
-use super::{outbox, standing};
 use super::transaction::SqliteTx;
+use super::{outbox, standing};
 use crate::store::{Identity, StoreError};
 
 /// The tables, as a migration of the channel's.

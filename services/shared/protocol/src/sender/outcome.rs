@@ -141,7 +141,7 @@ impl Peer {
         };
         let sends = match track.slot(id.sequence) {
             Some(
-                Slot::UnderWay { sends, .. } | Slot::Again { sends, .. } | Slot::Sent { sends, .. },
+                Slot::UnderWay { sends } | Slot::Again { sends, .. } | Slot::Sent { sends, .. },
             ) => sends.max(1),
             _ => 1,
         };
@@ -162,7 +162,7 @@ impl Peer {
     fn sends(&self, id: EventId) -> u32 {
         let track = self.tracks.get(&id.source);
         match track.and_then(|track| track.slot(id.sequence)) {
-            Some(Slot::UnderWay { sends, .. }) => sends,
+            Some(Slot::UnderWay { sends }) => sends,
             _ => 0,
         }
     }
@@ -171,7 +171,7 @@ impl Peer {
         let Some(track) = self.tracks.get_mut(&id.source) else {
             return;
         };
-        if let Some(Slot::UnderWay { sends, .. }) = track.slot(id.sequence) {
+        if let Some(Slot::UnderWay { sends }) = track.slot(id.sequence) {
             let sends = if counts { sends } else { sends - 1 };
             track.set(id.sequence, Slot::Again { sends, not_before });
             // Whether it arrived or had no room there: what is held behind it may be what makes room.

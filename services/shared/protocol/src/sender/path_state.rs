@@ -242,6 +242,11 @@ mod tests {
         let (mut path, timing) = (PathState::default(), Timing::default());
         path.stored(Some(BrokerPlace(5)));
         assert!(path.ask_backlog(at(0), &timing));
+        let stream = path.observe(known(1, 5, 5, 0), at(1), &timing);
+        assert_eq!(stream, Stream::Continues);
+        let mut path = PathState::default();
+        path.stored(Some(BrokerPlace(5)));
+        assert!(path.ask_backlog(at(0), &timing));
         let stream = path.observe(known(1, 4, 4, 0), at(1), &timing);
         assert_eq!(stream, Stream::Reset);
     }

@@ -428,14 +428,7 @@ impl Peer {
                 continue;
             }
             for (sequence, sends) in &sends {
-                let transmission = TransmissionId(common.transmissions + 1);
-                track.set(
-                    *sequence,
-                    Slot::UnderWay {
-                        sends: sends + 1,
-                        transmission,
-                    },
-                );
+                track.set(*sequence, Slot::UnderWay { sends: sends + 1 });
             }
             track.taken(now);
             self.path(path).in_flight += 1;

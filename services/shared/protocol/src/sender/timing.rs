@@ -157,10 +157,8 @@ impl Policy {
 
     /// Which way an event goes. An epoch's opening is about no key.
     pub fn path_of(&self, event: &Event) -> Path {
-        let mode = match event.data() {
-            Some(data) if self.route.is_split() => self.route.mode_of(&data.key),
-            Some(_) | None => self.route.mode,
-        };
+        let data = event.data();
+        let mode = data.map_or(self.route.mode, |data| self.route.mode_of(&data.key));
         mode.into()
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::repair::Lost;
 use super::sorted::Sorted;
 use super::timing::sooner;
-use super::wire::{BrokerPlace, Path, TransmissionId};
+use super::wire::{BrokerPlace, Path};
 use crate::outbox::Mark;
 use crate::sequence::Sequence;
 use crate::time::Moment;
@@ -23,10 +23,7 @@ pub(super) enum Slot {
     /// To be sent now, by this way: where not all events take one.
     Sorted { sends: u32, path: Path },
     /// On its way.
-    UnderWay {
-        sends: u32,
-        transmission: TransmissionId,
-    },
+    UnderWay { sends: u32 },
     /// Sent, and no receipt covers it yet.
     Sent {
         sends: u32,
@@ -45,7 +42,7 @@ impl Slot {
         match self {
             Slot::Again { sends, .. }
             | Slot::Sorted { sends, .. }
-            | Slot::UnderWay { sends, .. }
+            | Slot::UnderWay { sends }
             | Slot::Sent { sends, .. } => sends,
             Slot::Fresh | Slot::Inline | Slot::Received => 0,
         }
@@ -521,6 +518,19 @@ mod tests {
         track.grow(Sequence(2), at(11), ALL);
         assert!(track.is_due(at(11), LINGER, 2));
         assert_eq!(track.due_at(LINGER), Some(at(15)));
+    }
+
+    #[test]
+    fn what_a_batch_leaves_lingers_anew() {
+        let mut track = Track::default();
+        track.grow(Sequence(3), at(10), ALL);
+        (1..=2).for_each(|n| track.set(Sequence(n), Slot::UnderWay { sends: 1 }));
+        track.taken(at(13));
+        assert!(!track.is_due(at(17), LINGER, 2));
+        assert_eq!(track.due_at(LINGER), Some(at(18)));
+        track.set(Sequence(3), Slot::UnderWay { sends: 1 });
+        track.taken(at(18));
+        assert_eq!(track.due_at(LINGER), None);
     }
 
     #[test]

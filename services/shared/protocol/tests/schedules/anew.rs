@@ -1,11 +1,11 @@
-//! What makes a resync begin anew, and what a receiver claims that none can have made.
+//! What a resync tells, what makes it begin anew, and what a receiver claims that none can have made.
 
 use duet_protocol::membership::{self, NewEpochs};
 use duet_protocol::outbox::OutboxTables;
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::record::{Asked, Health, Suspicion};
 use duet_protocol::resync;
-use duet_protocol::sender::{Path, Sender};
+use duet_protocol::sender::{Path, Sender, Sent};
 use duet_protocol::sequence::Epoch;
 use duet_protocol::settings::Generation;
 
@@ -39,8 +39,7 @@ impl Pair {
 fn a_store_that_is_opened_while_rows_are_told_anew_goes_on_unless_someone_joins() {
     let mut pair = Pair::new();
     pair.writes(LIKE);
-    let new = pair.anew();
-    must(resync::begin(&mut pair.sender.outbox, new, &pair.rules));
+    pair.resyncs();
     let begun = pair.resyncs_from();
     pair.sender_opens();
     assert_eq!(pair.resyncs_from(), begun);
@@ -82,9 +81,66 @@ fn while_rows_are_told_anew_no_receiver_is_told_to_be_sound_whatever_it_answers(
     };
     answers(&mut machine, 0);
     assert_eq!(health(&machine), Health::Sound);
-    let new = pair.anew();
-    must(resync::begin(&mut pair.sender.outbox, new, &pair.rules));
+    pair.resyncs();
     pair.sends(&mut machine, at(1));
     answers(&mut machine, 60);
     assert_eq!(health(&machine), Health::Resyncing);
+}
+
+#[test]
+fn a_resync_tells_each_older_row_once_and_what_is_written_meanwhile_tells_itself() {
+    let mut pair = Pair::new();
+    pair.writes(LIKE);
+    pair.resyncs();
+    assert_eq!(pair.announces().len(), 3, "the opening, the row, the sweep");
+    let announced = |pair: &Pair| pair.sender.outbox.last_resync().map(|it| it.announced);
+    assert_eq!(announced(&pair), Some(1));
+    pair.resyncs();
+    pair.writes(LOVE);
+    assert_eq!(pair.announces().len(), 3, "the opening, love, the sweep");
+    assert_eq!(announced(&pair), Some(0));
+}
+
+#[test]
+fn what_only_waited_to_be_repeated_is_over_once_all_rows_are_told_anew() {
+    let mut pair = Pair::new();
+    let before = pair.opening();
+    let mut machine = pair.machine(Path::Broker);
+    let sent = pair.sends(&mut machine, at(0));
+    machine.transmitted(&notification(), sent[0].id, Sent::Unknown, at(0));
+    pair.resyncs();
+    let opening = pair.opening();
+    assert_eq!(ids(&pair.sends(&mut machine, at(0))), [opening]);
+    let later = ids(&pair.sends(&mut machine, at(100)));
+    assert!(!later.contains(&before), "{later:?}");
+}
+
+#[test]
+fn a_resync_over_a_restart_is_done_only_once_what_was_told_before_that_is_held_too() {
+    let mut pair = Pair::new();
+    let like = pair.writes(LIKE);
+    pair.resyncs();
+    let first = pair.opening();
+    assert!(first.source.epoch > like.source.epoch);
+    pair.sender_opens();
+    let told = pair.announces();
+    let mut machine = pair.machine(Path::Broker);
+    let (resync, stage) = must(resync::standing(&mut pair.sender.outbox)).expect("it runs");
+    machine.resync_known(&resync, stage);
+    for id in told {
+        pair.receives(id);
+    }
+    let hears_all = |pair: &mut Pair, machine: &mut Sender| {
+        let receipts = pair.receipts();
+        for recorded in pair.hears(&receipts) {
+            machine.recorded(&notification(), &recorded, at(1));
+        }
+    };
+    hears_all(&mut pair, &mut machine);
+    assert_eq!(pair.stage(), Some(Stage::Sweeping));
+    assert!(machine.is_resyncing());
+    pair.receives(first);
+    hears_all(&mut pair, &mut machine);
+    assert_eq!(pair.stage(), Some(Stage::Done));
+    assert!(!machine.is_resyncing());
 }

@@ -6,7 +6,7 @@ use duet_protocol::accept::{Compensated, Dispatch};
 use duet_protocol::event::EventId;
 use duet_protocol::receive::{Arrival, Outcome};
 use duet_protocol::rules::Rule;
-use duet_protocol::sender::{Answer, CallStep, FailureCause, MayBeApplied, Path, Sent};
+use duet_protocol::sender::{Answer, CallStep, FailureCause, MayBeApplied, Path, Sent, Timing};
 use duet_protocol::time::Moment;
 
 use crate::pair::*;
@@ -302,4 +302,36 @@ fn what_was_turned_away_is_not_applied_and_what_got_no_answer_may_be() {
     assert_eq!(applied(Some(dropped)), Some((Refused, No)));
     assert_eq!(applied(Some(Sent::Unknown)), Some((Refused, Unknown)));
     assert_eq!(applied(None), Some((Deadline, Unknown)));
+}
+
+#[test]
+fn a_failed_call_follows_at_once_where_what_takes_it_back_is_out_already_or_waits_for_room() {
+    fn follows(max_tracked: usize, is_out: bool) -> bool {
+        let mut pair = Pair::new();
+        let opening = pair.opening();
+        pair.receives(opening);
+        pair.hears(&pair.receipts());
+        let timing = Timing {
+            max_tracked,
+            ..Timing::default()
+        };
+        let mut machine = pair.machine_with(Path::Call, timing);
+        let like = pair.asks(0, LIKE).wrote();
+        let request = pair.sends(&mut machine, at(0)).remove(0);
+        assert_eq!(ids(std::slice::from_ref(&request)), [like]);
+        let not_sent = Sent::NotSent { retry_after: None };
+        machine.transmitted(&notification(), request.id, not_sent, at(0));
+        while machine.poll_call(at(0)).is_some() {}
+        let compensated = pair.fails(0, like);
+        let sent = pair.sends(&mut machine, at(0));
+        assert_eq!(sent.len(), usize::from(is_out), "what takes it back");
+        for sent in sent {
+            let applied = Sent::Answered(vec![Outcome::Applied(None)]);
+            machine.transmitted(&notification(), sent.id, applied, at(0));
+        }
+        machine.compensated(like, Some(compensated), at(0));
+        ids(&pair.sends(&mut machine, at(0))) == [like]
+    }
+    assert!(follows(16, true));
+    assert!(follows(1, false));
 }

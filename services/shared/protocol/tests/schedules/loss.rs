@@ -321,3 +321,37 @@ fn what_went_in_one_message_does_not_overtake_itself() {
     machine.backlog(&notification(), holds, at(2));
     assert!(pair.sends(&mut machine, at(600)).is_empty());
 }
+
+#[test]
+fn what_was_lost_and_arrives_after_all_before_it_is_sent_again_leaves_nothing_to_ask_a_broker_for()
+{
+    let (mut pair, mut machine, opening) = stored(Pair::new());
+    machine.backlog(&notification(), done(1, 1), at(1));
+    machine.backlog(&notification(), done(2, 0), at(2));
+    pair.receives(opening);
+    hears_all(&mut pair, &mut machine, 3);
+    assert!(pair.sends(&mut machine, at(4)).is_empty());
+    assert_eq!(machine.poll_backlog(at(100)), None);
+}
+
+#[test]
+fn all_that_stays_undelivered_is_counted_over_all_sources() {
+    let mut pair = Pair::new();
+    let opening = pair.opening();
+    pair.writes(LIKE);
+    pair.sender_opens();
+    let mut machine = pair.machine(Path::Broker);
+    for (place, seconds) in (0..5).zip((0..).step_by(1_000)) {
+        for sent in pair.sends(&mut machine, at(seconds)) {
+            let stored = Sent::Stored(Some(BrokerPlace(place)));
+            machine.transmitted(&notification(), sent.id, stored, at(seconds));
+        }
+        machine.backlog(&notification(), Backlog::Unknown, at(seconds));
+    }
+    let told = Undelivered {
+        events: 3,
+        first: opening,
+        sends: 5,
+    };
+    assert_eq!(machine.standing().receivers[0].undelivered, Some(told));
+}

@@ -2,6 +2,7 @@
 //! without the rule it breaks again. `like`, `love` and undoing are what callers ask of one key.
 
 mod anew;
+mod batches;
 mod calls;
 mod copies;
 mod jobs;

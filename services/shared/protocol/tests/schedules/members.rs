@@ -255,3 +255,26 @@ fn one_that_restarts_is_sent_again_only_what_it_does_not_say_it_holds_though_ano
     assert_eq!(tells(&mut pair), []);
     assert!(!machine.is_received(events[0]), "the other lacks it");
 }
+
+#[test]
+fn what_one_that_joined_later_never_gets_is_let_go_once_the_others_hold_it() {
+    let mut pair = Pair::new();
+    let mut machine = pair.machine(Path::Broker);
+    let older = [pair.opening(), pair.writes(LIKE)];
+    let sent = pair.sends(&mut machine, at(0));
+    assert_eq!(ids(&sent), older);
+    pair.follows(&[notification(), trending()]);
+    let _ = pair.sends(&mut machine, at(0));
+    assert_eq!(machine.standing().kept, 3);
+    // Its receipt is here before the broker's answer.
+    older.map(|id| pair.receives(id));
+    let receipts = pair.receipts();
+    for recorded in pair.hears(&receipts) {
+        machine.recorded(&notification(), &recorded, at(0));
+    }
+    assert_eq!(
+        machine.standing().kept,
+        1,
+        "what opened the epoch that it joined with"
+    );
+}

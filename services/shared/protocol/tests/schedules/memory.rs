@@ -88,6 +88,7 @@ fn what_is_read_back_takes_the_place_of_what_is_sent_last() {
         (load.source, load.after),
         (opening.source, opening.sequence.previous())
     );
+    assert_eq!(load.limit, 16, "a batch, whatever there is room for");
     let read = pair.sender.outbox.read(load.source, load.after, 1);
     machine.loaded(load, read, at(0));
     assert_eq!(kept(&machine), 2);
@@ -95,6 +96,7 @@ fn what_is_read_back_takes_the_place_of_what_is_sent_last() {
         .poll_transmit(at(0))
         .expect("the first two are here");
     assert_eq!(first.events.len(), 2);
+    assert_eq!(machine.poll_load(), None, "nothing is read before its turn");
 }
 
 #[test]
@@ -152,6 +154,9 @@ fn what_is_received_is_known_by_watermark_and_by_runs() {
     assert_eq!(received(&machine), [true, false, true]);
     pair.all_arrives(&mut machine, &[like]);
     assert_eq!(received(&machine), [true, true, true]);
+    pair.writes(LIKE);
+    pair.tells(&mut machine);
+    assert_eq!(machine.unacknowledged(), 1);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use duet_protocol::receive::{Arrival, Outcome, Receiving};
 use duet_protocol::record::{Health, Suspicion};
 use duet_protocol::resync::{self, Page, Stage};
 use duet_protocol::rules::Rule;
-use duet_protocol::sender::{Path, Sender};
+use duet_protocol::sender::Path;
 use duet_protocol::sequence::StoreId;
 use duet_protocol::settings::Generation;
 
@@ -16,7 +16,7 @@ use crate::pair::*;
 use crate::tables::{Outbox, ReactionRows, ReceiverStore, SenderStore, Value};
 
 impl Pair {
-    fn resyncs(&mut self) {
+    pub(crate) fn resyncs(&mut self) {
         self.opened += 1;
         let new = NewEpochs {
             wall: self.wall(),
@@ -28,7 +28,7 @@ impl Pair {
     }
 
     /// Tells all rows anew, and what was told.
-    fn announces(&mut self) -> Vec<EventId> {
+    pub(crate) fn announces(&mut self) -> Vec<EventId> {
         let opening = self.opening();
         let at = self.wall();
         let mut stage = Some(Stage::Announcing);
@@ -77,7 +77,7 @@ impl Pair {
         self.hears(&told);
     }
 
-    fn stage(&mut self) -> Option<Stage> {
+    pub(crate) fn stage(&mut self) -> Option<Stage> {
         must(resync::standing(&mut self.sender.outbox)).map(|(_, stage)| stage)
     }
 
@@ -390,48 +390,4 @@ fn a_resync_that_began_below_what_a_receiver_holds_is_known_to_heal_nothing() {
         Some(Health::Resyncing),
         "for ever"
     );
-}
-
-#[test]
-fn a_resync_tells_each_older_row_once_and_what_is_written_meanwhile_tells_itself() {
-    let mut pair = Pair::new();
-    pair.writes(LIKE);
-    pair.resyncs();
-    assert_eq!(pair.announces().len(), 3, "the opening, the row, the sweep");
-    let announced = |pair: &Pair| pair.sender.outbox.last_resync().map(|it| it.announced);
-    assert_eq!(announced(&pair), Some(1));
-    pair.resyncs();
-    pair.writes(LOVE);
-    assert_eq!(pair.announces().len(), 3, "the opening, love, the sweep");
-    assert_eq!(announced(&pair), Some(0));
-}
-
-#[test]
-fn a_resync_over_a_restart_is_done_only_once_what_was_told_before_that_is_held_too() {
-    let mut pair = Pair::new();
-    let like = pair.writes(LIKE);
-    pair.resyncs();
-    let first = pair.opening();
-    assert!(first.source.epoch > like.source.epoch);
-    pair.sender_opens();
-    let told = pair.announces();
-    let mut machine = pair.machine(Path::Broker);
-    let (resync, stage) = must(resync::standing(&mut pair.sender.outbox)).expect("it runs");
-    machine.resync_known(&resync, stage);
-    for id in told {
-        pair.receives(id);
-    }
-    let hears_all = |pair: &mut Pair, machine: &mut Sender| {
-        let receipts = pair.receipts();
-        for recorded in pair.hears(&receipts) {
-            machine.recorded(&notification(), &recorded, at(1));
-        }
-    };
-    hears_all(&mut pair, &mut machine);
-    assert_eq!(pair.stage(), Some(Stage::Sweeping));
-    assert!(machine.is_resyncing());
-    pair.receives(first);
-    hears_all(&mut pair, &mut machine);
-    assert_eq!(pair.stage(), Some(Stage::Done));
-    assert!(!machine.is_resyncing());
 }

@@ -110,7 +110,7 @@ fn what_only_waited_to_be_repeated_is_over_once_all_rows_are_told_anew() {
     machine.transmitted(&notification(), sent[0].id, Sent::Unknown, at(0));
     pair.resyncs();
     let opening = pair.opening();
-    assert_eq!(ids(&pair.sends(&mut machine, at(0))), [opening]);
+    assert_eq!(ids(&pair.sends(&mut machine, at(1))), [opening]);
     let later = ids(&pair.sends(&mut machine, at(100)));
     assert!(!later.contains(&before), "{later:?}");
 }

@@ -189,6 +189,8 @@ fn a_state_from_which_something_was_discarded_is_not_compared_unless_it_had_been
         let inboxes = pair.receiver.received.inboxes.values();
         let counted: u64 = inboxes.map(|inbox| inbox.state.discarded).sum();
         assert_eq!(counted, u64::from(!undone_before));
+        let remembered = &pair.receiver.received.discarded;
+        assert_eq!(remembered.contains(&like), !undone_before);
         agreement(&mut pair)
     }
     assert_eq!(discarded(true), Some(Agreement::Agrees));

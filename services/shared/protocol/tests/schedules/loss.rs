@@ -268,13 +268,17 @@ fn an_answer_that_says_nothing_is_no_word_that_the_receiver_lacks_it() {
 
 #[test]
 fn the_receiver_is_not_asked_for_what_the_broker_still_has_to_hand_out() {
-    let (_, mut machine, _) = stored(Pair::new());
+    let mut pair = Pair::new();
+    let mut machine = pair.machine(Path::Broker);
+    let sent = pair.sends(&mut machine, at(0));
+    let place = Sent::Stored(Some(BrokerPlace(5)));
+    machine.transmitted(&notification(), sent[0].id, place, at(0));
     let hello = machine.poll_hello(at(0)).expect("one is said at start");
     machine.judged(&notification(), hello.id, Some(Health::Sound), at(0));
     let before_ours = Backlog::Known {
         created: 1,
-        last: BrokerPlace(1),
-        ack_floor: BrokerPlace(0),
+        last: BrokerPlace(5),
+        ack_floor: BrokerPlace(4),
         outstanding: 1,
     };
     for seconds in [10, 20] {

@@ -19,6 +19,8 @@ pub(crate) struct Received {
     pub(crate) inboxes: BTreeMap<Lane, Inbox>,
     pub(crate) parked: BTreeMap<EventId, (Event, Parked)>,
     pub(crate) sweeping: BTreeMap<Lane, Sweeping>,
+    /// What was discarded that nothing newer had superseded.
+    pub(crate) discarded: Vec<EventId>,
     /// What each closed epoch came to: how many events, and how they ended.
     pub(crate) closed: BTreeMap<Source, (u64, Endings)>,
 }
@@ -108,6 +110,11 @@ impl InboxTables for Received {
         if let Some((_, before)) = self.parked.get_mut(&id) {
             *before = parked;
         }
+        Ok(())
+    }
+
+    fn discarded(&mut self, id: EventId) -> Result<(), Infallible> {
+        self.discarded.push(id);
         Ok(())
     }
 

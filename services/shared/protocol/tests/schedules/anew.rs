@@ -4,7 +4,7 @@ use duet_protocol::membership::{self, NewEpochs};
 use duet_protocol::outbox::OutboxTables;
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::record::{Asked, Health, Suspicion};
-use duet_protocol::resync;
+use duet_protocol::resync::{self, Stage};
 use duet_protocol::sender::{Path, Sender, Sent};
 use duet_protocol::sequence::Epoch;
 use duet_protocol::settings::Generation;

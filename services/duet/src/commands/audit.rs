@@ -4,7 +4,7 @@ use super::{on_one_thread, print, print_json};
 use crate::{
     audit::{self, Store},
     failure::{Failure, Kind},
-    place::Place,
+    place::{Pair, Place},
 };
 use duet_channel::store::sqlite::audit::AuditRows;
 
@@ -32,10 +32,13 @@ const RECEIVERS: [(&str, &dyn AuditRows); 2] = [
 pub(crate) fn run(options: Options) -> Result<(), Failure> {
     let report = on_one_thread(async {
         let asks = options.ask || options.place.cluster().is_some();
-        let (sender, receivers) = match asks {
-            false => files(&options.place)?,
-            true => services(&options.place).await?,
-        };
+        if !asks {
+            let (sender, receivers) = files(&options.place)?;
+            return audit::audit(&sender, &receivers).await;
+        }
+        // Kept until all is asked: it holds what leads there.
+        let pair = options.place.pair().await?;
+        let (sender, receivers) = services(&pair).await?;
         audit::audit(&sender, &receivers).await
     })?;
     if options.json {
@@ -66,8 +69,7 @@ fn files(place: &Place) -> Result<(Store, Vec<Store>), Failure> {
 }
 
 /// The services of a pair that runs, at their internal ports.
-async fn services(place: &Place) -> Result<(Store, Vec<Store>), Failure> {
-    let pair = place.pair().await?;
+async fn services(pair: &Pair) -> Result<(Store, Vec<Store>), Failure> {
     let mut sender = None;
     let mut receivers = Vec::new();
     for participant in &pair.participants {

@@ -4,6 +4,9 @@ use crate::process::Process;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::PathBuf};
 
+/// The service that sends, by name.
+pub(crate) const SENDER: &str = "reaction";
+
 /// Addresses and processes of one `duet up`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Running {
@@ -41,7 +44,7 @@ impl Running {
     /// The services that run, by name.
     pub(crate) fn services(&self) -> Vec<(&'static str, &Service)> {
         let mut services = vec![
-            ("reaction", &self.reaction),
+            (SENDER, &self.reaction),
             ("notification", &self.notification),
         ];
         services.extend(self.trending.as_ref().map(|it| ("trending", it)));

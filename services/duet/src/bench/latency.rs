@@ -50,13 +50,10 @@ pub(crate) struct Options {
 const SHARES: [u32; 3] = [10, 50, 80];
 
 impl Options {
-    pub(super) async fn measure(&self) -> Result<(Findings, Option<Picture>), Failure> {
-        self.common
-            .within(async |home| self.measure_in(home).await)
-            .await
-    }
-
-    async fn measure_in(&self, home: &Path) -> Result<(Findings, Option<Picture>), Failure> {
+    pub(super) async fn measure(
+        &self,
+        home: &Path,
+    ) -> Result<(Findings, Option<Picture>), Failure> {
         let terms = self.terms(home)?;
         let bare = Baseline::start(Serves::Bare, WORKERS, home).await?;
         let same_request = Baseline::start(Serves::SameRequest, WORKERS, home).await?;

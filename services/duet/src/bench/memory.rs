@@ -44,13 +44,7 @@ struct Held {
 type Processes = BTreeMap<String, Process>;
 
 impl Options {
-    pub(super) async fn measure(&self) -> Result<Findings, Failure> {
-        self.common
-            .within(async |home| self.measure_in(home).await)
-            .await
-    }
-
-    async fn measure_in(&self, home: &Path) -> Result<Findings, Failure> {
+    pub(super) async fn measure(&self, home: &Path) -> Result<Findings, Failure> {
         let terms = self.terms(home)?;
         let (mut baseline, mut modes) = (Rows::default(), Rows::default());
         let mut goals: BTreeMap<String, [Vec<f64>; 2]> = BTreeMap::new();

@@ -29,6 +29,7 @@ use crate::{
     signals::Signals,
 };
 use clap::Subcommand;
+use options::Common;
 use serde::Serialize;
 use std::{fmt::Display, path::Path};
 
@@ -59,32 +60,35 @@ enum Question {
 pub(crate) fn run(options: Options) -> Result<(), Failure> {
     match options.question {
         Question::Throughput(it) => {
-            let report = measured(it.measure())?;
+            let report = measured(&it.common, async |home| it.measure(home).await)?;
             draw(it.picture.as_deref(), report.picture())?;
             tell(it.common.json, &report)
         }
         Question::Latency(it) => {
-            let (report, picture) = measured(it.measure())?;
+            let (report, picture) = measured(&it.common, async |home| it.measure(home).await)?;
             draw(it.picture.as_deref(), picture)?;
             tell(it.common.json, &report)
         }
-        Question::Switch(it) => show(it.common.json, it.measure()),
-        Question::Surge(it) => show(it.common.json, it.measure()),
-        Question::Outage(it) => show(it.common.json, it.measure()),
-        Question::Volume(it) => show(it.common.json, it.measure()),
-        Question::Memory(it) => show(it.common.json, it.measure()),
+        Question::Switch(it) => show(&it.common, async |home| it.measure(home).await),
+        Question::Surge(it) => show(&it.common, async |home| it.measure(home).await),
+        Question::Outage(it) => show(&it.common, async |home| it.measure(home).await),
+        Question::Volume(it) => show(&it.common, async |home| it.measure(home).await),
+        Question::Memory(it) => show(&it.common, async |home| it.measure(home).await),
     }
 }
 
 fn show<R: Serialize + Display>(
-    json: bool,
-    measuring: impl Future<Output = Result<R, Failure>>,
+    common: &Common,
+    measure: impl AsyncFnOnce(&Path) -> Result<R, Failure>,
 ) -> Result<(), Failure> {
-    tell(json, &measured(measuring)?)
+    tell(common.json, &measured(common, measure)?)
 }
 
-fn measured<R>(measuring: impl Future<Output = Result<R, Failure>>) -> Result<R, Failure> {
-    on_one_thread(unless_interrupted(measuring))
+fn measured<R>(
+    common: &Common,
+    measure: impl AsyncFnOnce(&Path) -> Result<R, Failure>,
+) -> Result<R, Failure> {
+    on_one_thread(unless_interrupted(common.within(measure)))
 }
 
 fn tell<R: Serialize + Display>(json: bool, report: &R) -> Result<(), Failure> {

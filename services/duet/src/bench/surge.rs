@@ -40,13 +40,7 @@ pub(crate) struct Options {
 const PARTS: [&str; 3] = ["before", "during", "after"];
 
 impl Options {
-    pub(super) async fn measure(&self) -> Result<Findings, Failure> {
-        self.common
-            .within(async |home| self.measure_in(home).await)
-            .await
-    }
-
-    async fn measure_in(&self, home: &Path) -> Result<Findings, Failure> {
+    pub(super) async fn measure(&self, home: &Path) -> Result<Findings, Failure> {
         let terms = self.terms(home)?;
         let same_request = Baseline::start(Serves::SameRequest, WORKERS, home).await?;
         let (mut baseline, mut modes) = (Rows::default(), Rows::default());

@@ -13,6 +13,7 @@ use crate::{
     failure::{Failure, Kind},
     internal::{Condition, Observed, client},
     place::{Pair, Participant, Place},
+    running::SENDER,
     signals::Signals,
 };
 use asked::Asked;
@@ -94,10 +95,7 @@ struct Follower {
     message: String,
 }
 
-/// Who has no faults: they are a receiver's.
-const SENDER: &str = "reaction";
-
-/// Whether a service of the laptop is to have them.
+/// Whether a service of the laptop is to have them: they are a receiver's.
 fn concern(faults: &FaultsSpec, service: &str) -> bool {
     match &faults.receiver {
         Some(receiver) => receiver.as_str() == service,

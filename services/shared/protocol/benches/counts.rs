@@ -8,13 +8,13 @@
     reason = "it reads and writes counts, outside the machines"
 )]
 
+mod steps;
 #[allow(dead_code)]
 #[path = "../tests/simulation/tables/mod.rs"]
 mod tables;
 #[allow(dead_code)]
 #[path = "../tests/simulation/witness.rs"]
 mod witness;
-mod work;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -38,7 +38,7 @@ macro_rules! cases {
 
         fn case(name: &str) -> bool {
             match name {
-                $($name => drop(counted(work::$of::$prepared(), work::$of::done)),)*
+                $($name => drop(counted(steps::$of::$prepared(), steps::$of::done)),)*
                 _ => return false,
             }
             true
@@ -101,7 +101,7 @@ fn counts() -> Result<BTreeMap<&'static str, u64>, String> {
 fn write(counts: &BTreeMap<&str, u64>) -> ExitCode {
     let mut text = format!(
         "# Instructions for {} events, by callgrind: make counts UPDATE=1\n",
-        work::GROUP
+        steps::GROUP
     );
     for (name, count) in counts {
         // Writing into memory doesn't fail.
@@ -123,7 +123,7 @@ fn compare(counts: &BTreeMap<&str, u64>) -> ExitCode {
         .filter_map(|(name, count)| Some((name, count.parse().ok()?)))
         .collect();
     let mut worse = false;
-    println!("instructions for {} events", work::GROUP);
+    println!("instructions for {} events", steps::GROUP);
     for (name, count) in counts {
         let told = match committed.get(name) {
             Some(before) => {

@@ -1,18 +1,18 @@
 //! How long the machines take for a commit group: `cargo bench --package duet-protocol --bench speed`.
 
+mod steps;
 #[allow(dead_code)]
 #[path = "../tests/simulation/tables/mod.rs"]
 mod tables;
 #[allow(dead_code)]
 #[path = "../tests/simulation/witness.rs"]
 mod witness;
-mod work;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 
 fn group(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("protocol");
-    group.throughput(Throughput::Elements(work::GROUP.into()));
+    group.throughput(Throughput::Elements(steps::GROUP.into()));
     macro_rules! bench {
         ($name:literal, $prepared:path, $done:path) => {
             group.bench_function($name, |bencher| {
@@ -20,23 +20,27 @@ fn group(criterion: &mut Criterion) {
             });
         };
     }
-    bench!("accept", work::accepting::prepared, work::accepting::done);
-    bench!("receive", work::receiving::prepared, work::receiving::done);
+    bench!("accept", steps::accepting::prepared, steps::accepting::done);
+    bench!(
+        "receive",
+        steps::receiving::prepared,
+        steps::receiving::done
+    );
     bench!(
         "receive with gaps",
-        work::receiving::with_gaps,
-        work::receiving::done
+        steps::receiving::with_gaps,
+        steps::receiving::done
     );
     bench!(
         "record a receipt",
-        work::recording::prepared,
-        work::recording::done
+        steps::recording::prepared,
+        steps::recording::done
     );
-    bench!("track", work::tracking::prepared, work::tracking::done);
+    bench!("track", steps::tracking::prepared, steps::tracking::done);
     bench!(
         "tell receipts",
-        work::telling::prepared,
-        work::telling::done
+        steps::telling::prepared,
+        steps::telling::done
     );
     group.finish();
 }

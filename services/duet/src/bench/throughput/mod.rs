@@ -63,13 +63,7 @@ const BROKER: Duration = Duration::from_secs(1);
 type Beside = [Sample; 2];
 
 impl Options {
-    pub(super) async fn measure(&self) -> Result<Report, Failure> {
-        self.common
-            .within(async |home| self.measure_in(home).await)
-            .await
-    }
-
-    async fn measure_in(&self, home: &Path) -> Result<Report, Failure> {
+    pub(super) async fn measure(&self, home: &Path) -> Result<Report, Failure> {
         let terms = self.terms(home)?;
         let bare = Baseline::start(Serves::Bare, WORKERS, home).await?;
         let same_request = Baseline::start(Serves::SameRequest, WORKERS, home).await?;

@@ -69,13 +69,7 @@ struct Round {
 }
 
 impl Options {
-    pub(super) async fn measure(&self) -> Result<Findings, Failure> {
-        self.common
-            .within(async |home| self.measure_in(home).await)
-            .await
-    }
-
-    async fn measure_in(&self, home: &Path) -> Result<Findings, Failure> {
+    pub(super) async fn measure(&self, home: &Path) -> Result<Findings, Failure> {
         let terms = self.terms(home)?;
         let (mut baseline, mut modes) = (Rows::default(), Rows::default());
         let mut goals = self.rates(home, &mut baseline, &mut modes).await?;

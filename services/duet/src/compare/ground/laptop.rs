@@ -9,7 +9,7 @@ use crate::{
     internal::{self, client, observed},
     place::Pair,
     process::Process,
-    running::Running,
+    running::{Running, SENDER},
 };
 use duet_crd::Mode;
 use serde_json::Value;
@@ -24,7 +24,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(20);
 /// Children of `duet up`, by name.
-const SENDER: &str = "reaction";
 const RECEIVER: &str = "notification";
 const BROKER: &str = "nats";
 /// Said above a document that a run writes.

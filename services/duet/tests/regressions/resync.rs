@@ -189,6 +189,7 @@ async fn an_empty_reaction_sweeps_nobody_empty_by_mistake() {
     }
     let said = duet_on(&pair, "resync", &["--yes"]);
     assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.stderr.contains("nothing was begun"), "{said:?}");
     assert_eq!(pair.inbox("bob").await[0]["count"], 3);
     let said = duet_on(&pair, "resync", &["--yes", "--sweep-most", "--json"]);
     assert_eq!(said.code, Some(0), "{said:?}");

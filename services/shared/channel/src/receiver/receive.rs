@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use duet_protocol::event::{Event, EventId};
 use duet_protocol::receipt::{Receipt, ReceiverName};
-use duet_protocol::receive::{self, Arrival, InboxTables, Outcome};
+use duet_protocol::receive::{self, Apply, Arrival, InboxTables, Outcome, Receiving};
 use duet_protocol::record::HelloAnswer;
 use duet_protocol::sequence::{Incarnation, Lane, StoreId};
 use duet_protocol::time::Moment;
@@ -35,11 +35,21 @@ pub(super) struct Taken {
     pub(super) undecodable: Vec<Undecodable>,
 }
 
+/// What of a batch is received where the parked table has not room for all that is to be parked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Room {
+    /// Nothing: all of it is received, or none.
+    ForAll,
+    /// What can be applied, and of the rest the first that fit.
+    ForSome,
+}
+
 impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
-    /// Receives a batch that was delivered by a call. After `deadline` nothing of it is applied: nobody waits for it.
+    /// Receives a batch that was delivered by a call. After `deadline` nothing of it is applied: nobody waits for it. What there is no room
+    /// for is [`Outcome::Dropped`].
     ///
     /// # Errors
-    /// Those of the store.
+    /// Those of the store; then nothing of it was received, but for [`StoreError::Unknown`].
     pub async fn receive(
         &self,
         events: impl Into<Arc<[Event]>>,
@@ -55,8 +65,9 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
             .await
     }
 
-    /// Receives a batch. Where there is no room for what of it can't be applied, the rest is received all the same, event by event, and
-    /// the whole is pushed back: what comes again is then a copy, or fits.
+    /// Receives a batch, all in one job of the store's. Where the parked table has no room for what of it can't be applied, a second one
+    /// receives the rest all the same. A call hears of each event which it was; a broker's batch is then given back whole, and what comes
+    /// again is a copy, or fits.
     pub(super) async fn receive_batch(
         &self,
         events: Arc<[Event]>,
@@ -65,27 +76,13 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
         taken: Option<Taken>,
         struck: Option<&Struck<'_>>,
     ) -> Result<Received, StoreError> {
-        let at_once = |taken: Option<Taken>| {
-            let answered = taken.is_none();
-            self.receive_at_once(events.clone(), urgency, deadline, taken, struck, answered)
+        let taking = |room| {
+            let taken = taken.clone();
+            self.receive_at_once(events.clone(), urgency, deadline, taken, struck, room)
         };
-        let received = at_once(taken.clone()).await;
-        if events.len() == 1 || !matches!(received, Err(StoreError::ParkedFull)) {
-            return received;
-        }
-        let mut is_full = false;
-        for event in &*events {
-            let alone = Arc::from([event.clone()]);
-            let alone = self.receive_at_once(alone, urgency, deadline, None, struck, false);
-            match alone.await {
-                Ok(_) => {}
-                Err(StoreError::ParkedFull) => is_full = true,
-                Err(error) => return Err(error),
-            }
-        }
-        match is_full {
-            true => Err(StoreError::ParkedFull),
-            false => at_once(taken).await,
+        match taking(Room::ForAll).await {
+            Err(StoreError::ParkedFull) if events.len() > 1 => taking(Room::ForSome).await,
+            received => received,
         }
     }
 
@@ -96,7 +93,7 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
         deadline: Option<Moment>,
         taken: Option<Taken>,
         struck: Option<&Struck<'_>>,
-        answered: bool,
+        room: Room,
     ) -> Result<Received, StoreError> {
         let this = self.clone();
         let inner = &self.0;
@@ -113,6 +110,7 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
         let told = lanes.clone();
         let incarnation = inner.store.identity().incarnation;
         let batch = events.clone();
+        let answered = taken.is_none();
         let decides_by = self.decides_by();
         let fails = struck.map_or_else(BTreeSet::new, |struck| struck.fails.clone());
         let job = move |tx: &mut S::Tx<'_>| {
@@ -121,8 +119,8 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
             let parked_before = tx.parked_rows()?;
             let begun = SystemTime::now();
             let late = deadline.is_some_and(|deadline| inner.clock.now() >= deadline);
-            let outcomes = if late {
-                vec![Outcome::Late; events.len()]
+            let (outcomes, left_out) = if late {
+                (vec![Outcome::Late; events.len()], 0)
             } else {
                 let mut rows = Faulty {
                     rows: inner.service.rows(tx.connection()),
@@ -130,11 +128,14 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
                     tried: 0,
                 };
                 let mut receiving = this.receiving(tx, &mut rows, &decides_by);
-                let outcomes = receiving.receive(&events, arrival)?;
+                let received = match room {
+                    Room::ForAll => (receiving.receive(&events, arrival)?, 0),
+                    Room::ForSome => what_fits(&mut receiving, &events, arrival)?,
+                };
                 tried = rows.tried;
-                outcomes
+                received
             };
-            if let Some(taken) = &taken {
+            if let Some(taken) = taken.as_ref().filter(|_| left_out == 0) {
                 tx.put_position(&taken.path, &taken.position)?;
                 for undecodable in &taken.undecodable {
                     tx.put_undecodable(&taken.path, undecodable)?;
@@ -143,9 +144,14 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
             let receipts = receipts(tx, &lanes, &inner.name, incarnation)?;
             let sweeps = !tx.sweeping()?.is_empty();
             let parked = tx.parked_rows()?.saturating_sub(parked_before) as usize;
-            Ok((outcomes, receipts, begun, tried, sweeps, parked))
+            Ok((outcomes, left_out, receipts, begun, tried, sweeps, parked))
         };
-        let (outcomes, receipts, begun, tried, sweeps, parked) = inner.store.write(job).await?;
+        let (outcomes, left_out, receipts, begun, tried, sweeps, parked) =
+            inner.store.write(job).await?;
+        let given_back = match answered {
+            true => left_out == batch.len(),
+            false => left_out > 0,
+        };
         self.told_parked(parked, &outcomes);
         if sweeps {
             inner.sweeps.notify_one();
@@ -153,9 +159,12 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
         if let Some(struck) = struck {
             struck.tried(tried);
         }
-        self.note(&told, &outcomes, answered);
+        self.note(&told, &outcomes, answered && !given_back);
         inner.waiters.wake(done(batch.iter().zip(&outcomes)));
         inner.service.received(&batch, &outcomes);
+        if given_back {
+            return Err(StoreError::ParkedFull);
+        }
         Ok(Received {
             outcomes,
             receipts,
@@ -189,6 +198,32 @@ impl<S: Store, A: ReceivingService<S::Connection>> Receiver<S, A> {
             move |tx: &mut S::Tx<'_>| HelloAnswer::from_tables(tx, store, &receiver, incarnation);
         self.0.store.write(job).await
     }
+}
+
+/// Receives a batch event by event; what there is no room for is dropped, and counted.
+fn what_fits<I, R>(
+    receiving: &mut Receiving<'_, I, R>,
+    events: &[Event],
+    arrival: Arrival,
+) -> Result<(Vec<Outcome>, usize), StoreError>
+where
+    I: InboxTables<Error = StoreError>,
+    R: Apply<Error = StoreError>,
+{
+    let mut outcomes = Vec::with_capacity(events.len());
+    let mut left_out = 0;
+    for event in events {
+        match receiving.receive(std::slice::from_ref(event), arrival) {
+            Ok(outcome) => outcomes.extend(outcome),
+            // Nothing of it is written: not by an apply that failed, and the inbox comes after the parked table.
+            Err(StoreError::ParkedFull) => {
+                outcomes.push(Outcome::Dropped);
+                left_out += 1;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((outcomes, left_out))
 }
 
 /// What is now received and not parked.

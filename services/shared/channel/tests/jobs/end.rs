@@ -15,16 +15,17 @@ use duet_channel::open::{
     Changed, Changes, Connection, Data, Event, Failure, Kept, Receiver, SqliteStore, Store,
     Versioned,
 };
-use duet_channel::receiver::ParkedTask;
+use duet_channel::receiver::{ParkedTask, ReceivingService};
 use duet_channel::store::StoreError;
 use duet_channel::store::sqlite::Options;
+use duet_channel::store::sqlite::versions::VersionedRows;
 use duet_channel::transport::Urgency;
 use duet_channel::transport::conformance::Events;
 use duet_protocol::event::{Body, Key};
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::receive::Outcome;
 use duet_protocol::rules::Rules;
-use duet_protocol::sequence::Sequence;
+use duet_protocol::sequence::{Epoch, Sequence, StoreId};
 use duet_protocol::settings::DeliverySettings;
 use duet_telemetry::{Config, Observer, Telemetry};
 use duet_testkit::until;
@@ -87,9 +88,41 @@ impl Changes for Texts {
     }
 }
 
+/// A service that counts how often a job of the store's asks for its rows.
+pub(crate) struct Counted {
+    of: Versioned,
+    jobs: Arc<AtomicU64>,
+}
+
+impl ReceivingService<Connection> for Counted {
+    type Rows<'t> = VersionedRows<'t>;
+
+    fn rows<'t>(&self, connection: &'t Connection) -> VersionedRows<'t> {
+        self.jobs.fetch_add(1, Ordering::SeqCst);
+        self.of.rows(connection)
+    }
+
+    fn count(
+        &self,
+        connection: &Connection,
+        below: Option<Epoch>,
+    ) -> Result<Vec<(StoreId, u64)>, StoreError> {
+        self.of.count(connection, below)
+    }
+
+    fn run(
+        &self,
+        event: Event,
+        stop: CancellationToken,
+    ) -> impl Future<Output = Result<Bytes, Failure>> + Send {
+        self.of.run(event, stop)
+    }
+}
+
 /// A receiver and the task of its parked table.
 pub(crate) struct End {
-    pub(crate) receiver: Receiver<SqliteStore, Versioned>,
+    pub(crate) receiver: Receiver<SqliteStore, Counted>,
+    jobs: Arc<AtomicU64>,
     stop: CancellationToken,
     task: tokio::task::JoinHandle<()>,
     pub(crate) texts: Texts,
@@ -124,9 +157,14 @@ impl End {
             backoff_initial: Duration::from_millis(1),
             backoff_max: Duration::from_millis(5),
         };
+        let jobs = Arc::new(AtomicU64::new(0));
+        let counted = Counted {
+            of: Versioned::new(texts.clone()),
+            jobs: jobs.clone(),
+        };
         let receiver = Receiver::new(
             store,
-            Arc::new(Versioned::new(texts.clone())),
+            Arc::new(counted),
             ReceiverName::new("texts").unwrap(),
             Arc::new(Rules::default()),
             clock,
@@ -137,6 +175,7 @@ impl End {
         let task = tokio::spawn(ParkedTask::new(receiver.clone()).run(stop.clone()));
         End {
             receiver,
+            jobs,
             stop,
             task,
             texts,
@@ -147,6 +186,11 @@ impl End {
         let deadline = self.receiver.clock().now() + PATIENCE;
         let received = self.receiver.receive(vec![event], urgency, deadline).await;
         received.unwrap().outcomes.remove(0)
+    }
+
+    /// How often a job of the store's has worked on the rows so far.
+    pub(crate) fn jobs(&self) -> u64 {
+        self.jobs.load(Ordering::SeqCst)
     }
 
     pub(crate) async fn text(&self, key: &'static str) -> Option<String> {

@@ -48,6 +48,7 @@ impl Peer {
 
     pub(super) fn reconnected(&mut self, path: Path, now: Moment, timing: &Timing) {
         self.path(path).reconnected();
+        self.try_too_large(now);
         self.hello.want(now, timing);
     }
 

@@ -75,8 +75,15 @@ impl Peer {
             }
             Sent::TooLarge => {
                 // The way is well: others need not wait for these.
-                let until = now + common.timing.backoff_max;
-                self.again(&under_way, until, true);
+                for (event, _) in &under_way.transmission.events {
+                    let (id, timing) = (event.id(), &common.timing);
+                    let (initial, max) = (timing.backoff_max, timing.resend_max);
+                    let failures = self.sends(id).saturating_sub(1);
+                    let max = max.max(initial);
+                    let wait = common.jitter.backoff(initial, max, failures);
+                    self.mark_again(id, now + wait, true);
+                    self.too_large.insert(id);
+                }
             }
             Sent::Unknown => {
                 let until = state.failed(now, None, &common.timing, &mut common.jitter);
@@ -157,6 +164,15 @@ impl Peer {
         );
         track.went_out(id.sequence, at);
         self.released.push((id.source, id.sequence));
+    }
+
+    /// The way may carry more than before: what was more than it carries goes at once.
+    pub(super) fn try_too_large(&mut self, now: Moment) {
+        for EventId { source, sequence } in std::mem::take(&mut self.too_large) {
+            if let Some(track) = self.tracks.get_mut(&source) {
+                track.hurry_one(sequence, now);
+            }
+        }
     }
 
     fn sends(&self, id: EventId) -> u32 {

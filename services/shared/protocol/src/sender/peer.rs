@@ -54,6 +54,8 @@ pub(super) struct Peer {
     pub(super) released: Vec<(Source, Sequence)>,
     /// How many events are received that had been lost, by what they were taken for it.
     pub(super) repaired: BTreeMap<Lost, u64>,
+    /// Events that were more than their way carries.
+    pub(super) too_large: BTreeSet<EventId>,
 }
 
 impl Peer {
@@ -78,6 +80,7 @@ impl Peer {
             differs: BTreeSet::new(),
             released: Vec::new(),
             repaired: BTreeMap::new(),
+            too_large: BTreeSet::new(),
         }
     }
 
@@ -451,6 +454,7 @@ impl Peer {
 
     /// What waits for a way that it does not take any more goes the new one.
     pub(super) fn path_changed(&mut self, common: &Common, now: Moment) {
+        self.try_too_large(now);
         for track in self.tracks.values_mut() {
             track.unsort(now);
         }

@@ -330,6 +330,14 @@ impl Track {
         }
     }
 
+    /// Why an event waits may be over: if it is to be sent again, it goes at once.
+    pub(super) fn hurry_one(&mut self, sequence: Sequence, now: Moment) {
+        if let Some(Slot::Again { sends, .. }) = self.slot(sequence) {
+            let not_before = now;
+            self.set(sequence, Slot::Again { sends, not_before });
+        }
+    }
+
     /// What only runs had said is void: those events are to be sent again.
     pub(super) fn forget_runs(&mut self, forgotten: Sequence, now: Moment) {
         while self.base > forgotten {

@@ -144,6 +144,40 @@ fn what_is_more_than_the_way_carries_waits_and_holds_up_no_other() {
 }
 
 #[test]
+fn what_is_more_than_the_way_carries_goes_ever_more_rarely_and_at_once_where_the_way_may_carry_more()
+ {
+    let mut pair = Pair::new();
+    let opening = pair.opening();
+    let mut machine = pair.machine(Path::Broker);
+    let too_large = |pair: &mut Pair, machine: &mut Sender, now| {
+        let sent = pair.sends(machine, now);
+        for sent in &sent {
+            assert_eq!(ids(std::slice::from_ref(sent)), [opening]);
+            machine.transmitted(&notification(), sent.id, Sent::TooLarge, now);
+        }
+        !sent.is_empty()
+    };
+    let hour: Vec<u32> = (0..3_600)
+        .filter(|second| too_large(&mut pair, &mut machine, at(*second)))
+        .collect();
+    let waits: Vec<u32> = hour.windows(2).map(|two| two[1] - two[0]).collect();
+    for (wait, most) in waits.iter().zip([5, 10, 20, 40, 80, 160, 320, 600, 600]) {
+        assert!((most / 2..=most + 1).contains(wait), "{most}: {waits:?}");
+    }
+    assert!((9..=14).contains(&waits.len()), "{waits:?}");
+
+    // Ended: not by the time, but by what the way carries now, or may.
+    assert!(!too_large(&mut pair, &mut machine, at(3_600)));
+    machine.reconnected(Path::Broker, at(3_600));
+    assert!(too_large(&mut pair, &mut machine, at(3_600)));
+    let mut more = policy(Route::all(Mode::Async));
+    more.broker.bytes *= 2;
+    machine.configure(more, at(3_601));
+    assert!(too_large(&mut pair, &mut machine, at(3_601)));
+    assert!(!too_large(&mut pair, &mut machine, at(3_602)));
+}
+
+#[test]
 fn a_new_connection_ends_the_ways_rest_and_both_the_receiver_and_its_broker_are_asked_at_once() {
     let mut pair = Pair::new();
     let opening = pair.opening();

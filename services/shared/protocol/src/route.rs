@@ -140,6 +140,11 @@ mod tests {
     }
 
     #[test]
+    fn a_canary_of_no_pairs_changes_nothing() {
+        assert_eq!(route(0), Route::all(Mode::Sync));
+    }
+
+    #[test]
     fn a_canary_of_the_channels_own_mode_changes_nothing() {
         let percent = Percent::new(50).unwrap();
         let mode = Mode::Sync;

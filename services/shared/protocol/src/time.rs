@@ -71,3 +71,18 @@ impl Add<Duration> for Timestamp {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_told_as_it_was_read_also_one_before_1970() {
+        let told = |micros| {
+            let time = Timestamp::from_micros(micros);
+            (time.micros(), time.millis())
+        };
+        assert_eq!(told(1_234_567), (1_234_567, 1_234));
+        assert_eq!(told(-5_000), (-5_000, 0));
+    }
+}

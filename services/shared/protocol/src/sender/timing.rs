@@ -212,11 +212,36 @@ pub(super) fn sooner(a: Option<Moment>, b: Option<Moment>) -> Option<Moment> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::{DeliverySettings, Generation, SyncSettings, TracesAsync};
 
     #[test]
     fn loss_by_age_is_judged_ever_later_but_no_later_than_the_longest_wait() {
         let timing = Timing::default();
         let minutes = |sends| timing.loss_age(sends).as_secs() / 60;
         assert_eq!([1, 2, 3, 4, 5, 100].map(minutes), [1, 2, 4, 8, 10, 10]);
+    }
+
+    #[test]
+    fn a_batch_ends_at_half_a_mebibyte_also_where_its_way_takes_more() {
+        let settings = Settings {
+            channel: "reactions".into(),
+            generation: Generation::FIRST,
+            from: "reaction".into(),
+            to: Vec::new(),
+            mode: Mode::Sync,
+            canary: None,
+            sync: SyncSettings::default(),
+            r#async: None,
+            delivery: DeliverySettings::default(),
+            traces: TracesAsync::default(),
+            faults: None,
+        };
+        let takes = |bytes| Capacity {
+            events: 1,
+            bytes,
+            in_flight: 1,
+        };
+        let policy = Policy::new(&settings, takes(1 << 20), takes(1 << 10));
+        assert_eq!([policy.call.bytes, policy.broker.bytes], [524_288, 1_024]);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::web;
 use duet_channel::clock::Clock;
@@ -24,8 +24,10 @@ use crate::channel::{Condition, Mended, Observed};
 use crate::time;
 use crate::words::counted;
 
-/// How old what the metrics tell of the parked table may be.
+/// How old what the metrics tell of the parked table may be, where looking takes next to nothing.
 const EVERY: Duration = Duration::from_secs(1);
+/// And where it takes long.
+const RARELY: Duration = Duration::from_secs(15);
 
 /// What is told of faults that the Channel asks for.
 pub(super) struct FaultsCondition {
@@ -149,6 +151,7 @@ pub(super) async fn measure(
     let (asked, name) = (Arc::clone(&held), Arc::<str>::from(receiver.as_str()));
     instruments.observe_imbalance(move || vec![(name.clone(), asked[2].load(Ordering::Relaxed))]);
     while !stop.is_cancelled() {
+        let began = Instant::now();
         if let Ok(counts) = store.counts().await {
             held[0].store(counts.parked, Ordering::Relaxed);
             held[1].store(counts.dead, Ordering::Relaxed);
@@ -158,7 +161,26 @@ pub(super) async fn measure(
         }
         tokio::select! {
             () = stop.cancelled() => {}
-            () = sleep(EVERY) => {}
+            () = sleep(pause(began.elapsed())) => {}
         }
+    }
+}
+
+/// After a look that took so long. It goes through all that is parked and all epochs that ever were: that is to be a hundredth of the
+/// time at most.
+fn pause(took: Duration) -> Duration {
+    (took * 100).clamp(EVERY, RARELY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_more_there_is_to_go_through_the_more_rarely_it_is_gone_through() {
+        let millis = Duration::from_millis;
+        let pauses = [0, 10, 50, 100, 10_000].map(|took| pause(millis(took)));
+        let seconds = [1, 1, 5, 10, 15].map(Duration::from_secs);
+        assert_eq!(pauses, seconds);
     }
 }

@@ -53,7 +53,7 @@ fuzz: tools ## libFuzzer on every decoder of what comes from outside, SECONDS=20
 mutants: ## Changes to duet-protocol that no test notices: of one part in 200, which the commit chooses (SHARD=0/1: all, for hours)
 	@sh .ci/tools/fetch $(TOOLS) cargo-mutants
 	@ulimit -v 8000000; PATH="$(TOOLS)/bin:$$PATH" CARGO_INCREMENTAL=1 SEEDS=$(or $(SEEDS),150) env -u CARGO_TARGET_DIR \
-		$(CARGO) mutants --package duet-protocol --shard $(SHARD) --output $(TARGET) $(ARGS) || \
+		$(CARGO) mutants --profile mutants --package duet-protocol --shard $(SHARD) --output $(TARGET) $(ARGS) || \
 		{ [ $$? -eq 3 ] && [ ! -s $(TARGET)/mutants.out/missed.txt ]; }
 
 e2e: tools ## Every test on the cluster of the current kubeconfig, on whose nodes the image is (kubectl, helm, helm3, chromium)

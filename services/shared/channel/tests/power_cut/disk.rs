@@ -50,6 +50,14 @@ struct State {
     /// The operation that the power goes at, counted down.
     cut_in: Option<u64>,
     trouble: Trouble,
+    logged: Logged,
+}
+
+/// What was written to logs.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Logged {
+    pub(crate) writes: usize,
+    pub(crate) bytes: usize,
 }
 
 /// What else is wrong with a disk.
@@ -92,6 +100,7 @@ impl Disk {
             dice: StdRng::seed_from_u64(seed),
             cut_in: None,
             trouble: Trouble::Nothing,
+            logged: Logged::default(),
         })));
         lock(&DISKS).push((at.to_owned(), disk.clone()));
         disk
@@ -110,6 +119,11 @@ impl Disk {
     /// From now on this is wrong with it.
     pub(crate) fn has(&self, trouble: Trouble) {
         lock(&self.0).trouble = trouble;
+    }
+
+    /// What was written to its logs so far.
+    pub(crate) fn logged(&self) -> Logged {
+        lock(&self.0).logged
     }
 
     /// Power is back: its files are what was durable and what else made it. All that was open must be closed. How many bytes that
@@ -180,6 +194,11 @@ impl Disk {
     pub(crate) fn write(&self, file: &File, at: i64, data: &[u8]) -> Done {
         let at = usize::try_from(at).map_err(|_| ffi::SQLITE_IOERR_WRITE)?;
         let end = (at + data.len()) as u64;
+        if file.path.ends_with("-wal") {
+            let logged = &mut lock(&self.0).logged;
+            logged.writes += 1;
+            logged.bytes += data.len();
+        }
         let write = |content: &mut Content| {
             content.size = content.size.max(end);
             let data = data.into();

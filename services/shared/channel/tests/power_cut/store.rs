@@ -179,6 +179,28 @@ async fn what_was_answered_survives_every_power_cut_and_nothing_is_there_by_half
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_commit_changes_goes_to_the_log_in_few_writes() {
+    let dir = TempDir::new().unwrap();
+    let disk = disk(dir.path(), 5);
+    let path = dir.path().join("store.sqlite");
+    let store = open(&path).unwrap();
+    let before = disk.logged();
+    let all = store.write(|tx| (0..5_000).try_for_each(|number| accept(tx, number)));
+    all.await.unwrap();
+    let (writes, bytes) = (
+        disk.logged().writes - before.writes,
+        disk.logged().bytes - before.bytes,
+    );
+    assert!(bytes > 200_000, "{bytes}");
+    assert!(writes <= 2 + bytes / 50_000, "{bytes} in {writes}");
+    assert_eq!(numbers(&store).await.len(), 5_000);
+    store.close().await;
+    let store = open(&path).unwrap();
+    assert_eq!(numbers(&store).await.len(), 5_000);
+    store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_only_says_that_it_syncs_is_found_out() {
     let dir = TempDir::new().unwrap();
     let disk = disk(dir.path(), 2);

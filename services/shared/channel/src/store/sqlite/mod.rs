@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `open` | opening: the settings that make it durable, identity, the new epoch |
 //! | `lock` | one process a store |
+//! | `log_writes` | what goes to the log goes there in few writes |
 //! | `schema` | the tables, and how an older file gets them |
 //! | `writer` | the thread that groups jobs into commits |
 //! | `transaction` | what a job sees, and what the writer keeps in memory between jobs |
@@ -38,6 +39,7 @@ mod ledger;
 mod letters;
 pub mod life;
 mod lock;
+mod log_writes;
 mod open;
 mod outbox;
 mod parked;

@@ -18,6 +18,7 @@ use super::audit::AuditRows;
 use super::codec::{signed, unsigned};
 use super::error::is_corruption;
 use super::lock::Lock;
+use super::log_writes;
 use super::readers::Readers;
 use super::schema::{self, Versions};
 use super::standing;
@@ -288,8 +289,9 @@ impl Opening<'_> {
     }
 
     fn connect(&self, flags: OpenFlags) -> Result<Connection, OpenError> {
-        let connection =
-            Connection::open_with_flags(self.path, flags).map_err(|error| self.error(error))?;
+        let connection = log_writes::layer()
+            .and_then(|layer| Connection::open_with_flags_and_vfs(self.path, flags, layer))
+            .map_err(|error| self.error(error))?;
         connection
             .busy_timeout(BUSY)
             .map_err(|error| self.error(error))?;

@@ -124,8 +124,8 @@ const LINGER: Duration = Duration::from_millis(1);
 /// How often it is looked for who has come.
 const SLICE: Duration = Duration::from_micros(100);
 
-/// After a crowd, waits for as many as were in it, as long as they come: a commit costs about the same for many as for few. Else who
-/// comes first would be committed alone, and all others wait for that.
+/// After a crowd, waits for most of it, as long as they come: a commit costs about the same for many as for few. Else who comes first
+/// would be committed alone, and all others wait for that. Not for all of it: then nobody would ask while it is written.
 fn gather(
     jobs: &mut mpsc::Receiver<Message>,
     messages: &mut Vec<Message>,
@@ -135,8 +135,9 @@ fn gather(
     if last < CROWD {
         return;
     }
+    let crowd = last * 3 / 5;
     let began = Instant::now();
-    while messages.len() < last && began.elapsed() < LINGER {
+    while messages.len() < crowd && began.elapsed() < LINGER {
         thread::sleep(SLICE);
         let before = messages.len();
         while messages.len() < most

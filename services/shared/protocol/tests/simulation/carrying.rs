@@ -11,7 +11,6 @@ use duet_protocol::sender::{Backlog, HelloId, Load, Path, Sent, Transmission, Ur
 use crate::faults::Fault;
 use crate::happening::{Attempt, Happening, Request};
 use crate::tables::corrupted;
-use crate::transactions::Job;
 use crate::world::World;
 
 const BACKGROUND_PATIENCE: Duration = Duration::from_secs(10);
@@ -254,13 +253,10 @@ impl World {
         if process.is_some_and(|process| !self.is_current(process)) {
             return;
         }
-        let asked = self
-            .sender
-            .as_ref()
-            .and_then(|sender| sender.machine.asked(&answer.receiver, id));
-        if let Some(asked) = asked {
-            self.submit(Job::Judge(id, asked, answer));
+        if let Some(sender) = &mut self.sender {
+            sender.answers.push_back((id, answer));
         }
+        self.drive_sender();
     }
 
     pub(crate) fn feedback(&mut self, receipts: Vec<Receipt>) {

@@ -43,6 +43,7 @@ impl World {
                     self.recorded(&receiver, recorded);
                 }
                 if let Some(sender) = &mut self.sender {
+                    sender.recording = false;
                     sender.machine.judged(&receiver, id, health, self.now);
                 }
             }

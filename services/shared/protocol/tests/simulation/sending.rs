@@ -8,8 +8,9 @@ use duet_protocol::calls::Calls;
 use duet_protocol::event::{Key, TraceContext};
 use duet_protocol::membership::{self, NewEpochs};
 use duet_protocol::outbox::OutboxTables;
+use duet_protocol::record::HelloAnswer;
 use duet_protocol::resync;
-use duet_protocol::sender::{Answer, Path, Policy, Sender};
+use duet_protocol::sender::{Answer, HelloId, Path, Policy, Sender};
 use duet_protocol::sequence::Epoch;
 use duet_protocol::settings::Mode;
 use duet_protocol::time::Moment;
@@ -36,6 +37,8 @@ pub(crate) struct SenderProcess {
     pub(crate) sources: usize,
     pub(crate) unrecorded: Unrecorded,
     pub(crate) recording: bool,
+    /// Judged when nothing is being recorded: the machine hears of both in the order of their commits.
+    pub(crate) answers: VecDeque<(HelloId, HelloAnswer)>,
     pub(crate) announcing: Announcing,
     pub(crate) jobs: VecDeque<Job>,
     pub(crate) commits: bool,
@@ -114,6 +117,7 @@ impl World {
             sources,
             unrecorded: Unrecorded::default(),
             recording: false,
+            answers: VecDeque::new(),
             announcing,
             jobs: VecDeque::new(),
             commits: false,

@@ -275,6 +275,11 @@ impl World {
                 Done::Recorded(all)
             }
             Job::Judge(id, asked, answer) => {
+                let known = must(self.store.outbox.incarnation(&answer.receiver));
+                if self.damaged && answer.incarnation > known {
+                    // What was lost whole has no receipts to speak by.
+                    self.note_lack(self.node_of(&answer.receiver));
+                }
                 let judged = must(judge(&mut self.store.outbox, &asked, &answer, &self.rules));
                 for recorded in judged.iter().flat_map(|(_, all)| all) {
                     self.hears(&answer.receiver, recorded);
@@ -320,7 +325,10 @@ impl World {
         for done in undone {
             match done {
                 Done::Compensated(id, _) => sender.machine.compensated(id, None, now),
-                Done::Judged(id, receiver, _) => sender.machine.judged(&receiver, id, None, now),
+                Done::Judged(id, receiver, _) => {
+                    sender.recording = false;
+                    sender.machine.judged(&receiver, id, None, now);
+                }
                 Done::Recorded(_) => sender.recording = false,
                 Done::Followed => follows = true,
                 Done::Announced(_) => sender.announcing = Announcing::Next,
@@ -334,10 +342,17 @@ impl World {
 
     /// One transaction at a time, however many come.
     pub(crate) fn record_receipts(&mut self) {
-        if let Some(sender) = &mut self.sender
-            && !sender.recording
-            && let Some(receipts) = sender.unrecorded.take()
-        {
+        let Some(sender) = self.sender.as_mut().filter(|sender| !sender.recording) else {
+            return;
+        };
+        while let Some((id, answer)) = sender.answers.pop_front() {
+            if let Some(asked) = sender.machine.asked(&answer.receiver, id) {
+                sender.recording = true;
+                self.submit(Job::Judge(id, asked, answer));
+                return;
+            }
+        }
+        if let Some(receipts) = sender.unrecorded.take() {
             sender.recording = true;
             self.submit(Job::Record(receipts));
         }

@@ -363,10 +363,11 @@ impl Peer {
                 continue;
             };
             let path_of = |sequence| Some(policy.path_of(kept.events.get(&sequence)?));
-            if let Some(unknown) = track.sort(now, path_of) {
-                kept.wanted = Some(unknown.previous());
+            match track.sort(now, path_of) {
+                // What is read now has lingered: if it did so anew, memory could be full of something else by then, again and again.
+                Some(unknown) => kept.wanted = Some(unknown.previous()),
+                None => track.taken(now),
             }
-            track.taken(now);
         }
     }
 

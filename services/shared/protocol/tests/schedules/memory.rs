@@ -1,8 +1,12 @@
 //! What a sender's machine keeps in memory and reads back, and what it lets go.
 
+use std::time::Duration;
+
 use duet_protocol::event::EventId;
 use duet_protocol::record::{Asked, HELLO_EPOCHS, Health, Recorded};
-use duet_protocol::sender::{BrokerPlace, Load, Path, Sender, Sent, Timing, Transmission};
+use duet_protocol::route::Route;
+use duet_protocol::sender::{BrokerPlace, Load, Path, Policy, Sender, Sent, Timing, Transmission};
+use duet_protocol::settings::{Canary, Mode, Percent};
 use duet_protocol::time::Moment;
 
 use crate::pair::*;
@@ -97,6 +101,30 @@ fn what_is_read_back_takes_the_place_of_what_is_sent_last() {
         .expect("the first two are here");
     assert_eq!(first.events.len(), 2);
     assert_eq!(machine.poll_load(), None, "nothing is read before its turn");
+}
+
+/// Else memory is full of what another receiver waits for by the time that it has lingered again, and so on for ever.
+#[test]
+fn beside_a_canary_what_had_to_be_read_back_has_lingered_already() {
+    let mut pair = Pair::new();
+    let opening = pair.opening();
+    let mut machine = pair.keeps(1);
+    let canary = Canary {
+        mode: Mode::Sync,
+        percent: Percent::new(50).unwrap_or_default(),
+    };
+    let policy = Policy {
+        linger: Duration::from_secs(1),
+        ..policy(Route::new(Mode::Async, Some(canary)))
+    };
+    machine.configure(policy, at(0));
+    pair.tells(&mut machine);
+    assert!(machine.poll_transmit(at(1)).is_none(), "it is not here");
+    let load = machine.poll_load().expect("it is read back");
+    let read = pair.sender.outbox.read(load.source, load.after, load.limit);
+    machine.loaded(load, read, at(1));
+    let sent = machine.poll_transmit(at(1)).expect("it goes at once");
+    assert_eq!(ids(&[sent]), [opening]);
 }
 
 #[test]

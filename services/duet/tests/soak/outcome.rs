@@ -106,7 +106,11 @@ fn services(pair: &Pair) -> [&Service; 3] {
 async fn is_settled(pair: &Pair) {
     until(PATIENCE, || async {
         let told = pair.reaction.channel().await?;
-        let is_sent = told["unacknowledged"] == 0 && told["opening"].is_null();
+        // Trending joined last of all: before it has, nothing is due to it.
+        let both = told["receivers"]
+            .as_array()
+            .is_some_and(|all| all.len() == 2);
+        let is_sent = both && told["unacknowledged"] == 0 && told["opening"].is_null();
         let mut parked = Vec::new();
         for receiver in [&pair.notification, pair.trending()] {
             let told = receiver.channel().await?;

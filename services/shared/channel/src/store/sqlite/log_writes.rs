@@ -23,34 +23,45 @@ const NAME: &CStr = c"duet";
 /// How many bytes are kept at most.
 const MOST: usize = 64 * 1024;
 
+/// The layer under ours, which lives as long as the process.
+struct Real(*mut ffi::sqlite3_vfs);
+
+// SAFETY: it is only read, and SQLite itself calls it from all threads.
+unsafe impl Send for Real {}
+// SAFETY: as above.
+unsafe impl Sync for Real {}
+
+static REAL: OnceLock<Result<Real, c_int>> = OnceLock::new();
+
 /// The layer's name, for opening a connection; the layer is made at the first call, over what is then the default one.
 ///
 /// # Errors
 /// SQLite's code, if it takes no layer more.
 pub(super) fn layer() -> Result<&'static CStr, rusqlite::Error> {
-    static REGISTERED: OnceLock<c_int> = OnceLock::new();
-    let code = *REGISTERED.get_or_init(|| {
-        // SAFETY: the real layer's table lives as long as the process; ours is leaked, so it does too.
-        unsafe {
+    let registered = REAL.get_or_init(|| {
+        // SAFETY: the real layer's table lives as long as the process; ours is leaked, so it does too. But for opening, ours is a copy: its
+        // methods find what they need in `pAppData`, as the real layer's do.
+        let (code, real) = unsafe {
             let real = ffi::sqlite3_vfs_find(ptr::null());
             if real.is_null() {
-                return ffi::SQLITE_ERROR;
+                return Err(ffi::SQLITE_ERROR);
             }
             let mut ours = *real;
             ours.pNext = ptr::null_mut();
             ours.zName = NAME.as_ptr();
-            ours.pAppData = real.cast();
-            ours.szOsFile = c_int::max(ours.szOsFile, 0) + size_of::<Opened>() as c_int;
+            ours.szOsFile += size_of::<Opened>() as c_int;
             ours.xOpen = Some(open);
-            ours.xDelete = Some(delete);
-            ours.xAccess = Some(access);
-            ours.xFullPathname = Some(full_pathname);
-            ffi::sqlite3_vfs_register(Box::leak(Box::new(ours)), 0)
+            let ours = Box::leak(Box::new(ours));
+            (ffi::sqlite3_vfs_register(ours, 0), real)
+        };
+        match code {
+            ffi::SQLITE_OK => Ok(Real(real)),
+            code => Err(code),
         }
     });
-    match code {
-        ffi::SQLITE_OK => Ok(NAME),
-        code => Err(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)),
+    match registered {
+        Ok(_) => Ok(NAME),
+        Err(code) => Err(rusqlite::Error::SqliteFailure(ffi::Error::new(*code), None)),
     }
 }
 
@@ -86,13 +97,8 @@ impl Kept {
     }
 }
 
-unsafe fn real(layer: *mut ffi::sqlite3_vfs) -> *mut ffi::sqlite3_vfs {
-    // SAFETY: `layer` put the real layer there.
-    unsafe { (*layer).pAppData.cast() }
-}
-
 unsafe extern "C" fn open(
-    layer: *mut ffi::sqlite3_vfs,
+    _: *mut ffi::sqlite3_vfs,
     name: *const c_char,
     file: *mut ffi::sqlite3_file,
     flags: c_int,
@@ -101,64 +107,22 @@ unsafe extern "C" fn open(
     // SAFETY: `file` has room for `Opened` and the real layer's file behind it, as `szOsFile` asks.
     unsafe {
         (*file).pMethods = ptr::null();
-        let real = real(layer);
-        let Some(open) = (*real).xOpen else {
+        let Some(Ok(Real(real))) = REAL.get() else {
+            return ffi::SQLITE_CANTOPEN;
+        };
+        let Some(open) = (**real).xOpen else {
             return ffi::SQLITE_CANTOPEN;
         };
         if flags & ffi::SQLITE_OPEN_WAL == 0 {
-            return open(real, name, file, flags, flags_out);
+            return open(*real, name, file, flags, flags_out);
         }
         let opened = file.cast::<Opened>();
-        let code = open(real, name, &raw mut (*opened).real, flags, flags_out);
+        let code = open(*real, name, &raw mut (*opened).real, flags, flags_out);
         if code == ffi::SQLITE_OK {
             (*opened).base.pMethods = &METHODS;
             (*opened).kept = Box::into_raw(Box::default());
         }
         code
-    }
-}
-
-unsafe extern "C" fn delete(
-    layer: *mut ffi::sqlite3_vfs,
-    name: *const c_char,
-    sync_directory: c_int,
-) -> c_int {
-    // SAFETY: as SQLite calls it.
-    unsafe {
-        let real = real(layer);
-        (*real)
-            .xDelete
-            .map_or(ffi::SQLITE_IOERR, |it| it(real, name, sync_directory))
-    }
-}
-
-unsafe extern "C" fn access(
-    layer: *mut ffi::sqlite3_vfs,
-    name: *const c_char,
-    flags: c_int,
-    out: *mut c_int,
-) -> c_int {
-    // SAFETY: as SQLite calls it.
-    unsafe {
-        let real = real(layer);
-        (*real)
-            .xAccess
-            .map_or(ffi::SQLITE_IOERR, |it| it(real, name, flags, out))
-    }
-}
-
-unsafe extern "C" fn full_pathname(
-    layer: *mut ffi::sqlite3_vfs,
-    name: *const c_char,
-    bytes: c_int,
-    out: *mut c_char,
-) -> c_int {
-    // SAFETY: as SQLite calls it.
-    unsafe {
-        let real = real(layer);
-        (*real)
-            .xFullPathname
-            .map_or(ffi::SQLITE_IOERR, |it| it(real, name, bytes, out))
     }
 }
 
@@ -173,13 +137,22 @@ macro_rules! really {
     }};
 }
 
-/// Hands on what is kept, and then calls the real file's method; what could not be handed on is its answer.
-macro_rules! handed_on {
-    ($file:expr, $method:ident $(, $argument:expr)*) => {
-        match hand_on($file) {
-            ffi::SQLITE_OK => really!($file, $method $(, $argument)*),
-            code => code,
-        }
+/// Methods that are the real file's: `at_once`, or `after` what is kept was handed on, which is the answer if it could not be.
+macro_rules! methods {
+    ($(at_once $name:ident: $method:ident($($argument:ident: $of:ty),*);)+) => {
+        $(unsafe extern "C" fn $name(file: *mut ffi::sqlite3_file $(, $argument: $of)*) -> c_int {
+            unsafe { really!(file, $method $(, $argument)*) }
+        })+
+    };
+    ($(after $name:ident: $method:ident($($argument:ident: $of:ty),*);)+) => {
+        $(unsafe extern "C" fn $name(file: *mut ffi::sqlite3_file $(, $argument: $of)*) -> c_int {
+            unsafe {
+                match hand_on(file) {
+                    ffi::SQLITE_OK => really!(file, $method $(, $argument)*),
+                    code => code,
+                }
+            }
+        })+
     };
 }
 
@@ -232,56 +205,20 @@ unsafe extern "C" fn close(file: *mut ffi::sqlite3_file) -> c_int {
     }
 }
 
-unsafe extern "C" fn read(
-    file: *mut ffi::sqlite3_file,
-    buffer: *mut c_void,
-    bytes: c_int,
-    offset: i64,
-) -> c_int {
-    unsafe { handed_on!(file, xRead, buffer, bytes, offset) }
+methods! {
+    after read: xRead(buffer: *mut c_void, bytes: c_int, offset: i64);
+    after truncate: xTruncate(size: i64);
+    after sync: xSync(flags: c_int);
+    after file_size: xFileSize(size: *mut i64);
+    after file_control: xFileControl(operation: c_int, argument: *mut c_void);
 }
 
-unsafe extern "C" fn truncate(file: *mut ffi::sqlite3_file, size: i64) -> c_int {
-    unsafe { handed_on!(file, xTruncate, size) }
-}
-
-unsafe extern "C" fn sync(file: *mut ffi::sqlite3_file, flags: c_int) -> c_int {
-    unsafe { handed_on!(file, xSync, flags) }
-}
-
-unsafe extern "C" fn file_size(file: *mut ffi::sqlite3_file, size: *mut i64) -> c_int {
-    unsafe { handed_on!(file, xFileSize, size) }
-}
-
-unsafe extern "C" fn file_control(
-    file: *mut ffi::sqlite3_file,
-    operation: c_int,
-    argument: *mut c_void,
-) -> c_int {
-    unsafe { handed_on!(file, xFileControl, operation, argument) }
-}
-
-unsafe extern "C" fn lock(file: *mut ffi::sqlite3_file, level: c_int) -> c_int {
-    unsafe { really!(file, xLock, level) }
-}
-
-unsafe extern "C" fn unlock(file: *mut ffi::sqlite3_file, level: c_int) -> c_int {
-    unsafe { really!(file, xUnlock, level) }
-}
-
-unsafe extern "C" fn check_reserved_lock(
-    file: *mut ffi::sqlite3_file,
-    reserved: *mut c_int,
-) -> c_int {
-    unsafe { really!(file, xCheckReservedLock, reserved) }
-}
-
-unsafe extern "C" fn sector_size(file: *mut ffi::sqlite3_file) -> c_int {
-    unsafe { really!(file, xSectorSize) }
-}
-
-unsafe extern "C" fn device_characteristics(file: *mut ffi::sqlite3_file) -> c_int {
-    unsafe { really!(file, xDeviceCharacteristics) }
+methods! {
+    at_once lock: xLock(level: c_int);
+    at_once unlock: xUnlock(level: c_int);
+    at_once check_reserved_lock: xCheckReservedLock(reserved: *mut c_int);
+    at_once sector_size: xSectorSize();
+    at_once device_characteristics: xDeviceCharacteristics();
 }
 
 /// A log is not shared memory and not mapped: SQLite asks for neither.

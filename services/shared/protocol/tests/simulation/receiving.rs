@@ -299,6 +299,10 @@ impl World {
             return;
         };
         let incarnation = runs.incarnation;
+        if self.damaged {
+            // It is judged by what it lacks now, though that may come before it is.
+            self.note_lack(node);
+        }
         let store = must(self.store.outbox.store());
         let Node {
             name,

@@ -275,11 +275,6 @@ impl World {
                 Done::Recorded(all)
             }
             Job::Judge(id, asked, answer) => {
-                let known = must(self.store.outbox.incarnation(&answer.receiver));
-                if self.damaged && answer.incarnation > known {
-                    // What was lost whole has no receipts to speak by.
-                    self.note_lack(self.node_of(&answer.receiver));
-                }
                 let judged = must(judge(&mut self.store.outbox, &asked, &answer, &self.rules));
                 for recorded in judged.iter().flat_map(|(_, all)| all) {
                     self.hears(&answer.receiver, recorded);

@@ -30,6 +30,8 @@ pub(crate) struct NotificationRows {
     pub(crate) witness: Witness,
     /// The next row is not written though its event counts as applied: as a service does that has a bug.
     pub(crate) loses_row: bool,
+    /// Of which events it was not.
+    pub(crate) lost: BTreeSet<EventId>,
     /// How the digest has changed since it was asked.
     changes: Vec<(Source, RollingHash)>,
 }
@@ -60,6 +62,7 @@ impl Apply for NotificationRows {
             return Ok(Err(Failure::unknown_type("dev.duet.newer")));
         }
         if std::mem::take(&mut self.loses_row) {
+            self.lost.insert(event.id());
             return Ok(Ok(None));
         }
         self.witness.applied(event, data);

@@ -22,7 +22,8 @@ pub enum Suspicion {
     AnotherStore,
 }
 
-/// What a receipt changed.
+/// What a receipt changed: nothing, where this store should not listen to it: from an older incarnation, to another store, of an epoch that
+/// is none of its business, from a stranger.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recorded {
     /// What the receiver is now known to hold, for each source that the receipt told of.
@@ -33,9 +34,6 @@ pub struct Recorded {
     pub suspicion: Option<Suspicion>,
     /// How the receiver's state stands to this store's, of a lane of which nothing is on its way.
     pub state: Option<(Lane, Agreement)>,
-    /// It said nothing that this store should listen to: from an older incarnation, to another store, of an epoch that is none of its
-    /// business, from a stranger.
-    pub ignored: bool,
 }
 
 /// Records a receipt, and forgets what every receiver now holds.
@@ -47,24 +45,20 @@ pub fn record<T: OutboxTables>(
     receipt: &Receipt,
     rules: &Rules,
 ) -> Result<Recorded, T::Error> {
-    let ignored = Recorded {
-        ignored: true,
-        ..Recorded::default()
-    };
     let lane = receipt.source.lane;
     if outbox::lane(tables, lane.partition)? != lane
         || !tables.receivers()?.contains(&receipt.receiver)
     {
-        return Ok(ignored);
+        return Ok(Recorded::default());
     }
     let resync = tables.resync()?;
     if resync.is_some_and(|resync| resync.is_after(receipt.source)) {
-        return Ok(ignored); // who spoke before it is forgotten
+        return Ok(Recorded::default()); // who spoke before it is forgotten
     }
     let mut recorded = Recorded::default();
     let known = tables.incarnation(&receipt.receiver)?;
     if receipt.incarnation < known && rules.holds(Rule::NewestIncarnation) {
-        return Ok(ignored);
+        return Ok(Recorded::default());
     }
     if receipt.incarnation > known {
         tables.put_incarnation(&receipt.receiver, receipt.incarnation)?;

@@ -86,8 +86,9 @@ rules! {
     RunsDieWithIncarnation = "runs-die-with-incarnation",
     /// A hello's answer is compared with what was forgotten when it was asked.
     HelloAsAsked = "hello-as-asked",
-    /// A sender that hears nothing says hello.
-    HelloWhenQuiet = "hello-when-quiet",
+    /// A sender says hello now and then, though nothing calls for it: no receipt tells of a receiver that was lost, nor of what one
+    /// holds of a store that is gone.
+    HelloNowAndThen = "hello-now-and-then",
     /// An event is overdue when one sent after it on the same path was received and it is not. Without it nothing is lost for good: it
     /// is found by place or by age, but not while another event holds up what the broker is done with.
     LossByOrder = "loss-by-order",

@@ -12,7 +12,6 @@ pub(super) struct Hello {
     /// One is wanted, not before this.
     due: Option<Moment>,
     outstanding: Option<(HelloId, Asked, Moment)>,
-    last_heard: Moment,
     last_asked: Option<Moment>,
     pub(super) health: Health,
 }
@@ -23,15 +22,9 @@ impl Hello {
         Hello {
             due: Some(now),
             outstanding: None,
-            last_heard: now,
             last_asked: None,
             health: Health::default(),
         }
-    }
-
-    /// A receipt came.
-    pub(super) fn heard(&mut self, now: Moment) {
-        self.last_heard = now;
     }
 
     /// Something calls for a hello.
@@ -51,17 +44,19 @@ impl Hello {
             self.outstanding = None;
             self.want(now, timing);
         }
-        let quiet_since = self
-            .last_asked
-            .map_or(self.last_heard, |asked| asked.max(self.last_heard));
-        if self.due.is_none() && now.since(quiet_since) >= timing.quiet {
-            if rules.holds(Rule::HelloWhenQuiet) {
+        if self.due.is_none() && self.next(timing).is_some_and(|next| next <= now) {
+            if rules.holds(Rule::HelloNowAndThen) {
                 self.due = Some(now);
             } else {
-                self.last_heard = now;
+                self.last_asked = Some(now);
             }
         }
         self.due.is_some_and(|due| due <= now)
+    }
+
+    /// When one is said though nothing calls for it: what a receiver's receipts say nothing of, of stores that are gone, is seen by none.
+    fn next(&self, timing: &Timing) -> Option<Moment> {
+        Some(self.last_asked? + timing.hello_every)
     }
 
     pub(super) fn asked(&mut self, id: HelloId, asked: Asked, now: Moment) {
@@ -99,10 +94,7 @@ impl Hello {
         }
         self.outstanding = None;
         match health {
-            Some(health) => {
-                self.health = health;
-                self.last_heard = now;
-            }
+            Some(health) => self.health = health,
             None => self.want(now, timing),
         }
     }
@@ -111,10 +103,7 @@ impl Hello {
         if let Some((_, _, asked)) = self.outstanding {
             return Some(asked + timing.hello_patience);
         }
-        let quiet_since = self
-            .last_asked
-            .map_or(self.last_heard, |asked| asked.max(self.last_heard));
-        sooner(self.due, Some(quiet_since + timing.quiet))
+        sooner(self.due, self.next(timing))
     }
 }
 
@@ -157,12 +146,11 @@ mod tests {
     }
 
     #[test]
-    fn it_is_said_again_after_thirty_seconds_without_a_receipt() {
+    fn it_is_said_again_after_thirty_seconds() {
         let mut case = Case::answered();
-        case.0.heard(at(10));
-        assert!(!case.is_due(39));
-        assert_eq!(case.0.wake_at(&case.1), Some(at(40)));
-        assert!(case.is_due(40));
+        assert!(!case.is_due(29));
+        assert_eq!(case.0.wake_at(&case.1), Some(at(30)));
+        assert!(case.is_due(30));
     }
 
     #[test]

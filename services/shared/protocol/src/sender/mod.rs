@@ -421,9 +421,6 @@ impl Sender {
 
     /// What recording a receipt changed.
     pub fn recorded(&mut self, receiver: &ReceiverName, recorded: &Recorded, now: Moment) {
-        if recorded.ignored || !self.peers.contains_key(receiver) {
-            return;
-        }
         let held: Option<BTreeMap<Source, Sequence>> = recorded.new_incarnation.map(|_| {
             // What it says now need not be given up first, however much is kept for another.
             let says = recorded

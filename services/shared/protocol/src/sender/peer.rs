@@ -491,7 +491,6 @@ impl Peer {
     }
 
     pub(super) fn recorded(&mut self, recorded: &Recorded, common: &Common, now: Moment) {
-        self.hello.heard(now);
         if recorded.suspicion.is_some() {
             self.hello.want(now, &common.timing);
         }

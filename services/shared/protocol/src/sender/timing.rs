@@ -22,8 +22,8 @@ pub struct Timing {
     pub backlog_every: Duration,
     /// How often what awaits receipts is looked through.
     pub scan_every: Duration,
-    /// Hello is said after this long without a receipt.
-    pub quiet: Duration,
+    /// Hello is said this often.
+    pub hello_every: Duration,
     /// How long a hello's answer is waited for.
     pub hello_patience: Duration,
     /// At least this long between two hellos to one receiver.
@@ -51,7 +51,7 @@ impl Default for Timing {
             age_patience: 60 * SECOND,
             backlog_every: 10 * SECOND,
             scan_every: SECOND,
-            quiet: 30 * SECOND,
+            hello_every: 30 * SECOND,
             hello_patience: 5 * SECOND,
             hello_pause: SECOND,
             backoff_initial: Duration::from_millis(50),

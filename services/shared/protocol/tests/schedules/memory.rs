@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use duet_protocol::event::EventId;
-use duet_protocol::record::{Asked, HELLO_EPOCHS, Health, Recorded};
+use duet_protocol::record::{Asked, HELLO_EPOCHS};
 use duet_protocol::route::Route;
 use duet_protocol::sender::{BrokerPlace, Load, Path, Policy, Sender, Sent, Timing, Transmission};
 use duet_protocol::settings::{Canary, Mode, Percent};
@@ -216,24 +216,6 @@ fn sources_that_are_received_whole_are_forgotten_but_for_the_newest_that_a_hello
     let asked = pair.asked(&mut machine, at(20));
     assert_eq!(asked.forgotten.len(), HELLO_EPOCHS);
     assert!(machine.is_received(missing));
-}
-
-#[test]
-fn what_is_not_listened_to_is_no_sign_of_life() {
-    let answered_at = |ignored: bool| {
-        let mut pair = Pair::new();
-        let mut machine = pair.times(Timing::default());
-        let hello = machine.poll_hello(at(0)).expect("one is said at start");
-        machine.judged(&notification(), hello.id, Some(Health::Sound), at(0));
-        let word = Recorded {
-            ignored,
-            ..Recorded::default()
-        };
-        machine.recorded(&notification(), &word, at(20));
-        (0..100).find(|seconds| machine.poll_hello(at(*seconds)).is_some())
-    };
-    assert_eq!(answered_at(false), Some(50));
-    assert_eq!(answered_at(true), Some(30));
 }
 
 #[test]

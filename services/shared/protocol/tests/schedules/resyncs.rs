@@ -391,3 +391,40 @@ fn a_resync_that_began_below_what_a_receiver_holds_is_known_to_heal_nothing() {
         "for ever"
     );
 }
+
+#[test]
+fn what_comes_late_of_a_store_that_is_gone_is_noticed_while_receipts_come() {
+    fn finds(mut pair: Pair) -> Option<Health> {
+        pair.opened += 1_000_000; // the old store's clock was ahead
+        pair.sender_opens();
+        let opening = pair.opening();
+        let late = pair.event(opening);
+        pair.opened -= 1_000_000;
+        pair.sender = SenderStore {
+            outbox: Outbox::new(StoreId(8), 1),
+            rows: ReactionRows::default(),
+        };
+        pair.sender_opens();
+        pair.is_resynced();
+        let mut machine = pair.machine(Path::Broker);
+        let hello = machine.poll_hello(at(0)).expect("one is said at start");
+        machine.judged(&notification(), hello.id, Some(Health::Sound), at(1));
+        let outcome = pair.receives_event(&late, Arrival::Background);
+        assert_eq!(outcome, Outcome::Applied(None));
+        for seconds in [10, 20] {
+            let receipts = pair.receipts();
+            let all = pair.hears(&receipts);
+            assert!(all.iter().any(|recorded| !recorded.marks.is_empty()));
+            for recorded in all {
+                machine.recorded(&notification(), &recorded, at(seconds));
+            }
+        }
+        let hello = machine.poll_hello(at(30))?;
+        let asked = machine.asked(&notification(), hello.id)?;
+        let answer = pair.answer();
+        pair.judges(&asked, &answer)
+    }
+    let regressed = Health::SenderRegressed(Suspicion::UnknownEpoch);
+    assert_eq!(finds(Pair::new()), Some(regressed));
+    assert_eq!(finds(Pair::without(Rule::HelloNowAndThen)), None);
+}

@@ -223,14 +223,14 @@ fn schedule_18_a_sender_that_hears_nothing_says_hello() {
         pair.receiver = ReceiverStore::default(); // lost, and made anew
         pair.receiver_opens();
         assert_eq!(pair.receipts(), [], "it knows no source to tell of");
-        assert_eq!(machine.poll_hello(at(30)), None);
-        let hello = machine.poll_hello(at(31))?;
+        assert_eq!(machine.poll_hello(at(29)), None);
+        let hello = machine.poll_hello(at(30))?;
         let asked = machine.asked(&notification(), hello.id)?;
         let answer = pair.answer();
         pair.judges(&asked, &answer)
     }
     assert_eq!(finds(Pair::new()), Some(Health::ReceiverRegressed));
-    assert_eq!(finds(Pair::without(Rule::HelloWhenQuiet)), None);
+    assert_eq!(finds(Pair::without(Rule::HelloNowAndThen)), None);
 }
 
 #[test]

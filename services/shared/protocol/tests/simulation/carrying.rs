@@ -13,8 +13,10 @@ use crate::happening::{Attempt, Happening, Request};
 use crate::tables::corrupted;
 use crate::world::World;
 
-const BACKGROUND_PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const BACKGROUND_PATIENCE: Duration = Duration::from_secs(10);
 const PUBLISH_PATIENCE: Duration = Duration::from_secs(5);
+/// How long after it was given up a request or a message may still arrive.
+pub(crate) const LATEST: Duration = Duration::from_secs(60);
 
 impl World {
     pub(crate) fn transmit(&mut self, transmission: Transmission) {
@@ -104,7 +106,7 @@ impl World {
             self.schedule(again, Happening::Request(request.clone()));
         }
         let wait = if self.strikes(Fault::LateRequest) {
-            patience + self.dice.mostly_short(Duration::from_secs(60))
+            patience + self.dice.mostly_short(LATEST)
         } else {
             wait
         };
@@ -127,7 +129,7 @@ impl World {
             return;
         }
         let wait = if self.strikes(Fault::LatePublish) {
-            PUBLISH_PATIENCE + self.dice.mostly_short(Duration::from_secs(60))
+            PUBLISH_PATIENCE + self.dice.mostly_short(LATEST)
         } else {
             wait
         };

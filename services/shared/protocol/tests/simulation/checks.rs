@@ -9,7 +9,7 @@ use duet_protocol::inbox::Inbox;
 use duet_protocol::receipt::ReceiverName;
 use duet_protocol::record::{Health, Suspicion};
 use duet_protocol::sender::{Transmission, Urgency};
-use duet_protocol::sequence::{Lane, Sequence, Source};
+use duet_protocol::sequence::{Lane, Partition, Sequence, Source};
 
 use crate::ledger;
 use crate::tables::{Outbox, ReactionRows, Received, ReceiverStore, Value};
@@ -94,6 +94,8 @@ pub(crate) fn verdict(world: &World, node: usize, health: Health) -> Result<(), 
         Health::Sound => Ok(()),
         Health::Resyncing if world.store.outbox.last_resync().is_some() => Ok(()),
         Health::SenderRegressed(Suspicion::UnknownEpoch) if world.sender_damaged => Ok(()),
+        // Of a store that is gone something came late, once it was healed.
+        Health::SenderRegressed(Suspicion::AnotherStore) if holds_another(world, node) => Ok(()),
         alarm if world.is_being_healed() && world.was_told_all(&world.nodes[node]) => {
             Err(format!("a false alarm, though it is healed: {alarm:?}"))
         }
@@ -101,6 +103,13 @@ pub(crate) fn verdict(world: &World, node: usize, health: Health) -> Result<(), 
         Health::ReceiverRegressed if world.sender_damaged || world.nodes[node].lacks => Ok(()),
         alarm => Err(format!("a false alarm: {alarm:?}")),
     }
+}
+
+/// Whether a receiver holds open lanes of a store that is gone.
+fn holds_another(world: &World, node: usize) -> bool {
+    let own = world.store.outbox.lane(Partition(0)).store;
+    let mut inboxes = world.nodes[node].store.received.inboxes.iter();
+    inboxes.any(|(lane, inbox)| lane.store != own && !inbox.epochs.is_empty())
 }
 
 /// Whether an event is for a receiver as it is now.

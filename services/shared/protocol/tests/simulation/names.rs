@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use duet_protocol::event::{Event, EventId};
-use duet_protocol::sender::{MessageId, Path, Policy, Sent, Transmission, TransmissionId};
+use duet_protocol::outbox::Mark;
+use duet_protocol::sender::{MessageId, Path, Policy, Sent, Transmission, TransmissionId, Urgency};
+use duet_protocol::sequence::Source;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -17,7 +19,9 @@ pub(crate) struct Names {
     unanswered: BTreeMap<(usize, EventId), MessageId>,
     /// What was under way when it came to be sent anew: the two go on beside each other, each under its name.
     beside: BTreeSet<EventId>,
-    /// What was answered for good, by the receiver's number: it may be shown again.
+    /// What is called for and was not answered for good, by the receiver's number.
+    called: BTreeSet<(usize, EventId)>,
+    /// What was answered for good, or covered by a receipt, by the receiver's number: after it was put back it may be shown again.
     seen: BTreeSet<(usize, EventId)>,
     /// What waits for that which takes it back, by the receiver's number.
     behind: BTreeMap<(usize, EventId), EventId>,
@@ -38,6 +42,10 @@ impl Names {
         self.behind.retain(|(to, _), by| *to != node || !goes(by));
         if transmission.path == Path::Broker {
             self.keeps_its_name(node, transmission)?;
+        }
+        if transmission.urgency != Urgency::Background {
+            let called = transmission.events.iter();
+            self.called.extend(called.map(|(it, _)| (node, it.id())));
         }
         let events = transmission.events.iter().map(|(event, _)| event.clone());
         let sending = (transmission.path, transmission.message, events.collect());
@@ -66,8 +74,7 @@ impl Names {
         if let Sent::Answered(outcomes) = sent {
             let answered = events.iter().zip(outcomes);
             for (event, _) in answered.filter(|(_, outcome)| outcome.is_final()) {
-                self.behind.remove(&(node, event.id()));
-                self.seen.insert((node, event.id()));
+                self.sees((node, event.id()));
             }
         }
         if path == Path::Call {
@@ -84,6 +91,25 @@ impl Names {
         if matches!(sent, Sent::Stored(_)) {
             self.answered.insert(id);
         }
+    }
+
+    fn sees(&mut self, received: (usize, EventId)) {
+        self.called.remove(&received);
+        self.behind.remove(&received);
+        self.seen.insert(received);
+    }
+
+    /// A receipt was recorded.
+    pub(crate) fn recorded(&mut self, node: usize, marks: &[(Source, Mark)]) {
+        let covers = |id: &EventId| {
+            let mut marks = marks.iter();
+            marks.any(|(source, mark)| *source == id.source && mark.covers(id.sequence))
+        };
+        let called = self.called.iter().copied();
+        let received: Vec<_> = called
+            .filter(|(to, id)| *to == node && covers(id))
+            .collect();
+        received.into_iter().for_each(|it| self.sees(it));
     }
 
     /// A failed call is taken back. Where a receiver joined in between, it is of another source, and no order holds between the two.

@@ -64,10 +64,12 @@ impl World {
         if recorded.new_incarnation.is_some() {
             self.note(|_| format!("{receiver} speaks as {:?}", recorded.new_incarnation));
         }
+        let node = self.node_of(receiver);
         if let Some(sender) = &mut self.sender {
             if recorded.new_incarnation.is_some() {
                 sender.names.may_change();
             }
+            sender.names.recorded(node, &recorded.marks);
             sender.machine.recorded(receiver, recorded, self.now);
         }
     }

@@ -42,7 +42,7 @@ impl Plan {
             timing.order_slack = dice.time(Duration::from_secs(5));
             timing.place_patience = dice.time(Duration::from_secs(10));
             timing.age_patience = Duration::from_secs(1) + dice.time(Duration::from_secs(10));
-            timing.quiet = Duration::from_secs(5);
+            timing.hello_every = Duration::from_secs(5);
         }
         timing.max_tracked = dice.one_of(&[4, 16, 262_144, 262_144]);
         timing.max_kept = dice.one_of(&[2, 8, 16_384, 16_384]);

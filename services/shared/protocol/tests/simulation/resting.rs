@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use duet_protocol::record::Health;
 use duet_protocol::sender::ReceiverStanding;
+use duet_protocol::time::Moment;
 
+use crate::carrying::{BACKGROUND_PATIENCE, LATEST};
 use crate::checks;
 use crate::faults::Fault;
 use crate::tables::ReceiverStore;
@@ -37,7 +39,7 @@ impl World {
             let node = receivers.into_iter().find(|node| self.is_receiver(*node));
             self.lose_receiver(node.unwrap_or(0), ReceiverStore::default());
         }
-        let rest = self.now + Duration::from_secs(30) + 4 * self.plan.timing.quiet;
+        let rest = self.rested();
         let damaged = self.damaged;
         self.run_until(|world| !damaged || world.now >= rest);
         let noticed = self.is_noticed();
@@ -49,6 +51,12 @@ impl World {
             self.check(held);
         }
         noticed
+    }
+
+    /// From now on until then nothing more comes late, and hellos were said since.
+    pub(crate) fn rested(&self) -> Moment {
+        let latest = BACKGROUND_PATIENCE + LATEST;
+        self.now + latest + 4 * self.plan.timing.hello_every
     }
 
     /// Runs until something is so, or what was damaged is noticed.

@@ -1,8 +1,6 @@
 //! Resyncs: begun by a person at any time, rows told anew a page at a time, sweeps at the receivers; and at the end, whatever was damaged
 //! is healed by them.
 
-use std::time::Duration;
-
 use duet_protocol::membership::NewEpochs;
 use duet_protocol::receive::{InboxTables, Receiving};
 use duet_protocol::resync::{self, Page, Stage};
@@ -140,7 +138,7 @@ impl World {
                     && checks::is_applied(world);
                 is_done || world.is_noticed()
             });
-            let rest = self.now + Duration::from_secs(30) + 4 * self.plan.timing.quiet;
+            let rest = self.rested();
             self.run_through(|world| world.now >= rest);
             self.resyncs += 1;
             if self.violation.is_some() {

@@ -38,7 +38,7 @@ fn missed(rule: Rule) -> Missed {
         Rule::RefuseBeyondSeal => RarelyAt(424),
         Rule::NewestWins => At(0),
         Rule::InboxOnce => At(0),
-        Rule::CopyStandsAsFirst => At(40),
+        Rule::CopyStandsAsFirst => At(401),
         Rule::DropOverRunCap => At(0),
         Rule::ParkFirstFailure => At(15),
         Rule::DieAfterAttempts => At(5),
@@ -57,7 +57,7 @@ fn missed(rule: Rule) -> Missed {
         Rule::NewestIncarnation => RarelyAt(8046),
         Rule::RunsDieWithIncarnation => RarelyAt(441),
         Rule::HelloAsAsked => At(1),
-        Rule::HelloWhenQuiet => At(29),
+        Rule::HelloNowAndThen => At(29),
         Rule::LossByOrder => BySchedule(
             "what_was_overtaken_is_sent_again_though_another_holds_up_what_the_broker_is_done_with",
         ),
@@ -71,7 +71,7 @@ fn missed(rule: Rule) -> Missed {
         Rule::HelloTellsHighest => {
             BySchedule("a_resync_that_began_below_what_a_receiver_holds_is_known_to_heal_nothing")
         }
-        Rule::ResyncAsAsked => At(151),
+        Rule::ResyncAsAsked => At(648),
         Rule::ReceivedOnceSwept => At(1),
         Rule::ResyncKeepsCalls => BySchedule("a_call_that_a_resync_overtook_is_not_taken_back"),
         Rule::ResyncForgetsIncarnations => At(21),

@@ -4,6 +4,7 @@ use super::timing::{Timing, sooner};
 use super::wire::HelloId;
 use crate::record::{Asked, Health};
 use crate::rules::{Rule, Rules};
+use crate::sequence::Incarnation;
 use crate::time::Moment;
 
 /// The hellos to one receiver.
@@ -73,11 +74,13 @@ impl Hello {
             .map(|(_, asked, _)| asked)
     }
 
-    /// A resync begins: an answer that is still under way may tell of what it is about to sweep.
+    /// A resync begins: an answer that is still under way may tell of what it is about to sweep, and under which incarnation it was to
+    /// be given is forgotten.
     pub(super) fn overtaken(&mut self) {
         self.health = Health::Resyncing;
         if let Some((_, asked, _)) = &mut self.outstanding {
             asked.resyncing = true;
+            asked.incarnation = Incarnation::ZERO;
         }
     }
 

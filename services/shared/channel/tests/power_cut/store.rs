@@ -29,7 +29,10 @@ const TABLES: &[&str] = &["CREATE TABLE numbers (number INTEGER PRIMARY KEY) STR
 fn open(path: &Path) -> Result<SqliteStore, OpenError> {
     let options = Options::new(TABLES, Clock::start(), rand::random());
     let to = ReceiverName::new("one").unwrap();
-    let options = options.sending(Some(vec![to]), Generation::FIRST);
+    let options = Options {
+        log: 16, // it is copied again and again while it is written
+        ..options.sending(Some(vec![to]), Generation::FIRST)
+    };
     SqliteStore::open(path, options).map(|(store, _)| store)
 }
 

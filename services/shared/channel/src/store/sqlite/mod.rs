@@ -3,9 +3,11 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `open` | opening: the settings that make it durable, identity, the new epoch |
+//! | `options` | with what |
 //! | `lock` | one process a store |
 //! | `log_writes` | what goes to the log goes there in few writes |
 //! | `schema` | the tables, and how an older file gets them |
+//! | `checkpoint` | the log is copied into the file beside the writer |
 //! | `writer` | the thread that groups jobs into commits |
 //! | `transaction` | what a job sees, and what the writer keeps in memory between jobs |
 //! | `outbox`, `inbox` | the protocol's tables over those of SQLite |
@@ -27,6 +29,7 @@
 //! | `versions` | the versions of a receiving service's keys, if it keeps none itself |
 
 pub mod audit;
+mod checkpoint;
 mod codec;
 mod column;
 mod digests;
@@ -41,6 +44,7 @@ pub mod life;
 mod lock;
 mod log_writes;
 mod open;
+mod options;
 mod outbox;
 mod parked;
 mod readers;
@@ -71,7 +75,8 @@ use crate::dead_letters::{Cause, Cursor, Filter, Page, Redrive};
 use crate::transport::Position;
 
 pub use column::checked;
-pub use open::{OpenError, Options, Outbox};
+pub use open::OpenError;
+pub use options::{Options, Outbox};
 pub use savepoint::in_savepoint;
 pub use transaction::{SqliteTx, WriteBehind};
 

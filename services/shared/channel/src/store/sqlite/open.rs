@@ -6,100 +6,25 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use duet_protocol::membership::{self, NewEpochs};
-use duet_protocol::receipt::ReceiverName;
 use duet_protocol::rules::Rules;
 use duet_protocol::sequence::{Epoch, Incarnation, StoreId};
-use duet_protocol::settings::Generation;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
-use super::audit::AuditRows;
+use super::checkpoint::Checkpointer;
 use super::codec::{signed, unsigned};
 use super::error::is_corruption;
 use super::lock::Lock;
 use super::log_writes;
+use super::options::Options;
 use super::readers::Readers;
 use super::schema::{self, Versions};
 use super::standing;
 use super::transaction::{Limits, Memory, SqliteTx};
 use super::writer::{Grouping, Writer};
 use super::{Open, SqliteStore};
-use crate::clock::Clock;
 use crate::store::{CommittedGroup, Identity, StoreError};
-
-/// How a store is opened.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The migrations of the service's own tables, oldest first. One that was released is never changed.
-    pub service: &'static [&'static str],
-    /// How an audit reads the service's rows; none, if they can't be audited. A store from before there were digests is given its by it.
-    pub audit: Option<&'static dyn AuditRows>,
-    /// What the store sends; `None` for one that only receives: no epoch is opened, and nothing can be accepted.
-    pub outbox: Option<Outbox>,
-    /// How many jobs wait at most; more are [`StoreError::Overloaded`].
-    pub jobs_waiting: usize,
-    /// How many jobs share a commit at most.
-    pub group: usize,
-    /// How many threads read.
-    pub readers: usize,
-    /// How many reads wait at most; more are [`StoreError::Overloaded`].
-    pub reads_waiting: usize,
-    /// How many events are parked at most; over it, what would park another is [`StoreError::ParkedFull`].
-    pub parked: u64,
-    /// How many undecodable messages are kept at most: the newest.
-    pub undecodable: u64,
-    /// The process's clocks; the wall clock is what is stored.
-    pub clock: Clock,
-    /// Random bits, other ones at each opening: the new epoch and incarnation have theirs, and a new store its identity.
-    pub random: u64,
-}
-
-/// What a sender's store is opened with.
-#[derive(Clone, Debug)]
-pub struct Outbox {
-    /// The Channel's receivers; `None` if no Channel was seen: those that the store knows. One that is new to the store starts at now;
-    /// what was only kept for one that left is forgotten.
-    pub receivers: Option<Vec<ReceiverName>>,
-    /// The Channel's generation.
-    pub generation: Generation,
-}
-
-impl Options {
-    /// A receiver's store with the default limits.
-    pub fn new(service: &'static [&'static str], clock: Clock, random: u64) -> Self {
-        Options {
-            service,
-            audit: None,
-            outbox: None,
-            jobs_waiting: 8192,
-            group: 1024,
-            readers: 2,
-            reads_waiting: 1024,
-            parked: 100_000,
-            undecodable: 10_000,
-            clock,
-            random,
-        }
-    }
-
-    /// The same, with the service's rows as an audit reads them.
-    pub fn audited(self, rows: Option<&'static dyn AuditRows>) -> Self {
-        Options {
-            audit: rows,
-            ..self
-        }
-    }
-
-    /// The same for a sender.
-    pub fn sending(self, receivers: Option<Vec<ReceiverName>>, generation: Generation) -> Self {
-        let outbox = Some(Outbox {
-            receivers,
-            generation,
-        });
-        Options { outbox, ..self }
-    }
-}
 
 /// Why a store can't be opened.
 #[derive(Debug, thiserror::Error)]
@@ -194,6 +119,7 @@ impl SqliteStore {
         let memory = opening.memory(&connection)?;
         let (committed, commits) = mpsc::unbounded_channel();
         let grouping = Grouping {
+            checkpointer: None,
             connection,
             memory,
             committed,
@@ -248,11 +174,9 @@ const DURABLE: [(&str, &str, &str); 5] = [
 ];
 
 /// What the writer is quicker with, whether or not it is in force.
-const MEASURED: [(&str, &str); 3] = [
+const MEASURED: [(&str, &str); 2] = [
     // 16 MiB: keys come in no order, and what isn't in this cache is read again from the log.
     ("cache_size", "-16384"),
-    // In pages, 16 MiB of log: fewer pages are copied twice, and fewer commits wait for the copying.
-    ("wal_autocheckpoint", "4000"),
     // In bytes: a log that grew while a reader held it back gives the disk back.
     ("journal_size_limit", "67108864"),
 ];
@@ -271,8 +195,16 @@ impl Opening<'_> {
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = self.connect(flags)?;
         self.versions(&connection)?; // before anything is changed
+        self.make_durable(&connection)?;
+        for (setting, value) in MEASURED {
+            self.set(&connection, setting, value)?;
+        }
+        Ok(connection)
+    }
+
+    fn make_durable(&self, connection: &Connection) -> Result<(), OpenError> {
         for (setting, value, needed) in DURABLE {
-            let found = self.set(&connection, setting, value)?;
+            let found = self.set(connection, setting, value)?;
             if found != needed {
                 return Err(OpenError::NotDurable {
                     path: self.path.to_owned(),
@@ -282,10 +214,16 @@ impl Opening<'_> {
                 });
             }
         }
-        for (setting, value) in MEASURED {
-            self.set(&connection, setting, value)?;
-        }
-        Ok(connection)
+        Ok(())
+    }
+
+    /// Starts the thread that copies the log.
+    fn checkpointer(&self, writer: &mut Connection) -> Result<Checkpointer, OpenError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let own = self.connect(flags)?;
+        self.make_durable(&own)?;
+        let started = Checkpointer::start(own, writer, self.options.log);
+        started.map_err(|error| self.failed(error))
     }
 
     fn connect(&self, flags: OpenFlags) -> Result<Connection, OpenError> {
@@ -422,6 +360,7 @@ impl Opening<'_> {
         let readers = (0..self.options.readers.max(1)).map(|_| self.connect(flags));
         let readers = readers.collect::<Result<_, _>>()?;
         let identity = grouping.memory.identity;
+        grouping.checkpointer = Some(self.checkpointer(&mut grouping.connection)?);
         grouping.hand_over();
         let Options {
             jobs_waiting,

@@ -9,6 +9,7 @@ use rusqlite::{Connection, ErrorCode};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Mutex, mpsc};
 
+use super::checkpoint::Checkpointer;
 use super::error::refused;
 use super::lock::Lock;
 use super::savepoint::run;
@@ -162,6 +163,8 @@ pub(super) async fn join(thread: &Mutex<Option<thread::JoinHandle<()>>>) {
 
 /// What the thread owns.
 pub(super) struct Grouping {
+    /// Ends before the connection, which leaves the file whole, being its last.
+    pub(super) checkpointer: Option<Checkpointer>,
     pub(super) connection: Connection,
     pub(super) memory: Memory,
     pub(super) committed: mpsc::UnboundedSender<CommittedGroup>,

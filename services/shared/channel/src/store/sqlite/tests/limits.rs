@@ -183,3 +183,27 @@ async fn a_read_that_panics_or_fails_leaves_its_reader_usable() {
     assert_eq!(store.read(rows).await.unwrap().len(), 0);
     store.close().await;
 }
+
+#[tokio::test]
+async fn the_log_begins_anew_while_commits_go_on_and_is_gone_with_the_store() {
+    const ROWS: u32 = 2_000;
+    let directory = TempDir::new().unwrap();
+    let short = Options {
+        log: 20,
+        ..options()
+    };
+    let path = file(&directory);
+    let (store, _commits) = SqliteStore::open(&path, short).unwrap();
+    for row in 0..ROWS {
+        store
+            .write(move |tx| put(tx.connection(), row))
+            .await
+            .unwrap();
+    }
+    let log = path.with_file_name("store.db-wal");
+    let pages = std::fs::metadata(&log).unwrap().len() / 4_096;
+    assert!(pages <= 100, "{pages}, though commits wait at 80");
+    assert_eq!(store.read(rows).await.unwrap().len(), ROWS as usize);
+    store.close().await;
+    assert!(!log.exists());
+}

@@ -2,7 +2,7 @@
 
 use super::{disk::Disk, load::cores, pair::Traces, report::Ground};
 use crate::{
-    commands::mode::Mode,
+    commands::{mode::Mode, up::nats},
     data_dir::DataDir,
     failure::{Doing, Failure, Kind},
 };
@@ -52,6 +52,7 @@ impl Common {
         &self,
         measure: impl AsyncFnOnce(&Path) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
+        nats::find(self.nats_server.as_deref()).await?; // before minutes of baselines
         let home = self.data.path();
         std::fs::create_dir_all(home).doing(|| format!("make the directory {}", home.display()))?;
         let home = tempfile::Builder::new().prefix("bench-").tempdir_in(home);

@@ -43,6 +43,20 @@ fn options_that_ask_for_nothing_are_refused_by_name() {
     }
 }
 
+#[test]
+fn a_broker_that_is_not_there_is_missed_before_anything_is_measured() {
+    let dir = on_disk();
+    let output = bench(
+        "throughput",
+        dir.path(),
+        "--nats-server /no/such/nats-server",
+    );
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    assert!(errors.contains("--nats-server"), "{errors}");
+    assert!(!errors.contains("round 1"), "{errors}");
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn memory_is_no_disk_to_measure_on() {

@@ -7,7 +7,7 @@
 mod child; // one process, started again when it dies
 mod exporting; // where the services' telemetry goes
 mod leftovers; // what a `duet up` that was killed left running
-mod nats; // which nats-server, and when it is ready
+pub(crate) mod nats; // which nats-server, and when it is ready
 #[cfg(feature = "jaeger")]
 mod pages; // the OTLP receiver and Jaeger's pages
 mod parts; // the processes: their command lines, their order

@@ -18,8 +18,8 @@ const LONGEST_INFO: u64 = 64 * 1024;
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// The one that is named, else what `make tools` fetched, else the one on PATH; and not an old one.
-pub(super) async fn find(named: Option<&Path>) -> Result<PathBuf, Failure> {
-    let hint = "Run `make tools`, or name one with --nats-server PATH, or a server that runs with --nats URL.";
+pub(crate) async fn find(named: Option<&Path>) -> Result<PathBuf, Failure> {
+    let hint = "Run `make tools`, or name one with --nats-server PATH. `duet up` also takes a server that runs: --nats URL.";
     let program = match named {
         Some(path) => path.to_owned(),
         None => fetched()

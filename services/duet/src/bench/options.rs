@@ -52,9 +52,9 @@ impl Common {
         &self,
         measure: impl AsyncFnOnce(&Path) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        nats::find(self.nats_server.as_deref()).await?; // before minutes of baselines
         let home = self.data.path();
         std::fs::create_dir_all(home).doing(|| format!("make the directory {}", home.display()))?;
+        nats::find(self.nats_server.as_deref()).await?; // before minutes of baselines
         let home = tempfile::Builder::new().prefix("bench-").tempdir_in(home);
         let home = home.doing(|| format!("make a directory in {}", self.data.path().display()))?;
         // Children may have another working directory.

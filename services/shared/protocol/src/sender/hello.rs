@@ -55,7 +55,7 @@ impl Hello {
         self.due.is_some_and(|due| due <= now)
     }
 
-    /// When one is said though nothing calls for it: what a receiver's receipts say nothing of, of stores that are gone, is seen by none.
+    /// When one is said though nothing calls for it: receipts don't tell what a receiver holds of a store that is gone.
     fn next(&self, timing: &Timing) -> Option<Moment> {
         Some(self.last_asked? + timing.hello_every)
     }
@@ -74,8 +74,8 @@ impl Hello {
             .map(|(_, asked, _)| asked)
     }
 
-    /// A resync begins: an answer that is still under way may tell of what it is about to sweep, and under which incarnation it was to
-    /// be given is forgotten.
+    /// A resync begins: an answer that is still under way may tell of what it is about to sweep, and the incarnations that were known are
+    /// forgotten.
     pub(super) fn overtaken(&mut self) {
         self.health = Health::Resyncing;
         if let Some((_, asked, _)) = &mut self.outstanding {

@@ -10,6 +10,7 @@ mod ledger;
 mod loss;
 mod members;
 mod memory;
+mod overtaken;
 mod pair;
 mod parked;
 mod resyncs;

@@ -212,7 +212,7 @@ fn schedule_16_a_closed_source_is_forgotten_though_its_last_receipt_was_lost() {
 }
 
 #[test]
-fn schedule_18_a_sender_that_hears_nothing_says_hello() {
+fn schedule_18_a_sender_says_hello_though_nothing_calls_for_it() {
     fn finds(mut pair: Pair) -> Option<Health> {
         let opening = pair.opening();
         pair.receives(opening);

@@ -181,7 +181,7 @@ const MEASURED: [(&str, &str); 2] = [
     ("journal_size_limit", "67108864"),
 ];
 
-/// How long a statement waits for a lock. Only a tool that looks into the file from outside ever holds one.
+/// How long a statement waits for a lock. Only a tool that looks into the file from outside holds one for long.
 const BUSY: Duration = Duration::from_secs(5);
 
 /// How many prepared statements a connection keeps: the channel's, about fifty, and the service's.

@@ -15,7 +15,7 @@ pub struct Options {
     pub audit: Option<&'static dyn AuditRows>,
     /// What the store sends; `None` for one that only receives: no epoch is opened, and nothing can be accepted.
     pub outbox: Option<Outbox>,
-    /// How many jobs wait at most; more are [`StoreError::Overloaded`].
+    /// How many jobs wait at most; more are [`StoreError::Overloaded`](crate::store::StoreError::Overloaded).
     pub jobs_waiting: usize,
     /// How many jobs share a commit at most.
     pub group: usize,
@@ -23,9 +23,9 @@ pub struct Options {
     pub log: u16,
     /// How many threads read.
     pub readers: usize,
-    /// How many reads wait at most; more are [`StoreError::Overloaded`].
+    /// How many reads wait at most; more are [`StoreError::Overloaded`](crate::store::StoreError::Overloaded).
     pub reads_waiting: usize,
-    /// How many events are parked at most; over it, what would park another is [`StoreError::ParkedFull`].
+    /// How many events are parked at most; over it, what would park another is [`StoreError::ParkedFull`](crate::store::StoreError::ParkedFull).
     pub parked: u64,
     /// How many undecodable messages are kept at most: the newest.
     pub undecodable: u64,

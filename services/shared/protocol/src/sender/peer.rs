@@ -150,10 +150,11 @@ impl Peer {
         }
     }
 
+    /// What was recorded of it: all, of what is none of its business, and of what was received whole and is not tracked any more.
     pub(super) fn held(&self, source: Source) -> Sequence {
         match self.held.get(&source) {
             Some(held) => *held,
-            None if self.concerns(source) => Sequence::ZERO,
+            None if self.tracks.contains_key(&source) => Sequence::ZERO,
             None => Sequence(u64::MAX),
         }
     }

@@ -50,9 +50,7 @@ impl Resyncing {
                     let below = self.below.get(&lane).copied().unwrap_or_default();
                     // It may be held before what was told anew in an epoch before its own.
                     let mut before = peer.tracks.range(lane.source(below)..sweep.source);
-                    // One that is not tracked any more is received whole.
-                    let is_tracked = peer.tracks.contains_key(&sweep.source);
-                    (!is_tracked || peer.held(sweep.source) >= sweep.sequence)
+                    peer.held(sweep.source) >= sweep.sequence
                         && before.all(|(_, track)| track.unreceived() == 0)
                 })
             })

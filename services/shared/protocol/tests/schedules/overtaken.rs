@@ -5,10 +5,9 @@ use duet_protocol::record::{HELLO_EPOCHS, Health, Suspicion};
 use duet_protocol::resync::{self, Stage};
 use duet_protocol::rules::Rule;
 use duet_protocol::sender::Path;
-use duet_protocol::sequence::StoreId;
 
 use crate::pair::*;
-use crate::tables::{Outbox, ReactionRows, ReceiverStore, SenderStore};
+use crate::tables::ReceiverStore;
 
 #[test]
 fn what_comes_late_of_a_store_that_is_gone_is_noticed_while_receipts_come() {
@@ -18,10 +17,7 @@ fn what_comes_late_of_a_store_that_is_gone_is_noticed_while_receipts_come() {
         let opening = pair.opening();
         let late = pair.event(opening);
         pair.opened -= 1_000_000;
-        pair.sender = SenderStore {
-            outbox: Outbox::new(StoreId(8), 1),
-            rows: ReactionRows::default(),
-        };
+        pair.sender_is_new();
         pair.sender_opens();
         pair.is_resynced();
         let mut machine = pair.machine(Path::Broker);

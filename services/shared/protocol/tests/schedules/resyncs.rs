@@ -16,6 +16,14 @@ use crate::pair::*;
 use crate::tables::{Outbox, ReactionRows, ReceiverStore, SenderStore, Value};
 
 impl Pair {
+    /// A new and empty store under the sender's old name.
+    pub(crate) fn sender_is_new(&mut self) {
+        self.sender = SenderStore {
+            outbox: Outbox::new(StoreId(8), 1),
+            rows: ReactionRows::default(),
+        };
+    }
+
     pub(crate) fn resyncs(&mut self) {
         self.opened += 1;
         let new = NewEpochs {
@@ -147,10 +155,7 @@ fn a_new_store_under_an_old_name_is_noticed_and_the_old_ones_rows_are_swept() {
         for id in [opening, like] {
             pair.receives(id);
         }
-        pair.sender = SenderStore {
-            outbox: Outbox::new(StoreId(8), 1),
-            rows: ReactionRows::default(),
-        };
+        pair.sender_is_new();
         pair.sender_opens();
         let opening = pair.opening();
         pair.receives(opening);
@@ -286,10 +291,7 @@ fn a_hello_that_was_asked_before_a_resync_was_done_says_nothing_of_what_it_swept
     fn late_answer(mut pair: Pair, while_it_ran: bool) -> Option<Health> {
         let opening = pair.opening();
         pair.receives(opening);
-        pair.sender = SenderStore {
-            outbox: Outbox::new(StoreId(8), 1),
-            rows: ReactionRows::default(),
-        };
+        pair.sender_is_new();
         pair.sender_opens();
         let first = pair.opening();
         if while_it_ran {
@@ -371,10 +373,7 @@ fn a_resync_that_began_below_what_a_receiver_holds_is_known_to_heal_nothing() {
         pair.receives(opening);
         pair.is_resynced();
         pair.opened -= 1_000_000;
-        pair.sender = SenderStore {
-            outbox: Outbox::new(StoreId(8), 1),
-            rows: ReactionRows::default(),
-        };
+        pair.sender_is_new();
         pair.sender_opens();
         pair.resyncs(); // before a hello told
         let found = pair.finds();

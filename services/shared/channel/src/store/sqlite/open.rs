@@ -114,12 +114,12 @@ impl SqliteStore {
             path,
             options: &options,
         };
-        let connection = opening.connection()?;
+        let mut connection = opening.connection()?;
         let began = SystemTime::now();
         let memory = opening.memory(&connection)?;
         let (committed, commits) = mpsc::unbounded_channel();
         let grouping = Grouping {
-            checkpointer: None,
+            _checkpointer: opening.checkpointer(&mut connection)?,
             connection,
             memory,
             committed,
@@ -360,7 +360,6 @@ impl Opening<'_> {
         let readers = (0..self.options.readers.max(1)).map(|_| self.connect(flags));
         let readers = readers.collect::<Result<_, _>>()?;
         let identity = grouping.memory.identity;
-        grouping.checkpointer = Some(self.checkpointer(&mut grouping.connection)?);
         grouping.hand_over();
         let Options {
             jobs_waiting,

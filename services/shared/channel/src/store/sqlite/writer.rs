@@ -164,7 +164,7 @@ pub(super) async fn join(thread: &Mutex<Option<thread::JoinHandle<()>>>) {
 /// What the thread owns.
 pub(super) struct Grouping {
     /// Ends before the connection, which leaves the file whole, being its last.
-    pub(super) checkpointer: Option<Checkpointer>,
+    pub(super) _checkpointer: Checkpointer,
     pub(super) connection: Connection,
     pub(super) memory: Memory,
     pub(super) committed: mpsc::UnboundedSender<CommittedGroup>,

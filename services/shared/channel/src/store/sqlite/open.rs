@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use duet_protocol::membership::{self, NewEpochs};
 use duet_protocol::rules::Rules;
 use duet_protocol::sequence::{Epoch, Incarnation, StoreId};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
@@ -234,6 +235,11 @@ impl Opening<'_> {
             .busy_timeout(BUSY)
             .map_err(|error| self.error(error))?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        // Else a statement whose plan might gain from what is bound to it is planned anew whenever something else is.
+        let plan_once = DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG;
+        connection
+            .set_db_config(plan_once, true)
+            .map_err(|error| self.error(error))?;
         Ok(connection)
     }
 

@@ -249,9 +249,7 @@ pub(super) fn unforgotten(
     lane: Lane,
     before: Epoch,
 ) -> Result<Vec<Epoch>, StoreError> {
-    let mut select = connection.prepare_cached(
-        "SELECT epoch FROM epochs WHERE partition = ?1 AND forgotten < last ORDER BY id",
-    )?;
+    let mut select = connection.prepare_cached(UNFORGOTTEN)?;
     let mut rows = select.query([lane.partition.0])?;
     let mut epochs = Vec::new();
     while let Some(row) = rows.next()? {
@@ -260,6 +258,9 @@ pub(super) fn unforgotten(
     epochs.retain(|epoch| *epoch < before);
     Ok(epochs)
 }
+
+pub(super) const UNFORGOTTEN: &str =
+    "SELECT epoch FROM epochs WHERE partition = ?1 AND forgotten < last ORDER BY id";
 
 impl OutboxTables for SqliteTx<'_> {
     type Error = StoreError;

@@ -7,13 +7,13 @@ use duet_protocol::event::{Body, Data, Event, Key, TraceContext};
 use duet_protocol::outbox::OutboxTables;
 use duet_protocol::receive::{Failure, InboxTables};
 use duet_protocol::sender::BrokerPlace;
-use duet_protocol::sequence::{Epoch, Lane};
+use duet_protocol::sequence::{Epoch, Lane, Partition};
 use rusqlite::StatementStatus;
 use tempfile::TempDir;
 
 use super::*;
 use crate::store::Transaction;
-use crate::store::sqlite::outbox::HASHES;
+use crate::store::sqlite::outbox::{HASHES, UNFORGOTTEN, unforgotten};
 use crate::transport::Undecodable;
 
 fn failure() -> Failure {
@@ -96,6 +96,25 @@ async fn a_receipt_costs_what_is_new_in_it_however_much_is_kept_for_another_rece
     };
     let steps = store.write(job).await.unwrap();
     assert!(steps > 0 && steps < 100 * EVENTS as i32, "{steps}");
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_statement_is_planned_once_whatever_is_bound_to_it() {
+    let directory = TempDir::new().unwrap();
+    let (store, _commits) = SqliteStore::open(&file(&directory), sending(&["one"])).unwrap();
+    let planned_anew = store.write(|tx| {
+        for partition in 0..10 {
+            let lane = Lane {
+                partition: Partition(partition),
+                ..Lane::default()
+            };
+            unforgotten(tx.connection(), lane, Epoch(u64::MAX))?;
+        }
+        let select = tx.connection().prepare_cached(UNFORGOTTEN)?;
+        Ok(select.get_status(StatementStatus::RePrepare))
+    });
+    assert_eq!(planned_anew.await.unwrap(), 0);
     store.close().await;
 }
 

@@ -5,8 +5,8 @@ use super::{
     baseline::{Baseline, Serves},
     commit, disk,
     load::{Load, Requests, Tally, When},
-    options::{Common, seconds, tell},
-    report::{Bound, Figure, Findings, Goal, Rows, Spread, Terms, in_micros, quantiles},
+    options::{Common, seconds, tell, up_to_a_million},
+    report::{Bound, Figure, Findings, Goal, Rows, Spread, Terms, in_micros, lag, quantiles},
     stage::{Stage, over_new_stores, reactions},
 };
 use crate::{
@@ -36,10 +36,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "SECONDS", default_value_t = 2, value_parser = clap::value_parser!(u16).range(0..=3600))]
     warm_up: u16,
     /// Requests a second of the one caller who comes at a fixed rate
-    #[arg(long, value_name = "N", default_value_t = NonZeroU32::new(50).unwrap_or(NonZeroU32::MIN))]
+    #[arg(long, value_name = "N", default_value_t = NonZeroU32::new(50).unwrap_or(NonZeroU32::MIN), value_parser = up_to_a_million)]
     rate: NonZeroU32,
     /// Write a picture of it: SVG, by mode
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "mode")]
     pub(super) picture: Option<PathBuf>,
     /// Callers where the most that the pair takes is looked for, and at shares of it
     #[arg(long, value_name = "N", default_value_t = NonZeroU16::new(256).unwrap_or(NonZeroU16::MIN))]
@@ -228,10 +228,9 @@ fn per_second(tally: &Tally) -> f64 {
 }
 
 fn told(tally: &Tally) -> impl Iterator<Item = (Figure, f64)> {
-    let lag = (tally.lag.count() > 0).then(|| (Figure::LAG, in_micros(tally.lag.within(0.99))));
     [(Figure::PER_SECOND, per_second(tally))]
         .into_iter()
         .chain(quantiles(&tally.waits))
         .chain([(Figure::FAILED, tally.failed() as f64)])
-        .chain(lag)
+        .chain(lag(&tally.lag))
 }

@@ -61,13 +61,13 @@ pub(crate) fn run(options: Options) -> Result<(), Failure> {
     match options.question {
         Question::Throughput(it) => {
             let report = measured(&it.common, async |home| it.measure(home).await)?;
-            draw(it.picture.as_deref(), report.picture())?;
-            tell(it.common.json, &report)
+            tell(it.common.json, &report)?;
+            draw(it.picture.as_deref(), report.picture())
         }
         Question::Latency(it) => {
             let (report, picture) = measured(&it.common, async |home| it.measure(home).await)?;
-            draw(it.picture.as_deref(), picture)?;
-            tell(it.common.json, &report)
+            tell(it.common.json, &report)?;
+            draw(it.picture.as_deref(), picture)
         }
         Question::Switch(it) => show(&it.common, async |home| it.measure(home).await),
         Question::Surge(it) => show(&it.common, async |home| it.measure(home).await),

@@ -8,9 +8,18 @@ use crate::{
 };
 use duet_web::server::WORKERS;
 use std::{
+    num::NonZeroU32,
     path::{Path, PathBuf},
     time::Duration,
 };
+
+/// A number on the command line from 1 to a million: what comes a second is counted one by one, and posts are made before they are reacted to.
+pub(super) fn up_to_a_million(text: &str) -> Result<NonZeroU32, String> {
+    let number = text.parse().ok();
+    number
+        .filter(|number: &NonZeroU32| number.get() <= 1_000_000)
+        .ok_or_else(|| "it is a number from 1 to 1000000".to_owned())
+}
 
 /// Seconds on the command line.
 pub(super) fn seconds(seconds: u16) -> Duration {

@@ -3,8 +3,8 @@
 use super::{
     baseline::{Baseline, Serves},
     load::{Load, Part, Tally, When},
-    options::{Common, seconds, tell},
-    report::{Bound, Figure, Findings, Goal, Rows, Spread, Terms, quantiles},
+    options::{Common, seconds, tell, up_to_a_million},
+    report::{Bound, Figure, Findings, Goal, Rows, Spread, Terms, lag, quantiles},
     stage::{over_new_stores, reactions},
 };
 use crate::{channel_file::name, failure::Failure};
@@ -23,7 +23,7 @@ pub(crate) struct Options {
     #[command(flatten)]
     pub(super) common: Common,
     /// Reactions a second
-    #[arg(long, value_name = "N", default_value_t = NonZeroU32::new(1_000).unwrap_or(NonZeroU32::MIN))]
+    #[arg(long, value_name = "N", default_value_t = NonZeroU32::new(1_000).unwrap_or(NonZeroU32::MIN), value_parser = up_to_a_million)]
     rate: NonZeroU32,
     /// Seconds that Notification is away
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=3600))]
@@ -152,6 +152,7 @@ fn add(rows: &mut Rows, mode: &str, tally: &Tally, away: &Away) -> Result<[Durat
             accepted,
             failed,
             waits,
+            lag: late,
         } = tally.within(time)?;
         *p99 = waits.within(0.99);
         let drained = Some(away.drained).filter(|_| name == "after");
@@ -161,6 +162,7 @@ fn add(rows: &mut Rows, mode: &str, tally: &Tally, away: &Away) -> Result<[Durat
                 (Figure::ACCEPTED, accepted as f64),
                 (Figure::FAILED, failed as f64),
             ])
+            .chain(lag(&late))
             .chain(drained.map(|it| (Figure::DRAIN, it.as_secs_f64())));
         rows.add(&format!("{mode}, {name}"), figures);
     }

@@ -26,7 +26,7 @@ use std::{
 /// Between two looks at what Notification still lacks.
 const PAUSE: Duration = Duration::from_millis(5);
 /// How long the pair may take until all is stored at both ends.
-const DRAINED: Duration = Duration::from_secs(120);
+const DRAINED: Duration = Duration::from_secs(600);
 /// How long stopping may take.
 const STOPPED: Duration = Duration::from_secs(60);
 /// How long processes that were killed may take to be gone.

@@ -3,8 +3,8 @@
 use super::{
     baseline::{Baseline, Serves},
     load::{Load, Part, Tally, When},
-    options::{Common, seconds, tell},
-    report::{Bound, Figure, Findings, Goal, Rows, Spread, Terms, quantiles},
+    options::{Common, seconds, tell, up_to_a_million},
+    report::{Bound, Figure, Findings, Goal, Rows, Spread, Terms, lag, quantiles},
     stage::{over_new_stores, reactions},
 };
 use crate::{channel_file::name, failure::Failure, load::Rate};
@@ -23,7 +23,7 @@ pub(crate) struct Options {
     #[command(flatten)]
     pub(super) common: Common,
     /// Reactions a second before the surge and after it
-    #[arg(long, value_name = "N", default_value_t = NonZeroU32::new(1_000).unwrap_or(NonZeroU32::MIN))]
+    #[arg(long, value_name = "N", default_value_t = NonZeroU32::new(1_000).unwrap_or(NonZeroU32::MIN), value_parser = up_to_a_million)]
     rate: NonZeroU32,
     /// How many times as many in it
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..=1000))]
@@ -102,6 +102,7 @@ impl Options {
                 accepted,
                 failed,
                 waits,
+                lag: late,
             } = tally.within(each * nth..each * (nth + 1))?;
             p99[nth as usize] = waits.within(0.99);
             let rate = accepted as f64 / each.as_secs_f64();
@@ -110,6 +111,7 @@ impl Options {
                 .into_iter()
                 .chain(quantiles(&waits))
                 .chain([(Figure::FAILED, failed as f64)])
+                .chain(lag(&late))
                 .chain(drain.map(|drain| (Figure::DRAIN, drain.as_secs_f64())));
             rows.add(&format!("{who}, {name}"), figures);
         }

@@ -3,12 +3,12 @@
 use super::{
     baseline::{Baseline, Serves},
     load::{Answered, Load, Part, When},
-    options::{Common, seconds, tell},
+    options::{Common, seconds, tell, up_to_a_million},
     pair::Pair,
-    report::{Bound, Figure, Findings, Goal, Rows, Spread, Terms, quantiles},
+    report::{Bound, Figure, Findings, Goal, Rows, Spread, Terms, lag, quantiles},
     stage::{over_new_stores, reactions},
 };
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use duet_crd::Mode;
 use duet_web::server::WORKERS;
 use std::{
@@ -24,7 +24,7 @@ pub(crate) struct Options {
     #[command(flatten)]
     pub(super) common: Common,
     /// Reactions a second
-    #[arg(long, value_name = "N", default_value_t = NonZeroU32::new(2_000).unwrap_or(NonZeroU32::MIN))]
+    #[arg(long, value_name = "N", default_value_t = NonZeroU32::new(2_000).unwrap_or(NonZeroU32::MIN), value_parser = up_to_a_million)]
     rate: NonZeroU32,
     /// Switches in each round
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u16).range(2..=1000))]
@@ -80,12 +80,14 @@ impl Options {
                     (Figure::ACCEPTED, part.accepted as f64),
                     (Figure::FAILED, part.failed as f64),
                 ];
-                modes.add(name, quantiles(&part.waits).into_iter().chain(counts));
+                let figures = quantiles(&part.waits).into_iter().chain(counts);
+                modes.add(name, figures.chain(lag(&part.lag)));
             }
         }
         same_request.stop().await?;
-        let goal =
-            |of: &str, is: Vec<f64>, most| Goal::new(of, Spread::of(is), Bound::AtMost(most));
+        let goal = |of: &str, is: Vec<f64>, most| {
+            Goal::in_every_round(of, Spread::of(is), Bound::AtMost(most))
+        };
         Ok(Findings {
             question: "switch",
             terms,
@@ -120,11 +122,16 @@ impl Options {
         };
         let part =
             |is: &dyn Fn(&Answered) -> bool| Part::of(tally.each().iter().filter(|it| is(it)));
-        Ok(Round {
+        let round = Round {
             sync: part(&|it| !is_around(it.due) && it.status != 202)?,
             r#async: part(&|it| !is_around(it.due) && it.status == 202)?,
             around: part(&|it| is_around(it.due))?,
-        })
+        };
+        if round.sync.accepted == 0 || round.r#async.accepted == 0 {
+            let what = "the mode was not switched: one of the two had no request accepted";
+            return Err(Failure::new(Kind::Failed, what));
+        }
+        Ok(round)
     }
 
     /// Switches time after time. Returns when.

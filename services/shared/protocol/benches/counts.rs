@@ -63,7 +63,11 @@ fn main() -> ExitCode {
         println!(
             "There is no valgrind here, so instructions were NOT counted (Debian: apt-get install valgrind)."
         );
-        return ExitCode::SUCCESS;
+        // On a laptop the rest still counts; where the counts are to be compared, nobody would look.
+        return match std::env::var_os("CI") {
+            Some(_) => ExitCode::FAILURE,
+            None => ExitCode::SUCCESS,
+        };
     }
     match counts() {
         Ok(counts) if std::env::var_os("UPDATE").is_some_and(|it| !it.is_empty()) => write(&counts),

@@ -40,12 +40,12 @@ pub(super) struct Load {
     pub(super) target: SocketAddr,
     /// Where more is due than these can have under way, it is begun late, and its wait counts from when it was due.
     pub(super) connections: NonZeroU16,
-    /// No new request is begun after this; those under way are still awaited.
+    /// Nothing is due after this; what is due by then is still asked, and awaited.
     pub(super) when: When,
 }
 
 impl Load {
-    /// Asks until the time is over and every answer is there. Dropping this stops it. Fails if this generator was what limited.
+    /// Asks until the time is over and every answer is there. Dropping this stops it at once. Fails if this generator was what limited.
     pub(super) async fn run(self, requests: Requests) -> Result<Tally, Failure> {
         self.run_until(requests, std::future::pending()).await
     }
@@ -64,7 +64,7 @@ impl Load {
         }
 
         let stop = Arc::new(AtomicBool::new(false));
-        let stopping = StopOnDrop(stop.clone());
+        let _stopping = StopOnDrop(stop.clone());
         let open = self.when.is_open();
         let busy_before = cpu::own()?;
         let started = Instant::now();
@@ -78,11 +78,12 @@ impl Load {
             let tally = Tally::new(started, open)?;
             working.spawn_blocking(move || shift.work(share, tally));
         }
+        let ending = turns.clone();
         let ticking = tokio::task::spawn_blocking(move || turns.tick());
         let mut whole = Tally::new(started, open)?;
         let over = async {
             over.await;
-            drop(stopping);
+            ending.end();
             std::future::pending().await
         };
         tokio::pin!(over);
@@ -173,10 +174,10 @@ impl Shift {
         tally: Rc<RefCell<Tally>>,
     ) -> Result<(), Broken> {
         let mut request = Vec::with_capacity(256);
-        while let Some(since) = self.turns.next(&tally).await {
+        while let Some(turn) = self.turns.next().await {
             self.requests.next(&mut request);
             let status = connection.exchange(&request).await?;
-            tally.borrow_mut().count(status, since, Instant::now());
+            tally.borrow_mut().count(turn, status, Instant::now());
         }
         Ok(())
     }

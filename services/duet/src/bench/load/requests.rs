@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-/// Whose posts [`Requests::posts`] makes.
+/// Whose posts [`Requests::making`] makes.
 pub(in crate::bench) const OWNER: &str = "owner-0";
 
 /// What each request says, as bytes.
@@ -20,7 +20,7 @@ pub(in crate::bench) enum Requests {
     /// Every time another user, or another post.
     Reactions(Arc<Reactions>),
     /// Every time the next post is made, all of one owner.
-    Posts(Arc<AtomicU64>),
+    Posts(Posts, Arc<AtomicU64>),
 }
 
 impl Requests {
@@ -29,9 +29,9 @@ impl Requests {
         Self::Same((*b"GET / HTTP/1.1\r\nhost: duet\r\n\r\n").into())
     }
 
-    /// Each makes the next post, from 0, as [`Reactions`] names them.
-    pub(in crate::bench) fn posts() -> Self {
-        Self::Posts(Arc::default())
+    /// Each makes the next of these posts, from the first on.
+    pub(in crate::bench) fn making(posts: Posts) -> Self {
+        Self::Posts(posts, Arc::default())
     }
 
     /// Writes the next one in place of what is there.
@@ -40,14 +40,14 @@ impl Requests {
         match self {
             Self::Same(bytes) => into.extend_from_slice(bytes),
             Self::Reactions(reactions) => reactions.next(into),
-            Self::Posts(made) => {
-                let post = made.fetch_add(1, Relaxed);
+            Self::Posts(posts, made) => {
+                let (post, digits) = (made.fetch_add(1, Relaxed), posts.digits());
                 let title = format!("{post:08}");
                 let body = format!("{{\"owner\":\"{OWNER}\",\"title\":\"{title}\"}}");
                 // Writing into memory doesn't fail.
                 let _ = write!(
                     into,
-                    "PUT /v1/posts/post-{post} HTTP/1.1\r\nhost: duet\r\n\
+                    "PUT /v1/posts/post-{post:0digits$} HTTP/1.1\r\nhost: duet\r\n\
                      content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
                     body.len()
                 );
@@ -56,7 +56,8 @@ impl Requests {
     }
 }
 
-/// The posts that are reacted to.
+/// The posts that are reacted to. Their ids have the same length, so that they are stored in the order of their numbers: else those at one
+/// end would lie further from each other than those at the other.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::bench) struct Posts(pub(in crate::bench) NonZeroU32);
 
@@ -66,12 +67,19 @@ impl Posts {
 
     /// Each post's id and owner.
     pub(in crate::bench) fn all(self) -> impl Iterator<Item = (String, String)> {
-        (0..self.0.get()).map(|post| {
-            (
-                format!("post-{post}"),
-                format!("owner-{}", post / Self::EACH),
-            )
+        (0..self.0.get()).map(move |post| {
+            let owner = format!("owner-{}", post / Self::EACH);
+            (self.id(post), owner)
         })
+    }
+
+    /// One post's id.
+    pub(in crate::bench) fn id(self, post: u32) -> String {
+        format!("post-{post:0digits$}", digits = self.digits())
+    }
+
+    fn digits(self) -> usize {
+        (self.0.get() - 1).checked_ilog10().unwrap_or(0) as usize + 1
     }
 }
 
@@ -89,6 +97,8 @@ pub(in crate::bench) enum Users {
 #[derive(Debug)]
 pub(in crate::bench) struct Reactions {
     posts: Posts,
+    /// How many of them are reacted to, from the first on.
+    among: NonZeroU32,
     users: Users,
     begun: AtomicU64,
 }
@@ -100,8 +110,18 @@ impl Reactions {
 
     /// Those after so many.
     pub(in crate::bench) fn from(first: u64, posts: Posts, users: Users) -> Arc<Self> {
+        Self::among(posts.0, first, posts, users)
+    }
+
+    /// Those to the first post alone, after so many.
+    pub(in crate::bench) fn to_the_first(after: u64, posts: Posts, users: Users) -> Arc<Self> {
+        Self::among(NonZeroU32::MIN, after, posts, users)
+    }
+
+    fn among(among: NonZeroU32, first: u64, posts: Posts, users: Users) -> Arc<Self> {
         Arc::new(Self {
             posts,
+            among,
             users,
             begun: AtomicU64::new(first),
         })
@@ -109,10 +129,11 @@ impl Reactions {
 
     fn next(&self, into: &mut Vec<u8>) {
         let (post, user) = self.pair(self.begun.fetch_add(1, Relaxed));
+        let digits = self.posts.digits();
         // Writing into memory doesn't fail.
         let _ = write!(
             into,
-            "PUT /v1/posts/post-{post}/reactions/user-{user:08x} HTTP/1.1\r\nhost: duet\r\n\
+            "PUT /v1/posts/post-{post:0digits$}/reactions/user-{user:08x} HTTP/1.1\r\nhost: duet\r\n\
              content-type: application/json\r\ncontent-length: 15\r\n\r\n{{\"kind\":\"like\"}}"
         );
     }
@@ -120,7 +141,7 @@ impl Reactions {
     /// The post goes round. To scatter, a number is multiplied by odd ones and its upper bits are taken into the lower:
     /// all of which can be undone, so no user comes twice.
     fn pair(&self, number: u64) -> (u64, u32) {
-        let posts = u64::from(self.posts.0.get());
+        let posts = u64::from(self.among.get());
         let round = (number / posts) as u32;
         let user = match self.users {
             Users::Ordered => round,
@@ -145,6 +166,18 @@ mod tests {
             let pairs: HashSet<_> = (0..200_000).map(|number| reactions.pair(number)).collect();
             assert_eq!(pairs.len(), 200_000);
         }
+    }
+
+    #[test]
+    fn posts_are_stored_in_the_order_of_their_numbers() {
+        let posts = |many| {
+            Posts(NonZeroU32::new(many).unwrap())
+                .all()
+                .map(|(id, _)| id)
+        };
+        assert_eq!(posts(1).collect::<Vec<_>>(), ["post-0"]);
+        assert_eq!(posts(10).last().as_deref(), Some("post-9"));
+        assert!(posts(101).is_sorted());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What was answered: how often which status, and how long callers waited.
 
+use super::turns::Turn;
 use crate::{failure::Failure, waits::Waits};
 use std::{
     collections::BTreeMap,
@@ -15,7 +16,7 @@ pub(in crate::bench) struct Tally {
     pub(in crate::bench) took: Duration,
     /// How often each status was answered.
     pub(in crate::bench) statuses: BTreeMap<u16, u64>,
-    /// No wait is longer than a wait can be told: see `LAST_ANSWERS`.
+    /// From when each was due, or was sent where nothing is due.
     pub(in crate::bench) waits: Waits,
     /// How late requests were sent though a connection was free for them.
     pub(in crate::bench) lag: Waits,
@@ -30,6 +31,8 @@ pub(in crate::bench) struct Answered {
     pub(in crate::bench) due: Duration,
     /// From when it was due.
     pub(in crate::bench) waited: Duration,
+    /// How late it was sent though a connection was free for it; none where it found one at once, or had to wait for one.
+    pub(in crate::bench) lag: Option<Duration>,
     pub(in crate::bench) status: u16,
 }
 
@@ -45,6 +48,8 @@ pub(in crate::bench) struct Part {
     pub(in crate::bench) accepted: u64,
     pub(in crate::bench) failed: u64,
     pub(in crate::bench) waits: Waits,
+    /// As a [`Tally`]'s.
+    pub(in crate::bench) lag: Waits,
 }
 
 impl Part {
@@ -55,6 +60,7 @@ impl Part {
             accepted: 0,
             failed: 0,
             waits: Waits::new()?,
+            lag: Waits::new()?,
         };
         for answered in answers {
             match answered.is_accepted() {
@@ -62,6 +68,9 @@ impl Part {
                 false => part.failed += 1,
             }
             part.waits.record(answered.waited);
+            if let Some(lag) = answered.lag {
+                part.lag.record(lag);
+            }
         }
         Ok(part)
     }
@@ -79,15 +88,20 @@ impl Tally {
         })
     }
 
-    pub(super) fn count(&mut self, status: u16, since: Instant, now: Instant) {
+    pub(super) fn count(&mut self, turn: Turn, status: u16, now: Instant) {
+        let Turn { since, lag } = turn;
         let waited = now - since;
         *self.statuses.entry(status).or_default() += 1;
         self.waits.record(waited);
+        if let Some(lag) = lag {
+            self.lag.record(lag);
+        }
         if let Some(each) = &mut self.each {
             let due = since.saturating_duration_since(self.started);
             each.push(Answered {
                 due,
                 waited,
+                lag,
                 status,
             });
         }
@@ -147,7 +161,8 @@ mod tests {
         for (due, waited, status) in [(0, 1, 202), (1, 3, 503), (2, 1, 202)] {
             let mut part = Tally::new(started, true).unwrap();
             let since = started + second * due;
-            part.count(status, since, since + second * waited);
+            let turn = Turn { since, lag: None };
+            part.count(turn, status, since + second * waited);
             whole.add(part).unwrap();
         }
         assert_eq!((whole.accepted(), whole.failed()), (2, 1));

@@ -1,12 +1,13 @@
 //! Whose turn it is to ask: whoever was answered, or whoever is due.
 
-use super::Tally;
 use crate::load::{Rate, pace::Pace};
 use std::{
-    cell::RefCell,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{
+            AtomicBool, AtomicU64,
+            Ordering::{Relaxed, SeqCst},
+        },
     },
     time::{Duration, Instant},
 };
@@ -34,10 +35,22 @@ impl When {
     }
 }
 
+/// One caller's turn to ask.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Turn {
+    /// Since when the caller waits: when the request was due, or now where none is due.
+    pub(super) since: Instant,
+    /// How late it came to a connection that was free for it: that is the generator's own doing.
+    pub(super) lag: Option<Duration>,
+}
+
 /// Gives turns out, to all threads alike.
 #[derive(Debug, Clone)]
 pub(super) struct Turns {
     kind: Arc<Kind>,
+    /// Nothing more is to be due.
+    ended: Arc<AtomicBool>,
+    /// Nobody waits for what is due.
     stop: Arc<AtomicBool>,
 }
 
@@ -51,7 +64,8 @@ enum Kind {
 #[derive(Debug)]
 struct Due {
     pace: Pace,
-    total: u64,
+    /// How many there are: fewer once it has ended before its time.
+    total: AtomicU64,
     taken: AtomicU64,
     /// As many as are due and not yet begun.
     due: Semaphore,
@@ -65,36 +79,45 @@ impl Turns {
             When::Due(rates, lasts) => {
                 let pace = Pace::of(started.into(), &rates);
                 Kind::Due(Due {
-                    total: pace.due_before((started + lasts).into()),
+                    total: pace.due_before((started + lasts).into()).into(),
                     pace,
                     taken: AtomicU64::new(0),
                     due: Semaphore::new(0),
                 })
             }
         };
-        let kind = Arc::new(kind);
-        Self { kind, stop }
+        Self {
+            kind: Arc::new(kind),
+            ended: Arc::default(),
+            stop,
+        }
     }
 
-    /// Since when the next caller waits; none once it is over. `tally` learns how late a turn came to a connection that was free
-    /// for it: that is the generator's own doing.
-    pub(super) async fn next(&self, tally: &RefCell<Tally>) -> Option<Instant> {
+    /// Lets nothing more become due. What was due before is still asked: its wait counts.
+    pub(super) fn end(&self) {
+        self.ended.store(true, Relaxed);
+    }
+
+    /// The next caller's; none once it is over.
+    pub(super) async fn next(&self) -> Option<Turn> {
         if self.stop.load(Relaxed) {
             return None;
         }
-        match &*self.kind {
+        let now = match &*self.kind {
+            Kind::Due(due) => return due.next().await,
+            _ if self.ended.load(Relaxed) => None,
             Kind::Until(end) => Some(Instant::now()).filter(|now| now < end),
             Kind::Count(made, count) => (made.fetch_add(1, Relaxed) < *count).then(Instant::now),
-            Kind::Due(due) => due.next(tally).await,
-        }
+        };
+        now.map(|since| Turn { since, lag: None })
     }
 
     /// Lets requests become due, from a thread of its own: a runtime's clock is too coarse for what takes less than a millisecond.
     pub(super) fn tick(&self) {
         let Kind::Due(due) = &*self.kind else { return };
-        let mut given = 0;
-        while given < due.total && !self.stop.load(Relaxed) {
-            let now = due.pace.due_before(Instant::now().into()).min(due.total);
+        let (mut given, total) = (0, due.total.load(Relaxed));
+        while given < total && !self.ended.load(Relaxed) && !self.stop.load(Relaxed) {
+            let now = due.pace.due_before(Instant::now().into()).min(total);
             due.due.add_permits((now - given) as usize);
             given = now;
             let next = due.pace.due(given).into_std();
@@ -102,27 +125,36 @@ impl Turns {
             let pause = next.saturating_duration_since(Instant::now());
             std::thread::sleep(pause.min(Duration::from_millis(100)));
         }
-        if given < due.total {
-            due.due.close();
-        }
+        due.end_at(given);
     }
 }
 
 impl Due {
-    async fn next(&self, tally: &RefCell<Tally>) -> Option<Instant> {
-        let number = self.taken.fetch_add(1, Relaxed);
-        if number >= self.total {
+    /// No more than these: each of them has its turn, and whoever took a later number is told that there is none.
+    fn end_at(&self, given: u64) {
+        self.total.store(given, SeqCst);
+        let beyond = self.taken.load(SeqCst).saturating_sub(given);
+        self.due.add_permits(beyond as usize);
+    }
+
+    async fn next(&self) -> Option<Turn> {
+        let number = self.taken.fetch_add(1, SeqCst);
+        let is_over = || number >= self.total.load(SeqCst);
+        if is_over() {
             return None;
         }
-        let due = self.pace.due(number).into_std();
-        match self.due.try_acquire() {
-            Ok(turn) => turn.forget(),
-            Err(_) => {
-                self.due.acquire().await.ok()?.forget();
-                tally.borrow_mut().lag.record(due.elapsed());
-            }
+        let since = self.pace.due(number).into_std();
+        let at_once = self.due.try_acquire().ok();
+        let waited = at_once.is_none();
+        match at_once {
+            Some(turn) => turn.forget(),
+            None => self.due.acquire().await.ok()?.forget(),
         }
-        Some(due)
+        if is_over() {
+            return None;
+        }
+        let lag = waited.then(|| since.elapsed());
+        Some(Turn { since, lag })
     }
 }
 
@@ -133,36 +165,54 @@ mod tests {
     const MILLI: Duration = Duration::from_millis(1);
 
     /// All turns that are given, without waiting for any that is to come.
-    async fn turns(when: When, started: Instant) -> (Vec<Duration>, Tally) {
+    async fn turns(when: When, started: Instant) -> Vec<(Duration, Option<Duration>)> {
         let turns = Turns::starting(when, started, Arc::default());
         turns.tick();
-        let tally = RefCell::new(Tally::new(started, true).unwrap());
         let mut given = Vec::new();
-        while let Some(since) = turns.next(&tally).await {
-            given.push(since.saturating_duration_since(started));
+        while let Some(turn) = turns.next().await {
+            given.push((turn.since.saturating_duration_since(started), turn.lag));
         }
-        (given, tally.into_inner())
+        given
     }
 
     #[tokio::test]
     async fn a_caller_who_is_due_while_none_could_ask_waits_from_when_it_was_due() {
         // All were due before the first connection is free.
         let started = Instant::now() - 10 * MILLI;
-        let (given, tally) = turns(When::at(1_000, 5 * MILLI), started).await;
-        assert_eq!(
-            given,
-            [Duration::ZERO, MILLI, MILLI * 2, MILLI * 3, MILLI * 4]
-        );
-        assert_eq!(tally.lag.count(), 0, "that is not the generator's doing");
+        let given = turns(When::at(1_000, 5 * MILLI), started).await;
+        // That is not the generator's doing: no lag.
+        assert_eq!(given, [0, 1, 2, 3, 4].map(|nth| (MILLI * nth, None)));
     }
 
     #[tokio::test]
     async fn so_many_turns_are_given_as_were_asked_for_and_none_after_the_end() {
         let now = Instant::now();
-        assert_eq!(turns(When::Made(3), now).await.0.len(), 3);
-        assert_eq!(
-            turns(When::Answered(MILLI), now - 2 * MILLI).await.0.len(),
-            0
+        assert_eq!(turns(When::Made(3), now).await.len(), 3);
+        assert_eq!(turns(When::Answered(MILLI), now - 2 * MILLI).await, []);
+    }
+
+    #[tokio::test]
+    async fn what_was_due_before_the_end_is_still_asked() {
+        let started = Instant::now() - 10 * MILLI;
+        let when = When::at(1_000, Duration::from_secs(3600));
+        let turns = Turns::starting(when, started, Arc::default());
+        let ticking = std::thread::spawn({
+            let turns = turns.clone();
+            move || turns.tick()
+        });
+        let mut given = vec![turns.next().await.unwrap().since];
+        turns.end();
+        ticking.join().unwrap();
+        while let Some(turn) = turns.next().await {
+            given.push(turn.since);
+        }
+        let each_since_its_own = (0..).map(|nth| started + MILLI * nth);
+        assert!(given.len() >= 10, "{}", given.len());
+        assert!(
+            given
+                .iter()
+                .copied()
+                .eq(each_since_its_own.take(given.len()))
         );
     }
 
@@ -172,9 +222,8 @@ mod tests {
         let started = Instant::now();
         let when = When::at(1, Duration::from_secs(3600));
         let turns = Turns::starting(when, started, stop.clone());
-        let tally = RefCell::new(Tally::new(started, true).unwrap());
-        let first = turns.next(&tally);
-        let second = turns.next(&tally);
+        let first = turns.next();
+        let second = turns.next();
         let ticking = std::thread::spawn({
             let turns = turns.clone();
             move || turns.tick()

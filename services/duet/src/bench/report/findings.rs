@@ -96,6 +96,11 @@ pub(in crate::bench) fn quantiles(waits: &Waits) -> [(Figure, f64); 5] {
     .map(|(figure, share)| (figure, micros(waits.within(share))))
 }
 
+/// How late the load generator was, if it ever had to wait until a request was due.
+pub(in crate::bench) fn lag(lag: &Waits) -> Option<(Figure, f64)> {
+    (lag.count() > 0).then(|| (Figure::LAG, micros(lag.within(0.99))))
+}
+
 impl Serialize for Rows {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.collect_seq(&self.0)

@@ -4,7 +4,7 @@ use super::Spread;
 use serde::Serialize;
 use std::fmt;
 
-/// A figure and its bound. Whether it is met is decided by the median.
+/// A figure and its bound.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(in crate::bench) struct Goal {
     /// What is held to it.
@@ -12,6 +12,7 @@ pub(in crate::bench) struct Goal {
     pub(in crate::bench) is: Spread,
     #[serde(flatten)]
     bound: Bound,
+    in_every_round: bool,
     met: bool,
 }
 
@@ -23,16 +24,36 @@ pub(in crate::bench) enum Bound {
 }
 
 impl Goal {
+    /// One that the median of the rounds decides.
     pub(in crate::bench) fn new(of: impl Into<String>, is: Spread, bound: Bound) -> Self {
-        let met = match bound {
-            Bound::AtMost(most) => is.median <= most,
-            Bound::AtLeast(least) => is.median >= least,
-        };
         Self {
             of: of.into(),
             is,
             bound,
-            met,
+            in_every_round: false,
+            met: bound.holds(is.median),
+        }
+    }
+
+    /// One that no round may miss.
+    pub(in crate::bench) fn in_every_round(
+        of: impl Into<String>,
+        is: Spread,
+        bound: Bound,
+    ) -> Self {
+        Self {
+            in_every_round: true,
+            met: bound.holds(is.least) && bound.holds(is.most),
+            ..Self::new(of, is, bound)
+        }
+    }
+}
+
+impl Bound {
+    fn holds(self, figure: f64) -> bool {
+        match self {
+            Bound::AtMost(most) => figure <= most,
+            Bound::AtLeast(least) => figure >= least,
         }
     }
 }
@@ -43,8 +64,12 @@ impl fmt::Display for Goal {
             Bound::AtMost(bound) => ("at most", bound),
             Bound::AtLeast(bound) => ("at least", bound),
         };
+        let when = match self.in_every_round {
+            true => " in every round",
+            false => "",
+        };
         let met = if self.met { "met" } else { "NOT met" };
-        write!(f, "{}: {}; {word} {bound}: {met}", self.of, self.is)
+        write!(f, "{}: {}; {word} {bound}{when}: {met}", self.of, self.is)
     }
 }
 
@@ -87,6 +112,24 @@ mod tests {
         assert_eq!(
             (&json["atMost"], &json["met"]),
             (&1.5.into(), &false.into())
+        );
+    }
+
+    #[test]
+    fn what_no_round_may_miss_is_missed_by_one() {
+        let failed = |most| {
+            let is = Spread {
+                median: 0.0,
+                least: 0.0,
+                most,
+            };
+            Goal::in_every_round("failed", is, Bound::AtMost(0.0))
+        };
+        assert!(failed(0.0).met && !failed(2.0).met);
+        let told = failed(2.0).to_string();
+        assert!(
+            told.ends_with("at most 0 in every round: NOT met"),
+            "{told}"
         );
     }
 }

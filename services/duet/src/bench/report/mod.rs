@@ -5,7 +5,7 @@ mod findings; // a table of figures beside its baseline, and what it was to reac
 mod goal; // what a figure was to reach
 
 pub(super) use figure::{Figure, micros as in_micros, shown};
-pub(super) use findings::{Findings, Rows, Terms, quantiles};
+pub(super) use findings::{Findings, Rows, Terms, lag, quantiles};
 pub(super) use goal::{Bound, Goal, goals};
 
 use super::{disk::Disk, pair::Traces};

@@ -12,7 +12,7 @@ use super::{
     broker,
     count::Stored,
     load::{Load, Posts, Reactions, Requests, Users, When},
-    options::{Common, seconds, tell},
+    options::{Common, seconds, tell, up_to_a_million},
     pair::{Pair, Setup, Traces},
     report::{Bound, Goal, Spread},
     sample::Sample,
@@ -46,10 +46,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "SECONDS", default_value_t = 2, value_parser = clap::value_parser!(u16).range(0..=3600))]
     warm_up: u16,
     /// Posts that are reacted to
-    #[arg(long, value_name = "N", default_value_t = NonZeroU32::new(100).unwrap_or(NonZeroU32::MIN))]
+    #[arg(long, value_name = "N", default_value_t = NonZeroU32::new(100).unwrap_or(NonZeroU32::MIN), value_parser = up_to_a_million)]
     posts: NonZeroU32,
     /// Write a picture of it: SVG, by mode
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "mode")]
     pub(super) picture: Option<PathBuf>,
     /// In which order the users of a post come
     #[arg(long, value_enum, default_value_t = Users::Ordered)]

@@ -54,7 +54,7 @@ pub(super) async fn measure(
     let lists = Lists {
         options,
         pair: &pair,
-        posts: Requests::posts(),
+        posts: Requests::making(Posts(options.listed)),
     };
     let mut goals = Vec::new();
     let few = options.few.min(options.listed);
@@ -96,7 +96,8 @@ impl Lists<'_> {
         made(to - from).run(each).await?;
         // The first user's is there already.
         let from = from.max(1);
-        let first = Requests::Reactions(Reactions::from(from, Posts(ONE), Users::Scattered));
+        let posts = Posts(self.options.listed);
+        let first = Requests::Reactions(Reactions::to_the_first(from, posts, Users::Scattered));
         made(to - from).run(first).await?;
         self.pair.drained().await
     }
@@ -108,11 +109,12 @@ impl Lists<'_> {
         rows: &mut Rows,
     ) -> Result<Vec<(&'static str, f64)>, Failure> {
         let mut far = Vec::new();
+        let first = format!("/v1/posts/{}", Posts(self.options.listed).id(0));
         let lists = [
             (
                 "a post's reactions",
                 self.pair.reaction,
-                "/v1/posts/post-0/reactions".to_owned(),
+                format!("{first}/reactions"),
             ),
             (
                 "a user's notifications",
@@ -139,11 +141,7 @@ impl Lists<'_> {
             }
         }
         for (one, at, path) in [
-            (
-                "a post with its counts",
-                self.pair.reaction,
-                "/v1/posts/post-0".to_owned(),
-            ),
+            ("a post with its counts", self.pair.reaction, first),
             (
                 "how many are unread",
                 self.pair.notification,

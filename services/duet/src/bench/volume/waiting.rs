@@ -16,6 +16,8 @@ use std::{path::Path, time::Instant};
 
 /// The outbox is filled in so many steps, of which the first and the last are compared.
 const STEPS: u32 = 5;
+/// Reactions before the first step, so that it finds a pair that has begun.
+const WARM_UP: u64 = 20_000;
 
 pub(super) async fn measure(
     options: &Options,
@@ -29,9 +31,10 @@ pub(super) async fn measure(
     let requests = Requests::Reactions(Reactions::to(POSTS, Users::Ordered));
     let down = pair.take_down("nats").await?;
     let each = u64::from(options.waiting.get().div_ceil(STEPS));
+    let warm_up = options.load(&pair, When::Made(each.min(WARM_UP)));
+    let mut held = warm_up.run(requests.clone()).await?.accepted();
     let mut rates = Vec::new();
-    let mut held = 0;
-    for step in 1..=u64::from(STEPS) {
+    for _ in 0..STEPS {
         let tally = options
             .load(&pair, When::Made(each))
             .run(requests.clone())
@@ -48,7 +51,7 @@ pub(super) async fn measure(
             let bytes = resident::of("reaction", reaction)?.now;
             figures.push((Figure::LOADED, bytes as f64));
         }
-        rows.add(&format!("broker away, {} wait", each * step), figures);
+        rows.add(&format!("broker away, {held} wait"), figures);
     }
     pair.bring_back(down).await?;
     let back = Instant::now();

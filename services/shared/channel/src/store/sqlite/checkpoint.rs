@@ -223,9 +223,10 @@ impl Log {
         if pages < self.pages {
             // It began anew.
             self.next = self.worth;
-            if *turn == Turn::Writer {
-                *turn = Turn::Nobody;
-            }
+        }
+        if pages < self.worth && *turn == Turn::Writer {
+            // Perhaps while the thread still synced.
+            *turn = Turn::Nobody;
         }
         self.pages = pages;
         let over = pages.saturating_sub(self.next);
@@ -274,6 +275,17 @@ mod tests {
         turn = Turn::Writer; // it copied all of it: nothing came meanwhile
         let anew = after(&mut log, &mut turn, &[5, 100]);
         assert_eq!(anew, (vec![Next::Nothing, Next::Thread], Turn::Thread));
+    }
+
+    #[test]
+    fn where_it_begins_anew_while_the_thread_syncs_the_next_one_is_the_threads_too() {
+        let (mut log, mut turn) = (Log::new(100), Turn::Nobody);
+        let syncs = after(&mut log, &mut turn, &[100, 5, 10]);
+        let waits = [Next::Thread, Next::Nothing, Next::Nothing];
+        assert_eq!(syncs, (waits.to_vec(), Turn::Thread));
+        turn = Turn::Writer; // it is done
+        let filled = after(&mut log, &mut turn, &[15, 100]);
+        assert_eq!(filled, (vec![Next::Nothing, Next::Thread], Turn::Thread));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use duet_channel::{
         sqlite::{Options, SqliteStore},
     },
 };
-use rusqlite::{Connection, types::Null};
+use rusqlite::{Connection, config::DbConfig, types::Null};
 
 /// The tables that grow: with events, posts, users, and with what waits.
 const GROW: [&str; 11] = [
@@ -104,6 +104,9 @@ async fn check(migrations: &'static [&'static str], sources: &[PathBuf]) -> usiz
     let (store, _) = SqliteStore::open(&path, Options::new(migrations, Clock::start(), 7)).unwrap();
     store.close().await;
     let connection = Connection::open(&path).unwrap();
+    // As the store's own are: no statement is planned for what is bound to it.
+    let plan_once = DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG;
+    connection.set_db_config(plan_once, true).unwrap();
     let mut statements = Vec::new();
     sources
         .iter()

@@ -7,7 +7,11 @@ use super::{
     report::{Bound, Figure, Findings, Goal, Rows, Spread, Terms, lag, quantiles},
     stage::{over_new_stores, reactions},
 };
-use crate::{channel_file::name, failure::Failure, load::Rate};
+use crate::{
+    channel_file::name,
+    failure::{Failure, Kind},
+    load::Rate,
+};
 use duet_crd::Mode;
 use duet_web::server::WORKERS;
 use std::{
@@ -36,11 +40,18 @@ pub(crate) struct Options {
     connections: NonZeroU16,
 }
 
+/// Reactions a second at most: each is counted by itself.
+const MOST: u32 = 1_000_000;
+
 /// Names of the three parts of a round.
 const PARTS: [&str; 3] = ["before", "during", "after"];
 
 impl Options {
     pub(super) async fn measure(&self, home: &Path) -> Result<Findings, Failure> {
+        if self.rate.get().saturating_mul(self.times) > MOST {
+            let what = format!("--rate times --times is at most {MOST}");
+            return Err(Failure::new(Kind::Usage, what));
+        }
         let terms = self.terms(home)?;
         let same_request = Baseline::start(Serves::SameRequest, WORKERS, home).await?;
         let (mut baseline, mut modes) = (Rows::default(), Rows::default());

@@ -128,7 +128,7 @@ impl Options {
             around: part(&|it| is_around(it.due))?,
         };
         if round.sync.accepted == 0 || round.r#async.accepted == 0 {
-            let what = "the mode was not switched: one of the two had no request accepted";
+            let what = "no request was accepted in one of the modes, so nothing tells what a switch changes";
             return Err(Failure::new(Kind::Failed, what));
         }
         Ok(round)

@@ -3,11 +3,8 @@
 use crate::load::{Rate, pace::Pace};
 use std::{
     sync::{
-        Arc,
-        atomic::{
-            AtomicBool, AtomicU64,
-            Ordering::{Relaxed, SeqCst},
-        },
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
@@ -48,8 +45,8 @@ pub(super) struct Turn {
 #[derive(Debug, Clone)]
 pub(super) struct Turns {
     kind: Arc<Kind>,
-    /// Nothing more is to be due.
-    ended: Arc<AtomicBool>,
+    /// Since when nothing more is due.
+    ended: Arc<OnceLock<Instant>>,
     /// Nobody waits for what is due.
     stop: Arc<AtomicBool>,
 }
@@ -95,7 +92,7 @@ impl Turns {
 
     /// Lets nothing more become due. What was due before is still asked: its wait counts.
     pub(super) fn end(&self) {
-        self.ended.store(true, Relaxed);
+        self.ended.get_or_init(Instant::now);
     }
 
     /// The next caller's; none once it is over.
@@ -105,7 +102,7 @@ impl Turns {
         }
         let now = match &*self.kind {
             Kind::Due(due) => return due.next().await,
-            _ if self.ended.load(Relaxed) => None,
+            _ if self.ended.get().is_some() => None,
             Kind::Until(end) => Some(Instant::now()).filter(|now| now < end),
             Kind::Count(made, count) => (made.fetch_add(1, Relaxed) < *count).then(Instant::now),
         };
@@ -116,10 +113,15 @@ impl Turns {
     pub(super) fn tick(&self) {
         let Kind::Due(due) = &*self.kind else { return };
         let (mut given, total) = (0, due.total.load(Relaxed));
-        while given < total && !self.ended.load(Relaxed) && !self.stop.load(Relaxed) {
-            let now = due.pace.due_before(Instant::now().into()).min(total);
-            due.due.add_permits((now - given) as usize);
-            given = now;
+        while given < total && !self.stop.load(Relaxed) {
+            let ended = self.ended.get();
+            let now = ended.copied().unwrap_or_else(Instant::now);
+            let now = due.pace.due_before(now.into()).min(total);
+            due.due.add_permits(now.saturating_sub(given) as usize);
+            given = given.max(now);
+            if ended.is_some() {
+                break;
+            }
             let next = due.pace.due(given).into_std();
             // No longer than this, so that a stop is seen.
             let pause = next.saturating_duration_since(Instant::now());
@@ -130,29 +132,25 @@ impl Turns {
 }
 
 impl Due {
-    /// No more than these: each of them has its turn, and whoever took a later number is told that there is none.
+    /// No more than these. Whoever waits for more, of whom there is one a connection, is let through to learn that.
     fn end_at(&self, given: u64) {
-        self.total.store(given, SeqCst);
-        let beyond = self.taken.load(SeqCst).saturating_sub(given);
-        self.due.add_permits(beyond as usize);
+        self.total.store(given, Relaxed);
+        self.due.add_permits(u16::MAX.into());
     }
 
     async fn next(&self) -> Option<Turn> {
-        let number = self.taken.fetch_add(1, SeqCst);
-        let is_over = || number >= self.total.load(SeqCst);
-        if is_over() {
-            return None;
-        }
-        let since = self.pace.due(number).into_std();
         let at_once = self.due.try_acquire().ok();
         let waited = at_once.is_none();
         match at_once {
             Some(turn) => turn.forget(),
             None => self.due.acquire().await.ok()?.forget(),
         }
-        if is_over() {
+        // Only now: so many as are due have a number, whoever comes first.
+        let number = self.taken.fetch_add(1, Relaxed);
+        if number >= self.total.load(Relaxed) {
             return None;
         }
+        let since = self.pace.due(number).into_std();
         let lag = waited.then(|| since.elapsed());
         Some(Turn { since, lag })
     }
@@ -222,15 +220,24 @@ mod tests {
         let started = Instant::now();
         let when = When::at(1, Duration::from_secs(3600));
         let turns = Turns::starting(when, started, stop.clone());
-        let first = turns.next();
-        let second = turns.next();
+        let waits = tokio::spawn({
+            let turns = turns.clone();
+            async move { (turns.next().await, turns.next().await) }
+        });
         let ticking = std::thread::spawn({
             let turns = turns.clone();
             move || turns.tick()
         });
-        assert!(first.await.is_some());
+        let Kind::Due(due) = &*turns.kind else {
+            unreachable!()
+        };
+        while due.taken.load(Relaxed) == 0 {
+            tokio::task::yield_now().await;
+        }
         stop.store(true, Relaxed);
-        assert!(second.await.is_none());
+        let (first, second) = waits.await.unwrap();
+        assert!(first.is_some() && second.is_none());
+        assert!(turns.next().await.is_none());
         ticking.join().unwrap();
     }
 }

@@ -6,6 +6,7 @@ use std::fmt;
 
 /// A figure and its bound.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(in crate::bench) struct Goal {
     /// What is held to it.
     pub(in crate::bench) of: String,

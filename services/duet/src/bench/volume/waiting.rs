@@ -68,7 +68,7 @@ pub(super) async fn measure(
         .zip(rates.first())
         .map(|(last, first)| last / first);
     let goal = grown.map(|grown| {
-        let of = format!("rate once {} wait to that before", options.waiting);
+        let of = format!("rate once {held} wait to that before");
         Goal::new(of, Spread::of([grown]), Bound::AtLeast(0.6))
     });
     Ok(goal.into_iter().collect())

@@ -207,6 +207,8 @@ struct Log {
     worth: c_int,
     /// At how many something is to be done.
     next: c_int,
+    /// It has begun anew since the thread was last asked to copy it.
+    anew: bool,
 }
 
 impl Log {
@@ -216,16 +218,16 @@ impl Log {
             pages: 0,
             worth,
             next: worth,
+            anew: false,
         }
     }
 
     fn committed(&mut self, pages: c_int, turn: &mut Turn) -> Next {
         if pages < self.pages {
-            // It began anew.
-            self.next = self.worth;
+            (self.next, self.anew) = (self.worth, true);
         }
-        if pages < self.worth && *turn == Turn::Writer {
-            // Perhaps while the thread still synced.
+        if self.anew && *turn == Turn::Writer {
+            // The thread may still have synced when it began anew.
             *turn = Turn::Nobody;
         }
         self.pages = pages;
@@ -233,6 +235,7 @@ impl Log {
         match *turn {
             _ if over < 0 => Next::Nothing,
             Turn::Nobody => {
+                self.anew = false;
                 *turn = Turn::Thread;
                 Next::Thread
             }
@@ -286,6 +289,14 @@ mod tests {
         turn = Turn::Writer; // it is done
         let filled = after(&mut log, &mut turn, &[15, 100]);
         assert_eq!(filled, (vec![Next::Nothing, Next::Thread], Turn::Thread));
+    }
+
+    #[test]
+    fn one_that_begins_anew_with_a_large_commit_is_the_threads() {
+        let (mut log, mut turn) = (Log::new(100), Turn::Nobody);
+        log.committed(300, &mut turn);
+        turn = Turn::Writer; // it copied all of it
+        assert_eq!(log.committed(150, &mut turn), Next::Thread);
     }
 
     #[test]

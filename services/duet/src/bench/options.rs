@@ -13,12 +13,15 @@ use std::{
     time::Duration,
 };
 
-/// A number on the command line from 1 to a million: what comes a second is counted one by one, and posts are made before they are reacted to.
+/// What comes a second at most, each of which is counted by itself, and posts at most, which are made before they are reacted to.
+pub(super) const MOST: u32 = 1_000_000;
+
+/// A number on the command line from 1 to [`MOST`].
 pub(super) fn up_to_a_million(text: &str) -> Result<NonZeroU32, String> {
     let number = text.parse().ok();
     number
-        .filter(|number: &NonZeroU32| number.get() <= 1_000_000)
-        .ok_or_else(|| "it is a number from 1 to 1000000".to_owned())
+        .filter(|number: &NonZeroU32| number.get() <= MOST)
+        .ok_or_else(|| format!("it is a number from 1 to {MOST}"))
 }
 
 /// Seconds on the command line.

@@ -3,7 +3,7 @@
 use super::{
     baseline::{Baseline, Serves},
     load::{Load, Part, Tally, When},
-    options::{Common, seconds, tell, up_to_a_million},
+    options::{Common, MOST, seconds, tell, up_to_a_million},
     report::{Bound, Figure, Findings, Goal, Rows, Spread, Terms, lag, quantiles},
     stage::{over_new_stores, reactions},
 };
@@ -39,9 +39,6 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", default_value_t = NonZeroU16::new(256).unwrap_or(NonZeroU16::MIN))]
     connections: NonZeroU16,
 }
-
-/// Reactions a second at most: each is counted by itself.
-const MOST: u32 = 1_000_000;
 
 /// Names of the three parts of a round.
 const PARTS: [&str; 3] = ["before", "during", "after"];

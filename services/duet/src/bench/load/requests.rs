@@ -1,6 +1,7 @@
 //! What is asked: the same every time, or a new reaction every time.
 
 use std::{
+    fmt::{self, Display},
     io::Write,
     num::NonZeroU32,
     sync::{
@@ -41,14 +42,15 @@ impl Requests {
             Self::Same(bytes) => into.extend_from_slice(bytes),
             Self::Reactions(reactions) => reactions.next(into),
             Self::Posts(posts, made) => {
-                let (post, digits) = (made.fetch_add(1, Relaxed), posts.digits());
+                let post = made.fetch_add(1, Relaxed);
                 let title = format!("{post:08}");
                 let body = format!("{{\"owner\":\"{OWNER}\",\"title\":\"{title}\"}}");
                 // Writing into memory doesn't fail.
                 let _ = write!(
                     into,
-                    "PUT /v1/posts/post-{post:0digits$} HTTP/1.1\r\nhost: duet\r\n\
+                    "PUT /v1/posts/{} HTTP/1.1\r\nhost: duet\r\n\
                      content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+                    posts.id(post),
                     body.len()
                 );
             }
@@ -69,17 +71,14 @@ impl Posts {
     pub(in crate::bench) fn all(self) -> impl Iterator<Item = (String, String)> {
         (0..self.0.get()).map(move |post| {
             let owner = format!("owner-{}", post / Self::EACH);
-            (self.id(post), owner)
+            (self.id(post.into()).to_string(), owner)
         })
     }
 
     /// One post's id.
-    pub(in crate::bench) fn id(self, post: u32) -> String {
-        format!("post-{post:0digits$}", digits = self.digits())
-    }
-
-    fn digits(self) -> usize {
-        (self.0.get() - 1).checked_ilog10().unwrap_or(0) as usize + 1
+    pub(in crate::bench) fn id(self, post: u64) -> impl Display {
+        let digits = (self.0.get() - 1).checked_ilog10().unwrap_or(0) as usize + 1;
+        fmt::from_fn(move |f| write!(f, "post-{post:0digits$}"))
     }
 }
 
@@ -129,12 +128,12 @@ impl Reactions {
 
     fn next(&self, into: &mut Vec<u8>) {
         let (post, user) = self.pair(self.begun.fetch_add(1, Relaxed));
-        let digits = self.posts.digits();
         // Writing into memory doesn't fail.
         let _ = write!(
             into,
-            "PUT /v1/posts/post-{post:0digits$}/reactions/user-{user:08x} HTTP/1.1\r\nhost: duet\r\n\
-             content-type: application/json\r\ncontent-length: 15\r\n\r\n{{\"kind\":\"like\"}}"
+            "PUT /v1/posts/{}/reactions/user-{user:08x} HTTP/1.1\r\nhost: duet\r\n\
+             content-type: application/json\r\ncontent-length: 15\r\n\r\n{{\"kind\":\"like\"}}",
+            self.posts.id(post)
         );
     }
 
